@@ -1,0 +1,18 @@
+# What the library is built from besides its own sources. Nothing here reaches a client of the
+# installed package except threads.
+
+set(THREADS_PREFER_PTHREAD_FLAG ON)
+find_package(Threads REQUIRED)
+
+find_package(fmt QUIET)
+if(NOT TARGET fmt::fmt-header-only)
+  message(FATAL_ERROR
+    "snkv: the fmt library is missing. On Debian and Ubuntu: apt-get install libfmt-dev, "
+    "or run scripts/setup.")
+endif()
+
+include(SnkvSqlite)
+
+# Only a notice: the library itself compiles without it, the facade needs it below C++23.
+include(SnkvCheckExpected)
+snkv_check_expected()

@@ -1,0 +1,54 @@
+# Install rules: library, headers, CMake package and pkg-config file. All of them are relocatable.
+
+include(GNUInstallDirs)
+include(CMakePackageConfigHelpers)
+
+set(_snkv_package_dir "${CMAKE_INSTALL_LIBDIR}/cmake/snkv")
+
+set(_snkv_installed_targets snkv)
+# The vector layer is header-only and arrives later; it joins the same export set.
+if(TARGET snkv_vector)
+  list(APPEND _snkv_installed_targets snkv_vector)
+endif()
+install(TARGETS ${_snkv_installed_targets}
+  EXPORT snkvTargets
+  FILE_SET HEADERS)
+install(EXPORT snkvTargets NAMESPACE snkv:: DESTINATION "${_snkv_package_dir}")
+
+configure_package_config_file(
+  "${PROJECT_SOURCE_DIR}/cmake/snkvConfig.cmake.in"
+  "${PROJECT_BINARY_DIR}/snkvConfig.cmake"
+  INSTALL_DESTINATION "${_snkv_package_dir}")
+# While the major version is 0, each minor version may break its clients.
+write_basic_package_version_file(
+  "${PROJECT_BINARY_DIR}/snkvConfigVersion.cmake"
+  COMPATIBILITY SameMinorVersion)
+install(
+  FILES
+    "${PROJECT_BINARY_DIR}/snkvConfig.cmake"
+    "${PROJECT_BINARY_DIR}/snkvConfigVersion.cmake"
+    "${PROJECT_SOURCE_DIR}/cmake/SnkvCheckExpected.cmake"
+  DESTINATION "${_snkv_package_dir}")
+
+# pkg-config files name directories relative to themselves, except absolute ones.
+foreach(dir IN ITEMS LIBDIR INCLUDEDIR)
+  if(IS_ABSOLUTE "${CMAKE_INSTALL_${dir}}")
+    set(_snkv_pc_${dir} "${CMAKE_INSTALL_${dir}}")
+  else()
+    set(_snkv_pc_${dir} "\${prefix}/${CMAKE_INSTALL_${dir}}")
+  endif()
+endforeach()
+file(RELATIVE_PATH _snkv_pc_up
+  "${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig" "${CMAKE_INSTALL_PREFIX}")
+string(REGEX REPLACE "/$" "" _snkv_pc_up "${_snkv_pc_up}")
+set(_snkv_pc_prefix "\${pcfiledir}/${_snkv_pc_up}")
+# The static library is the default, and `pkg-config --libs` alone has to link it.
+set(_snkv_pc_libs "-pthread -lm")
+set(_snkv_pc_cflags "-pthread")
+if(BUILD_SHARED_LIBS)
+  set(_snkv_pc_libs "")
+  set(_snkv_pc_cflags "-DSNKV_SHARED")
+endif()
+configure_file(
+  "${PROJECT_SOURCE_DIR}/cmake/snkv.pc.in" "${PROJECT_BINARY_DIR}/snkv.pc" @ONLY)
+install(FILES "${PROJECT_BINARY_DIR}/snkv.pc" DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig")

@@ -1,0 +1,60 @@
+# snkv_add_test(): one executable and one ctest test.
+#
+#   snkv_add_test(NAME <name> SOURCES <file>... [LIBS <target>...] [LABELS <label>...]
+#                 [TIMEOUT <seconds>] [ARGS <argument>...] [OWN_MAIN])
+#
+# The test links snkv::snkv, or snkv_testing where LIBS names it: that variant has the fault
+# injection hooks and opens src/. The folder's name is always one of the labels. OWN_MAIN is for
+# tests that are not Catch2 programs. scripts/test selects tests by label, see CMakePresets.json.
+
+# Instrumented code is several times slower; the limit is there to stop a hang.
+set(SNKV_TEST_TIMEOUT_FACTOR 1)
+if(SNKV_SANITIZE OR SNKV_SQLITE_DEBUG OR SNKV_COVERAGE)
+  set(SNKV_TEST_TIMEOUT_FACTOR 5)
+endif()
+
+function(snkv_add_test)
+  cmake_parse_arguments(PARSE_ARGV 0 arg "OWN_MAIN" "NAME;TIMEOUT" "SOURCES;LIBS;LABELS;ARGS")
+  if(arg_UNPARSED_ARGUMENTS OR NOT arg_NAME OR NOT arg_SOURCES)
+    message(FATAL_ERROR "snkv_add_test: NAME and SOURCES needed; bad: ${arg_UNPARSED_ARGUMENTS}")
+  endif()
+  if(NOT arg_TIMEOUT)
+    set(arg_TIMEOUT 120)
+  endif()
+  math(EXPR timeout "${arg_TIMEOUT} * ${SNKV_TEST_TIMEOUT_FACTOR}")
+  get_filename_component(folder "${CMAKE_CURRENT_SOURCE_DIR}" NAME)
+  list(APPEND arg_LABELS "${folder}")
+  list(REMOVE_DUPLICATES arg_LABELS)
+  if(NOT "snkv_testing" IN_LIST arg_LIBS)
+    list(PREPEND arg_LIBS snkv::snkv)
+  endif()
+  if(NOT arg_OWN_MAIN)
+    list(PREPEND arg_LIBS snkv_test_main)
+  endif()
+
+  set(target test_${arg_NAME})
+  add_executable(${target} ${arg_SOURCES})
+  target_link_libraries(${target} PRIVATE snkv_test_support ${arg_LIBS})
+  set_target_properties(${target} PROPERTIES CXX_EXTENSIONS OFF)
+  snkv_target_warnings(${target})
+
+  add_test(NAME ${arg_NAME} COMMAND ${target} ${arg_ARGS})
+  set_tests_properties(${arg_NAME} PROPERTIES
+    LABELS "${arg_LABELS}"
+    TIMEOUT ${timeout}
+    ENVIRONMENT "${SNKV_TEST_ENVIRONMENT}")
+endfunction()
+
+# snkv_add_script_test(NAME <name> COMMAND <command>... [LABELS <label>...] [TIMEOUT <seconds>]):
+# a test that runs a script, not a program of ours.
+function(snkv_add_script_test)
+  cmake_parse_arguments(PARSE_ARGV 0 arg "" "NAME;TIMEOUT" "COMMAND;LABELS")
+  if(NOT arg_TIMEOUT)
+    set(arg_TIMEOUT 120)
+  endif()
+  get_filename_component(folder "${CMAKE_CURRENT_SOURCE_DIR}" NAME)
+  list(APPEND arg_LABELS "${folder}")
+  list(REMOVE_DUPLICATES arg_LABELS)
+  add_test(NAME ${arg_NAME} COMMAND ${arg_COMMAND})
+  set_tests_properties(${arg_NAME} PROPERTIES LABELS "${arg_LABELS}" TIMEOUT ${arg_TIMEOUT})
+endfunction()

@@ -1,0 +1,105 @@
+/// \file
+/// Options of a store and of single calls. All are aggregates: use designated initialisers,
+/// `Store::open("app.db", {.sync = Sync::full})`; what is not named keeps its default.
+#pragma once
+
+#include <snkv/bytes.hpp>
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <optional>
+
+namespace snkv {
+
+/// Shortest and longest key, in bytes. An empty key is refused.
+inline constexpr std::size_t min_key_size = 1;
+inline constexpr std::size_t max_key_size = 64 * 1024;
+/// Longest value, in bytes: 2 GiB less 64 KiB of overhead.
+inline constexpr std::size_t max_value_size = 0x7fff0000;
+/// Longest name of a column family, in bytes of UTF-8.
+inline constexpr std::size_t max_family_name_size = 255;
+
+/// How the file is made crash-safe.
+enum class Journal {
+  wal,       ///< Write-ahead log: readers never wait for the writer, nor it for them. The default.
+  rollback,  ///< Rollback journal: one file at rest, but a reader makes a writer wait, and an open
+             ///< iterator or snapshot makes it fail with `Errc::busy`.
+};
+
+/// What a commit promises (docs/durability.md has the table).
+enum class Sync {
+  off,     ///< No fsync at all: a power cut may corrupt the file. A crash of the process loses nothing.
+  normal,  ///< A crash of the process loses nothing; a power cut may lose the last commits, never
+           ///< consistency. The default.
+  full,    ///< A commit that has returned survives a power cut: one fsync per commit.
+};
+
+/// How far a checkpoint goes (sqlite.org/c3ref/wal_checkpoint_v2.html).
+enum class Checkpoint {
+  passive,   ///< Copies what can be copied without waiting for anybody.
+  full,      ///< Waits for the writer and for readers of old data, then copies everything.
+  restart,   ///< Like full, and the next writer starts the log from its beginning.
+  truncate,  ///< Like restart, and the log file is truncated to nothing.
+};
+
+/// How a store is opened.
+struct Options {
+  // ---- Behaviour ----
+
+  /// Create the file when it does not exist (or is empty). Not stored.
+  bool create_if_missing = true;
+  /// Fail with `Errc::exists` when the store exists already. Not stored.
+  bool error_if_exists = false;
+  /// Refuse every write; the file must exist. Not stored.
+  bool read_only = false;
+  /// With `read_only`: promise that nobody changes the file, so that it can be read from a medium
+  /// or folder that cannot be written (no locks, no log file). A false promise gives wrong answers.
+  bool immutable = false;
+  /// Journal mode. Stored in the file; an open with another mode converts it, which needs the file
+  /// to itself.
+  Journal journal = Journal::wal;
+  /// What a commit promises. Not stored.
+  Sync sync = Sync::normal;
+  /// How long a writer waits for other writers: those of other processes, and open transactions of
+  /// other threads. Zero: fail at once. Autocommit writes of this process never fail for each
+  /// other's sake. At most 24 days. Not stored.
+  std::chrono::milliseconds busy_timeout{5000};
+
+  // ---- Performance ----
+
+  /// Page size in bytes, a power of two from 4096 to 65536; stored when the file is created and
+  /// ignored afterwards. Larger pages hold larger values in place, but a small write costs more.
+  std::uint32_t page_size = 8192;
+  /// Page cache of one connection, in bytes (there is one for the writer and one for each thread
+  /// that reads at the same time). Not stored.
+  std::size_t cache_size = 8u << 20;
+  /// Pages in the log after which a commit copies them back into the file. 0 leaves this to
+  /// explicit `checkpoint` calls: the log then grows without bound. Not stored.
+  std::uint32_t wal_autocheckpoint = 1000;
+
+  // ---- For tests ----
+
+  /// Where the store takes the time from, in milliseconds since the Unix epoch; empty: the system
+  /// clock. Must be callable from any thread and must not throw.
+  std::function<std::int64_t()> clock{};
+};
+
+/// Options of one write.
+struct PutOptions {
+  /// Time until the entry expires; empty: never. Must be positive.
+  std::optional<std::chrono::milliseconds> ttl{};
+};
+
+/// Bounds and direction of a scan; usually made by `all`, `prefix` and `range`.
+struct ScanOptions {
+  /// Do not read values: `value()` is empty. Saves reading large values.
+  bool keys_only = false;
+};
+
+/// Called now and then by long operations: how much is done of how much. Return false to stop: the
+/// operation then fails with `Errc::aborted` and changes nothing.
+using Progress = std::function<bool(std::uint64_t done, std::uint64_t total)>;
+
+}  // namespace snkv

@@ -1,0 +1,18 @@
+/// \file
+/// snkv: an embedded, ordered, transactional key-value store in one SQLite file. This header brings in
+/// all of it. Where to start reading: store.hpp, then entries.hpp, range.hpp, transaction.hpp.
+#pragma once
+
+#include <snkv/bytes.hpp>
+#include <snkv/column_family.hpp>
+#include <snkv/entries.hpp>
+#include <snkv/error.hpp>
+#include <snkv/expected.hpp>
+#include <snkv/iterator.hpp>
+#include <snkv/options.hpp>
+#include <snkv/range.hpp>
+#include <snkv/snapshot.hpp>
+#include <snkv/stats.hpp>
+#include <snkv/store.hpp>
+#include <snkv/transaction.hpp>
+#include <snkv/version.hpp>

@@ -1,0 +1,168 @@
+/// \file
+/// `Store`, an open store, and the operations on its default column family.
+///
+/// A `Store` is a cheap handle: copies share one open file, which closes with the last copy, family,
+/// transaction, snapshot and iterator. Several stores, also of other processes, may be open on one
+/// file; each sees every commit at once.
+///
+/// Threads: every member may be called from any thread. Reads run in parallel; writers take turns.
+///
+/// A process must not open the file of an open store with a second copy of SQLite (the `sqlite3`
+/// module of a scripting language, say), nor open and close it by other means: POSIX file locks
+/// belong to the process, and closing the file drops them. Other processes may. After `fork` a handle
+/// gives `Errc::forked` in the child.
+#pragma once
+
+#include <snkv/snapshot.hpp>
+#include <snkv/transaction.hpp>
+
+#include <concepts>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+namespace snkv {
+inline namespace SNKV_EXPECTED_NAMESPACE {
+
+class Store : public EntryWriter {
+ public:
+  /// Refers to nothing; every use gives `Errc::closed`.
+  Store() noexcept = default;
+
+  /// Opens the store in the file `path`, creating it if need be (see `Options`). Errors: `cant_open`
+  /// (a folder, no permission, no such path), `not_a_store`, `corrupt`, `unsupported_version`,
+  /// `read_only` (the file cannot be written), `exists`, `busy`, `invalid_argument` (an option out of
+  /// range, an empty path), `auth_failed` (encrypted).
+  [[nodiscard]] static Result<Store> open(std::string_view path, const Options& options = {}) {
+    core::Target target;
+    Error error = core::open_store(path, options, target);
+    return facade::as_result(std::move(error), Store(std::move(target)));
+  }
+
+  /// A new, empty store in memory, with all features of one in a file. It goes away with its handles.
+  [[nodiscard]] static Result<Store> open_in_memory(const Options& options = {}) {
+    core::Target target;
+    Error error = core::open_in_memory(options, target);
+    return facade::as_result(std::move(error), Store(std::move(target)));
+  }
+
+  /// Closes the file now; later uses of any copy give `Errc::closed`. Fails with `busy` while a
+  /// transaction, snapshot or iterator is open, and then changes nothing. Optional: the last handle
+  /// closes by going away.
+  [[nodiscard]] Result<void> close() { return facade::as_result(core::close_store(target_)); }
+
+  /// The path it was opened with; empty for a store in memory.
+  [[nodiscard]] std::string_view path() const noexcept { return core::path(target_); }
+
+  // ---- Column families ----
+  // Names: 1 to 255 bytes of UTF-8 without NUL; the prefixes `snkv_` and `sqlite_` are reserved. Names
+  // are case-sensitive, but two that differ only in the case of ASCII letters cannot exist together,
+  // because they name tables. Errors: `invalid_argument` (the name), `not_found`, `exists`.
+
+  /// The family `name`; created if there is none.
+  [[nodiscard]] Result<ColumnFamily> column_family(std::string_view name) {
+    return facade::open_family(target_, name, core::FamilyMode::open_or_create);
+  }
+  /// The family `name`; `not_found` if there is none.
+  [[nodiscard]] Result<ColumnFamily> open_column_family(std::string_view name) const {
+    return facade::open_family(target_, name, core::FamilyMode::open);
+  }
+  /// A new family `name`; `exists` if there is one.
+  [[nodiscard]] Result<ColumnFamily> create_column_family(std::string_view name) {
+    return facade::open_family(target_, name, core::FamilyMode::create);
+  }
+  /// The family that the store's own operations go to, named "default".
+  [[nodiscard]] ColumnFamily default_column_family() const { return ColumnFamily(target_); }
+  /// Removes a family and all its entries. The default family cannot be dropped. O(pages).
+  [[nodiscard]] Result<void> drop_column_family(std::string_view name) {
+    return facade::as_result(core::drop_family(target_, name));
+  }
+  /// The names of all families, "default" included, sorted.
+  [[nodiscard]] Result<std::vector<std::string>> list_column_families() const {
+    return facade::list_families(target_);
+  }
+
+  // ---- Transactions ----
+
+  /// Starts a write transaction, waiting for other writers up to the busy timeout: `busy` after that,
+  /// `locked` if this thread has one open already, `read_only`.
+  [[nodiscard]] Result<Transaction> begin() {
+    core::Target out;
+    Error error = core::begin(target_, out);
+    return facade::as_result(std::move(error), Transaction(std::move(out)));
+  }
+
+  /// Runs `body(Transaction&)`, which returns a `Result`, in a transaction: commits if it succeeded,
+  /// rolls back and hands on the error if not. When the store is busy it starts anew, `body` included,
+  /// after a growing pause, at most 8 times.
+  template <class Body>
+    requires std::invocable<Body&, Transaction&>
+  [[nodiscard]] std::invoke_result_t<Body&, Transaction&> transact(Body&& body) {
+    for (unsigned attempt = 1;; ++attempt) {
+      auto result = attempt_transaction(body);
+      if (result || !(result.error() == Errc::busy) || !core::backoff(attempt)) return result;
+    }
+  }
+
+  /// An unchanging view of the store as of its latest commit.
+  [[nodiscard]] Result<Snapshot> snapshot() const {
+    core::Target out;
+    Error error = core::snapshot(target_, out);
+    return facade::as_result(std::move(error), Snapshot(std::move(out)));
+  }
+
+  // ---- Maintenance ----
+
+  /// Copies the write-ahead log into the file, as far as `mode` says. `busy` when it had to wait
+  /// longer than the busy timeout; `locked` inside a transaction of this thread. Without a log it does
+  /// nothing.
+  [[nodiscard]] Result<CheckpointResult> checkpoint(Checkpoint mode = Checkpoint::passive) {
+    CheckpointResult out;
+    Error error = core::checkpoint(target_, mode, out);
+    return facade::as_result(std::move(error), std::move(out));
+  }
+
+  /// Returns when every commit that has returned would survive a power cut. One fsync.
+  [[nodiscard]] Result<void> sync() { return facade::as_result(core::sync(target_)); }
+
+  /// Gives up to `max_pages` unused pages back to the file system (0: all of them); the number freed.
+  [[nodiscard]] Result<std::uint32_t> vacuum(std::uint32_t max_pages = 0) {
+    std::uint32_t freed = 0;
+    Error error = core::vacuum(target_, max_pages, freed);
+    return facade::as_result(std::move(error), std::move(freed));
+  }
+
+  /// Reads the whole file and checks its structure; `corrupt` with the findings if it is damaged.
+  /// O(file size).
+  [[nodiscard]] Result<void> integrity_check() const {
+    return facade::as_result(core::integrity_check(target_));
+  }
+
+  [[nodiscard]] Result<Stats> stats() const {
+    Stats out;
+    Error error = core::stats(target_, out);
+    return facade::as_result(std::move(error), std::move(out));
+  }
+  /// Sets the counters, not the gauges, to zero.
+  [[nodiscard]] Result<void> reset_stats() { return facade::as_result(core::reset_stats(target_)); }
+
+ private:
+  explicit Store(core::Target target) noexcept : EntryWriter(std::move(target)) {}
+
+  template <class Body>
+  [[nodiscard]] std::invoke_result_t<Body&, Transaction&> attempt_transaction(Body& body) {
+    auto transaction = begin();
+    if (!transaction) return Unexpected(std::move(transaction).error());
+    auto result = body(*transaction);
+    if (!result) return result;
+    auto committed = transaction->commit();
+    if (!committed) return Unexpected(std::move(committed).error());
+    return result;
+  }
+};
+
+}  // namespace SNKV_EXPECTED_NAMESPACE
+}  // namespace snkv

@@ -1,0 +1,218 @@
+/*
+** bt.h: the B-tree engine as plain C.
+**
+** engine.c is the only translation unit that sees SQLite; this header is all that the rest of the
+** library sees of it: opaque handles, numbers and pointers. Result codes are SQLite's own, extended.
+**
+** The rules of the B-tree contract (docs/btree-contract.md) that can be kept here are kept here, so
+** that a caller cannot break them:
+**   - ending a transaction, or rolling back to a savepoint, closes every cursor first (C1, C7);
+**   - a write takes the position from every other cursor on the same tree, and a cursor that lost its
+**     position says so instead of guessing (C3, C5, K3): SNKV_BT_MOVED;
+**   - a failed write forbids the commit (T11);
+**   - SQL is refused while a raw read transaction is open (T5), and a change through SQL while a cursor
+**     is open (S3).
+** What remains to the caller: one thread at a time on a connection, `snkv_bt_lock` around each group of
+** calls whose results belong together (M1), and copying what `snkv_bt_payload` points to before the
+** next call that moves the cursor (M2).
+*/
+#ifndef SNKV_BTREE_BT_H
+#define SNKV_BTREE_BT_H
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct snkv_bt snkv_bt;
+typedef struct snkv_bt_cursor snkv_bt_cursor;
+typedef struct snkv_bt_stmt snkv_bt_stmt;
+
+/* The result codes the callers tell apart; equal to SQLite's, which engine.c asserts. */
+enum {
+  SNKV_BT_OK = 0,
+  SNKV_BT_ERROR = 1,
+  SNKV_BT_PERM = 3,
+  SNKV_BT_ABORT = 4,
+  SNKV_BT_BUSY = 5,
+  SNKV_BT_LOCKED = 6,
+  SNKV_BT_NOMEM = 7,
+  SNKV_BT_READONLY = 8,
+  SNKV_BT_INTERRUPT = 9,
+  SNKV_BT_IOERR = 10,
+  SNKV_BT_CORRUPT = 11,
+  SNKV_BT_FULL = 13,
+  SNKV_BT_CANTOPEN = 14,
+  SNKV_BT_PROTOCOL = 15,
+  SNKV_BT_SCHEMA = 17,
+  SNKV_BT_TOOBIG = 18,
+  SNKV_BT_MISUSE = 21,
+  SNKV_BT_NOLFS = 22,
+  SNKV_BT_AUTH = 23,
+  SNKV_BT_NOTADB = 26,
+  SNKV_BT_ROW = 100,
+  SNKV_BT_DONE = 101,
+  /* Ours: the cursor lost its position to a write, or was closed by the end of a transaction. */
+  SNKV_BT_MOVED = 4 | (64 << 8),
+  /* Ours: a write of this transaction failed; it must be rolled back. */
+  SNKV_BT_POISONED = 4 | (65 << 8)
+};
+
+/* ---- Connections ---- */
+
+enum {
+  SNKV_BT_OPEN_READONLY = 1,
+  SNKV_BT_OPEN_CREATE = 2,
+  SNKV_BT_OPEN_MEMORY = 4,    /* the path names a database in memory, shared inside the process */
+  SNKV_BT_OPEN_IMMUTABLE = 8, /* with READONLY: the file cannot change, so no locks are taken */
+  SNKV_BT_OPEN_OWNED = 16     /* one thread at a time by construction: needs no mutex of its own */
+};
+
+/* Opens a connection; *out is a connection even on failure if there was memory, to ask for the errno. */
+int snkv_bt_open(const char *path, int flags, int busy_timeout_ms, snkv_bt **out);
+/* Closes cursors and statements first. */
+void snkv_bt_close(snkv_bt *bt);
+
+/* Page size and incremental auto-vacuum of a file that is still empty; nothing happens to others, and
+** nothing is written before the first transaction [S6]. */
+void snkv_bt_configure_new(snkv_bt *bt, uint32_t page_size);
+
+void snkv_bt_lock(snkv_bt *bt);
+void snkv_bt_unlock(snkv_bt *bt);
+
+/* The engine's text for a code; for codes from SQL the connection's own message of the last failure. */
+const char *snkv_bt_errstr(int rc);
+const char *snkv_bt_errmsg(snkv_bt *bt);
+/* errno of the last system call that failed on this connection, 0 if none. */
+int snkv_bt_errno(snkv_bt *bt);
+
+int snkv_bt_is_readonly(snkv_bt *bt);
+
+/* Largest record that stays inside its leaf cell of an index tree (K7), and largest record at all. */
+uint32_t snkv_bt_max_local(snkv_bt *bt);
+/* Largest blob that, as the only column of a row in a rowid table, fits a leaf page (three to a page
+** when it is a quarter of that). */
+uint32_t snkv_bt_max_chunk(snkv_bt *bt);
+uint32_t snkv_bt_page_size(snkv_bt *bt);
+
+/* ---- Transactions ---- */
+
+/* Raw read transaction: a stable snapshot until snkv_bt_end_read. *cookie is the schema cookie (S1). */
+int snkv_bt_begin_read(snkv_bt *bt, uint32_t *cookie);
+void snkv_bt_end_read(snkv_bt *bt);
+
+/* Write transaction, through SQL BEGIN IMMEDIATE. */
+int snkv_bt_begin_write(snkv_bt *bt, uint32_t *cookie);
+/* On SNKV_BT_BUSY the transaction is still open; after any other failure it was rolled back. */
+int snkv_bt_commit(snkv_bt *bt);
+void snkv_bt_rollback(snkv_bt *bt);
+int snkv_bt_in_write(snkv_bt *bt);
+/* Whether a failed write has made rolling back the only way on. */
+int snkv_bt_poisoned(snkv_bt *bt);
+/* Makes it the only way on: an operation on several trees stopped half-way. */
+void snkv_bt_poison(snkv_bt *bt);
+
+/* Savepoints by number, nested: numbers grow inwards. */
+int snkv_bt_savepoint(snkv_bt *bt, unsigned number);
+int snkv_bt_savepoint_rollback(snkv_bt *bt, unsigned number);
+int snkv_bt_savepoint_release(snkv_bt *bt, unsigned number);
+
+/* The schema cookie as this transaction sees it. */
+uint32_t snkv_bt_cookie(snkv_bt *bt);
+
+/* Pages of the file and free pages among them, as the open transaction sees them. */
+void snkv_bt_pages(snkv_bt *bt, uint32_t *pages, uint32_t *free_pages);
+
+/* Frames in the log after the last commit of this connection (T6); 0 when nothing was committed since
+** the last call. */
+uint32_t snkv_bt_take_wal_frames(snkv_bt *bt);
+int64_t snkv_bt_wal_bytes(snkv_bt *bt);
+/* mode as in sqlite3_wal_checkpoint_v2: 0 passive .. 3 truncate. Counts are 0 without a log. */
+int snkv_bt_checkpoint(snkv_bt *bt, int mode, uint32_t *frames, uint32_t *checkpointed);
+/* fsync of the log, and of the database file when `file_too` or there is no log. */
+int snkv_bt_sync(snkv_bt *bt, int file_too);
+
+/* ---- Cursors ---- */
+
+typedef enum {
+  SNKV_BT_ROWS = 0,   /* index tree whose key is the first column of its records, a blob */
+  SNKV_BT_EXPIRY = 1, /* index tree whose key is an integer and a blob */
+  SNKV_BT_ROWID = 2   /* table tree with integer keys */
+} snkv_bt_kind;
+
+/* A cursor belongs to its connection, and is dead (SNKV_BT_MOVED) after the end of the transaction; its
+** memory lives until snkv_bt_cursor_close. */
+int snkv_bt_cursor_open(snkv_bt *bt, uint32_t root, snkv_bt_kind kind, int writable,
+                        snkv_bt_cursor **out);
+void snkv_bt_cursor_close(snkv_bt_cursor *cursor);
+
+/* Whether the end of its transaction closed it. */
+int snkv_bt_is_dead(snkv_bt_cursor *cursor);
+
+/* Seeks a blob key. *order: 0 found; <0 the cursor is on a smaller key, or the tree is empty; >0 it is
+** on a larger one. */
+int snkv_bt_seek(snkv_bt_cursor *cursor, const void *key, uint32_t key_size, int *order);
+/* The same for a tree of kind EXPIRY. */
+int snkv_bt_seek_expiry(snkv_bt_cursor *cursor, int64_t expires_at, const void *key,
+                        uint32_t key_size, int *order);
+int snkv_bt_seek_rowid(snkv_bt_cursor *cursor, int64_t rowid, int *order);
+
+/* Moves; *valid tells whether there is an entry. */
+int snkv_bt_first(snkv_bt_cursor *cursor, int *valid);
+int snkv_bt_last(snkv_bt_cursor *cursor, int *valid);
+int snkv_bt_next(snkv_bt_cursor *cursor, int *valid);
+int snkv_bt_prev(snkv_bt_cursor *cursor, int *valid);
+int snkv_bt_valid(snkv_bt_cursor *cursor);
+
+/* The record under the cursor: its size, and a pointer to its first *local bytes, which lie in the page
+** cache: they stay as they are until the cursor moves or closes, and no longer than until the next
+** write. SNKV_BT_CORRUPT for a size no database can hold (M9). */
+int snkv_bt_payload(snkv_bt_cursor *cursor, const void **data, uint32_t *local, uint32_t *size);
+/* Copies part of the record; it must lie inside it. */
+int snkv_bt_read(snkv_bt_cursor *cursor, uint32_t offset, uint32_t size, void *buffer);
+int64_t snkv_bt_rowid(snkv_bt_cursor *cursor);
+
+/* Puts a record under a blob key (which the record must contain as its first column), replacing what is
+** there. Uses the position of the last seek if that was for this key and still holds. */
+int snkv_bt_insert(snkv_bt_cursor *cursor, const void *key, uint32_t key_size, const void *record,
+                   uint32_t record_size);
+int snkv_bt_insert_expiry(snkv_bt_cursor *cursor, int64_t expires_at, const void *key,
+                          uint32_t key_size, const void *record, uint32_t record_size);
+int snkv_bt_insert_rowid(snkv_bt_cursor *cursor, int64_t rowid, const void *record,
+                         uint32_t record_size);
+/* Deletes the entry that the last seek found; SNKV_BT_MOVED if it found none or lost it since. */
+int snkv_bt_delete(snkv_bt_cursor *cursor);
+
+int snkv_bt_count(snkv_bt_cursor *cursor, uint64_t *entries);
+/* Empties a tree, in O(pages). */
+int snkv_bt_clear(snkv_bt *bt, uint32_t root);
+
+/* ---- SQL: for schema changes and maintenance ---- */
+
+int snkv_bt_prepare(snkv_bt *bt, const char *sql, snkv_bt_stmt **out);
+int snkv_bt_bind_int64(snkv_bt_stmt *stmt, int index, int64_t value);
+int snkv_bt_bind_text(snkv_bt_stmt *stmt, int index, const char *text, uint32_t size);
+int snkv_bt_bind_blob(snkv_bt_stmt *stmt, int index, const void *data, uint32_t size);
+/* SNKV_BT_ROW, SNKV_BT_DONE, or a failure. */
+int snkv_bt_step(snkv_bt_stmt *stmt);
+int64_t snkv_bt_column_int64(snkv_bt_stmt *stmt, int column);
+/* The bytes of a text or blob column; valid until the next step. */
+const void *snkv_bt_column_bytes(snkv_bt_stmt *stmt, int column, uint32_t *size);
+void snkv_bt_finalize(snkv_bt_stmt *stmt);
+
+/* ---- For the tests of the tests ---- */
+
+#ifdef SNKV_MUTATIONS
+/* Whether the environment variable SNKV_BREAK_RULE names this rule of the contract: the library then
+** breaks it, and the test suite must notice. */
+int snkv_bt_breaks(const char *rule);
+#else
+#define snkv_bt_breaks(rule) 0
+#endif
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* SNKV_BTREE_BT_H */

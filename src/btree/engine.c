@@ -1,0 +1,775 @@
+/*
+** engine.c: SQLite, its symbols kept private, and the functions of bt.h on top of its B-tree layer.
+**
+** This is the only translation unit that knows SQLite's internals (rule B2 of the contract). The names
+** in brackets below are rules of docs/btree-contract.md.
+*/
+#include "sqlite3.c"
+
+#include "bt.h"
+
+#include "memory_vfs.inc.c"
+
+/* [B4] What this file takes for granted about the amalgamation. */
+#if SQLITE_VERSION_NUMBER != 3054001 && !defined(SNKV_SQLITE_ANY_VERSION)
+#error "snkv is made for SQLite 3.54.1: it uses internals that other versions may change"
+#endif
+#ifndef SQLITE_OMIT_SHARED_CACHE
+#error "snkv needs SQLITE_OMIT_SHARED_CACHE" /* [B3] */
+#endif
+#if SQLITE_THREADSAFE != 1
+#error "snkv needs SQLITE_THREADSAFE=1"
+#endif
+_Static_assert(SNKV_BT_BUSY == SQLITE_BUSY && SNKV_BT_LOCKED == SQLITE_LOCKED &&
+                   SNKV_BT_NOMEM == SQLITE_NOMEM && SNKV_BT_READONLY == SQLITE_READONLY &&
+                   SNKV_BT_IOERR == SQLITE_IOERR && SNKV_BT_CORRUPT == SQLITE_CORRUPT &&
+                   SNKV_BT_FULL == SQLITE_FULL && SNKV_BT_CANTOPEN == SQLITE_CANTOPEN &&
+                   SNKV_BT_PROTOCOL == SQLITE_PROTOCOL && SNKV_BT_NOTADB == SQLITE_NOTADB &&
+                   SNKV_BT_MISUSE == SQLITE_MISUSE && SNKV_BT_ABORT == SQLITE_ABORT &&
+                   SNKV_BT_SCHEMA == SQLITE_SCHEMA && SNKV_BT_TOOBIG == SQLITE_TOOBIG &&
+                   SNKV_BT_ROW == SQLITE_ROW && SNKV_BT_DONE == SQLITE_DONE,
+               "result codes differ from SQLite's");
+_Static_assert(BTREE_SAVEPOSITION == 0x02 && BTREE_APPEND == 0x08, "B-tree flags changed");
+_Static_assert(BTREE_SCHEMA_VERSION == 1 && BTREE_FREE_PAGE_COUNT == 0, "meta slots changed");
+_Static_assert(CURSOR_VALID == 0, "cursor states changed");
+_Static_assert(sizeof(((UnpackedRecord *)0)->nField) == 2, "UnpackedRecord changed");
+_Static_assert(sizeof(((BtreePayload *)0)->nMem) == 2, "BtreePayload changed");
+
+/* Columns of a family table: key, expires_at, value, large_id, large_size. */
+#define ROW_COLUMNS 5
+
+struct snkv_bt_cursor {
+  snkv_bt *bt;                 /* NULL once closed by the end of a transaction */
+  snkv_bt_cursor *next, *prev; /* the connection's open cursors */
+  BtCursor *btc;
+  snkv_bt_kind kind;
+  uint32_t root;
+  int writable;
+  int positioned;  /* the cursor is where the last seek or move put it */
+  int sought;      /* the last positioning was a seek, and nothing was written since */
+  int order;       /* its result */
+};
+
+struct snkv_bt {
+  sqlite3 *db;
+  Btree *tree;
+  KeyInfo *key_info[2]; /* by kind, made on first use */
+  sqlite3_stmt *begin_stmt, *commit_stmt, *rollback_stmt;
+  snkv_bt_cursor *cursors;      /* open ones */
+  snkv_bt_cursor *free_cursors; /* closed ones, kept for reuse: a get should not malloc */
+  int reading;                  /* a raw read transaction is open */
+  int poisoned;                 /* a write failed: no commit [T11] */
+  uint32_t wal_frames;          /* from the WAL hook: frames in the log after the last commit */
+};
+
+struct snkv_bt_stmt {
+  snkv_bt *bt;
+  sqlite3_stmt *stmt;
+};
+
+#ifdef SNKV_MUTATIONS
+int snkv_bt_breaks(const char *rule) {
+  const char *broken = getenv("SNKV_BREAK_RULE");
+  return broken != 0 && strcmp(broken, rule) == 0;
+}
+#endif
+
+/* [M4] Every entry point ends with this: it clears a sticky out-of-memory state. */
+static int finish(snkv_bt *bt, int rc) { return sqlite3ApiExit(bt->db, rc); }
+
+/* ---- Connections ---- */
+
+static int on_wal_commit(void *context, sqlite3 *db, const char *schema, int frames) {
+  (void)db;
+  (void)schema;
+  ((snkv_bt *)context)->wal_frames = (uint32_t)frames;
+  return SQLITE_OK;
+}
+
+/* A URI for an immutable database: every byte that could mean something in a URI is escaped. */
+static char *immutable_uri(const char *path) {
+  static const char hex[] = "0123456789abcdef";
+  char *uri = sqlite3_malloc64(3 * (sqlite3_uint64)strlen(path) + 32);
+  char *out = uri;
+  if (uri == 0) return 0;
+  memcpy(out, "file:", 5);
+  out += 5;
+  for (const unsigned char *in = (const unsigned char *)path; *in != 0; ++in) {
+    if (sqlite3Isalnum(*in) || *in == '/' || *in == '.' || *in == '_' || *in == '-') {
+      *out++ = (char)*in;
+    } else {
+      *out++ = '%';
+      *out++ = hex[*in >> 4];
+      *out++ = hex[*in & 15];
+    }
+  }
+  memcpy(out, "?immutable=1", 13);
+  return uri;
+}
+
+int snkv_bt_open(const char *path, int flags, int busy_timeout_ms, snkv_bt **out) {
+  int sqlite_flags = SQLITE_OPEN_EXRESCODE;
+  const char *vfs = 0;
+  char *uri = 0;
+  int rc;
+  snkv_bt *bt;
+
+  *out = 0;
+  rc = sqlite3_initialize();
+  if (rc == SQLITE_OK) rc = memvfsRegister();
+  if (rc != SQLITE_OK) return rc;
+  bt = sqlite3MallocZero(sizeof(*bt));
+  if (bt == 0) return SQLITE_NOMEM;
+
+  if (flags & SNKV_BT_OPEN_READONLY) {
+    sqlite_flags |= SQLITE_OPEN_READONLY;
+  } else {
+    sqlite_flags |= SQLITE_OPEN_READWRITE;
+    if (flags & SNKV_BT_OPEN_CREATE) sqlite_flags |= SQLITE_OPEN_CREATE;
+  }
+#ifdef SQLITE_DEBUG
+  sqlite_flags |= SQLITE_OPEN_FULLMUTEX; /* so that the engine's asserts about its mutex bite [M1] */
+#else
+  sqlite_flags |= flags & SNKV_BT_OPEN_OWNED ? SQLITE_OPEN_NOMUTEX : SQLITE_OPEN_FULLMUTEX;
+#endif
+  if (flags & SNKV_BT_OPEN_MEMORY) {
+    vfs = "snkv-memory";
+  } else if (flags & SNKV_BT_OPEN_IMMUTABLE) {
+    sqlite_flags |= SQLITE_OPEN_URI;
+    uri = immutable_uri(path);
+    if (uri == 0) {
+      sqlite3_free(bt);
+      return SQLITE_NOMEM;
+    }
+    path = uri;
+  }
+  rc = sqlite3_open_v2(path, &bt->db, sqlite_flags, vfs);
+  sqlite3_free(uri);
+  if (bt->db == 0) {
+    sqlite3_free(bt);
+    return rc;
+  }
+  *out = bt;
+  if (rc != SQLITE_OK) return rc;
+  bt->tree = bt->db->aDb[0].pBt;
+  sqlite3_busy_timeout(bt->db, busy_timeout_ms);
+  sqlite3_wal_autocheckpoint(bt->db, 0);
+  if (!snkv_bt_breaks("T6")) sqlite3_wal_hook(bt->db, on_wal_commit, bt);
+  /* Stores are files from outside: nothing that their schema says may run code. */
+  sqlite3_db_config(bt->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, (int *)0);
+  sqlite3_db_config(bt->db, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, (int *)0);
+  return SQLITE_OK;
+}
+
+static void close_all_cursors(snkv_bt *bt);
+
+void snkv_bt_close(snkv_bt *bt) {
+  if (bt == 0) return;
+  sqlite3_mutex_enter(bt->db->mutex);
+  close_all_cursors(bt); /* [M6] */
+  if (bt->reading) snkv_bt_end_read(bt);
+  while (bt->free_cursors != 0) {
+    snkv_bt_cursor *cursor = bt->free_cursors;
+    bt->free_cursors = cursor->next;
+    sqlite3_free(cursor);
+  }
+  sqlite3_finalize(bt->begin_stmt);
+  sqlite3_finalize(bt->commit_stmt);
+  sqlite3_finalize(bt->rollback_stmt);
+  sqlite3KeyInfoUnref(bt->key_info[0]);
+  sqlite3KeyInfoUnref(bt->key_info[1]);
+  sqlite3_mutex_leave(bt->db->mutex);
+  sqlite3_close_v2(bt->db);
+  sqlite3_free(bt);
+}
+
+void snkv_bt_configure_new(snkv_bt *bt, uint32_t page_size) {
+  sqlite3_mutex_enter(bt->db->mutex);
+  /* Not by PRAGMA auto_vacuum, which would write the first page at once. */
+  sqlite3BtreeSetPageSize(bt->tree, (int)page_size, 0, 0);
+  sqlite3BtreeSetAutoVacuum(bt->tree, BTREE_AUTOVACUUM_INCR);
+  sqlite3_mutex_leave(bt->db->mutex);
+}
+
+void snkv_bt_lock(snkv_bt *bt) { sqlite3_mutex_enter(bt->db->mutex); }
+void snkv_bt_unlock(snkv_bt *bt) { sqlite3_mutex_leave(bt->db->mutex); }
+
+const char *snkv_bt_errstr(int rc) {
+  if (rc == SNKV_BT_MOVED) return "cursor lost its position";
+  if (rc == SNKV_BT_POISONED) return "an earlier write failed: roll back";
+  return sqlite3_errstr(rc);
+}
+const char *snkv_bt_errmsg(snkv_bt *bt) { return sqlite3_errmsg(bt->db); }
+int snkv_bt_errno(snkv_bt *bt) { return sqlite3_system_errno(bt->db); }
+int snkv_bt_is_readonly(snkv_bt *bt) { return sqlite3_db_readonly(bt->db, "main") != 0; }
+
+uint32_t snkv_bt_page_size(snkv_bt *bt) {
+  int size;
+  sqlite3_mutex_enter(bt->db->mutex);
+  size = sqlite3BtreeGetPageSize(bt->tree);
+  sqlite3_mutex_leave(bt->db->mutex);
+  return (uint32_t)size;
+}
+
+/* [K7] The formula of the file format for cells of index pages (sqlite.org/fileformat2.html, "Cell
+** payload overflow pages"); stores reserve no bytes at the end of pages. */
+uint32_t snkv_bt_max_local(snkv_bt *bt) { return (snkv_bt_page_size(bt) - 12) * 64 / 255 - 23; }
+
+/* The same page says that a cell of a table leaf holds usable-35 bytes of payload. The record header of
+** a row (NULL for the rowid alias, one blob) takes at most 6 bytes. */
+uint32_t snkv_bt_max_chunk(snkv_bt *bt) { return snkv_bt_page_size(bt) - 35 - 6; }
+
+/* ---- Transactions ---- */
+
+int snkv_bt_begin_read(snkv_bt *bt, uint32_t *cookie) {
+  int value = 0;
+  int rc;
+  if (bt->reading || !bt->db->autoCommit) return SQLITE_MISUSE;
+  bt->db->busyHandler.nBusy = 0; /* [T4] */
+  rc = sqlite3BtreeBeginTrans(bt->tree, 0, &value);
+  if (rc == SQLITE_OK) {
+    bt->reading = 1;
+    *cookie = (uint32_t)value;
+  }
+  return finish(bt, rc);
+}
+
+void snkv_bt_end_read(snkv_bt *bt) {
+  close_all_cursors(bt); /* [C1] */
+  bt->reading = 0;
+  sqlite3BtreeCommit(bt->tree); /* of a read transaction: cannot fail */
+}
+
+static int run(snkv_bt *bt, sqlite3_stmt **stmt, const char *sql) {
+  int rc = SQLITE_OK;
+  if (*stmt == 0) {
+    rc = sqlite3_prepare_v3(bt->db, sql, -1, SQLITE_PREPARE_PERSISTENT, stmt, 0);
+  }
+  if (rc == SQLITE_OK) {
+    sqlite3_step(*stmt);
+    rc = sqlite3_reset(*stmt);
+  }
+  return rc;
+}
+
+int snkv_bt_begin_write(snkv_bt *bt, uint32_t *cookie) {
+  int value = 0;
+  int rc;
+  if (bt->reading) return SQLITE_MISUSE;
+  bt->wal_frames = 0;
+  bt->poisoned = 0;
+  if (snkv_bt_breaks("T5")) {
+    bt->db->busyHandler.nBusy = 0;
+    rc = sqlite3BtreeBeginTrans(bt->tree, 1, &value);
+    *cookie = (uint32_t)value;
+    return finish(bt, rc);
+  }
+  rc = run(bt, &bt->begin_stmt, "BEGIN IMMEDIATE");
+  if (rc != SQLITE_OK) return rc;
+  rc = sqlite3BtreeBeginTrans(bt->tree, 0, &value); /* a no-op that reads the cookie [S1] */
+  if (rc != SQLITE_OK) {
+    snkv_bt_rollback(bt);
+    return finish(bt, rc);
+  }
+  *cookie = (uint32_t)value;
+  return SQLITE_OK;
+}
+
+int snkv_bt_commit(snkv_bt *bt) {
+  int rc;
+  if (bt->poisoned) return SNKV_BT_POISONED;
+  if (!snkv_bt_breaks("C1")) close_all_cursors(bt);
+  if (snkv_bt_breaks("T5")) {
+    rc = sqlite3BtreeTxnState(bt->tree) == SQLITE_TXN_WRITE ? sqlite3BtreeCommit(bt->tree) : SQLITE_OK;
+    return finish(bt, rc);
+  }
+  rc = run(bt, &bt->commit_stmt, "COMMIT");
+  if (rc == SQLITE_OK) return rc;
+  if (sqlite3_get_autocommit(bt->db)) return rc == SQLITE_BUSY ? SQLITE_IOERR : rc;
+  if ((rc & 0xff) != SQLITE_BUSY) snkv_bt_rollback(bt); /* [T8] */
+  return rc;
+}
+
+void snkv_bt_rollback(snkv_bt *bt) {
+  close_all_cursors(bt);
+  bt->poisoned = 0;
+  if (snkv_bt_breaks("T5")) {
+    if (sqlite3BtreeTxnState(bt->tree) != SQLITE_TXN_NONE) {
+      sqlite3BtreeRollback(bt->tree, SQLITE_ABORT_ROLLBACK, 0);
+    }
+    return;
+  }
+  if (sqlite3_get_autocommit(bt->db)) return; /* SQL has rolled back already */
+  if (run(bt, &bt->rollback_stmt, "ROLLBACK") != SQLITE_OK && !sqlite3_get_autocommit(bt->db)) {
+    /* No memory to prepare or run the statement: the same by hand, without allocating [T9]. */
+    sqlite3_mutex_enter(bt->db->mutex);
+    sqlite3RollbackAll(bt->db, SQLITE_ABORT_ROLLBACK);
+    bt->db->autoCommit = 1;
+    sqlite3CloseSavepoints(bt->db);
+    sqlite3ApiExit(bt->db, SQLITE_OK);
+    sqlite3_mutex_leave(bt->db->mutex);
+  }
+}
+
+int snkv_bt_in_write(snkv_bt *bt) { return sqlite3BtreeTxnState(bt->tree) == SQLITE_TXN_WRITE; }
+int snkv_bt_poisoned(snkv_bt *bt) { return bt->poisoned; }
+void snkv_bt_poison(snkv_bt *bt) { bt->poisoned = 1; }
+
+static int savepoint(snkv_bt *bt, const char *verb, unsigned number) {
+  char sql[64];
+  sqlite3_snprintf(sizeof(sql), sql, "%s snkv_%u", verb, number);
+  return sqlite3_exec(bt->db, sql, 0, 0, 0);
+}
+
+int snkv_bt_savepoint(snkv_bt *bt, unsigned number) {
+  int rc;
+  close_all_cursors(bt);
+  rc = savepoint(bt, "SAVEPOINT", number);
+  /* SQL opens the pager's savepoint only when the next statement begins to write. Raw writes are none:
+  ** without this call, rolling back to the savepoint would undo the whole transaction. */
+  if (rc == SQLITE_OK) rc = sqlite3BtreeBeginTrans(bt->tree, 1, 0);
+  return finish(bt, rc);
+}
+
+int snkv_bt_savepoint_rollback(snkv_bt *bt, unsigned number) {
+  int rc;
+  close_all_cursors(bt); /* [C7] */
+  rc = savepoint(bt, "ROLLBACK TO", number);
+  if (rc == SQLITE_OK) bt->poisoned = 0;
+  return rc;
+}
+
+int snkv_bt_savepoint_release(snkv_bt *bt, unsigned number) {
+  close_all_cursors(bt);
+  return savepoint(bt, "RELEASE", number);
+}
+
+uint32_t snkv_bt_cookie(snkv_bt *bt) {
+  u32 value = 0;
+  sqlite3BtreeGetMeta(bt->tree, BTREE_SCHEMA_VERSION, &value);
+  return value;
+}
+
+void snkv_bt_pages(snkv_bt *bt, uint32_t *pages, uint32_t *free_pages) {
+  u32 value = 0;
+  *pages = sqlite3BtreeLastPage(bt->tree);
+  sqlite3BtreeGetMeta(bt->tree, BTREE_FREE_PAGE_COUNT, &value);
+  *free_pages = value;
+}
+
+uint32_t snkv_bt_take_wal_frames(snkv_bt *bt) {
+  uint32_t frames = bt->wal_frames;
+  bt->wal_frames = 0;
+  return frames;
+}
+
+int64_t snkv_bt_wal_bytes(snkv_bt *bt) {
+  Pager *pager;
+  i64 size = 0;
+  sqlite3_mutex_enter(bt->db->mutex);
+  pager = sqlite3BtreePager(bt->tree);
+  if (pager->pWal != 0 && isOpen(pager->pWal->pWalFd)) {
+    if (sqlite3OsFileSize(pager->pWal->pWalFd, &size) != SQLITE_OK) size = 0;
+  }
+  sqlite3_mutex_leave(bt->db->mutex);
+  return size;
+}
+
+int snkv_bt_checkpoint(snkv_bt *bt, int mode, uint32_t *frames, uint32_t *checkpointed) {
+  int log = -1, done = -1; /* an interrupted or refused checkpoint leaves them alone [M8] */
+  int rc;
+  if (bt->reading) return SQLITE_MISUSE; /* [T12] */
+  rc = sqlite3_wal_checkpoint_v2(bt->db, "main", mode, &log, &done);
+  *frames = log < 0 ? 0 : (uint32_t)log;
+  *checkpointed = done < 0 ? 0 : (uint32_t)done;
+  return rc;
+}
+
+int snkv_bt_sync(snkv_bt *bt, int file_too) {
+  Pager *pager;
+  int rc = SQLITE_OK;
+  int have_log;
+  sqlite3_mutex_enter(bt->db->mutex);
+  pager = sqlite3BtreePager(bt->tree);
+  have_log = pager->pWal != 0 && isOpen(pager->pWal->pWalFd);
+  if (have_log) rc = sqlite3OsSync(pager->pWal->pWalFd, SQLITE_SYNC_NORMAL);
+  if (rc == SQLITE_OK && (file_too || !have_log) && isOpen(pager->fd)) {
+    rc = sqlite3OsSync(pager->fd, SQLITE_SYNC_NORMAL);
+  }
+  rc = finish(bt, rc);
+  sqlite3_mutex_leave(bt->db->mutex);
+  return rc;
+}
+
+/* ---- Cursors ---- */
+
+static KeyInfo *key_info(snkv_bt *bt, snkv_bt_kind kind) {
+  if (bt->key_info[kind] == 0) {
+    /* [K1] Key columns, then all the others, as the engine counts them itself. */
+    KeyInfo *info = kind == SNKV_BT_ROWS ? sqlite3KeyInfoAlloc(bt->db, 1, ROW_COLUMNS - 1)
+                                         : sqlite3KeyInfoAlloc(bt->db, 2, 0);
+    if (info != 0) {
+      memset(info->aSortFlags, 0, info->nAllField);
+      info->enc = ENC(bt->db);
+    }
+    bt->key_info[kind] = info;
+  }
+  return bt->key_info[kind];
+}
+
+int snkv_bt_cursor_open(snkv_bt *bt, uint32_t root, snkv_bt_kind kind, int writable,
+                        snkv_bt_cursor **out) {
+  KeyInfo *info = 0;
+  snkv_bt_cursor *cursor;
+  int rc;
+  *out = 0;
+  if (sqlite3BtreeTxnState(bt->tree) == SQLITE_TXN_NONE) return SQLITE_MISUSE; /* [T1] */
+  if (kind != SNKV_BT_ROWID) {
+    info = key_info(bt, kind);
+    if (info == 0) return finish(bt, SQLITE_NOMEM_BKPT);
+  }
+  cursor = bt->free_cursors;
+  if (cursor != 0) {
+    bt->free_cursors = cursor->next;
+  } else {
+    /* [M5] One block: ours, then the engine's cursor, which must not move. */
+    cursor = sqlite3_malloc64(ROUND8(sizeof(*cursor)) + sqlite3BtreeCursorSize());
+    if (cursor == 0) return finish(bt, SQLITE_NOMEM_BKPT);
+  }
+  memset(cursor, 0, sizeof(*cursor));
+  cursor->btc = (BtCursor *)((char *)cursor + ROUND8(sizeof(*cursor)));
+  cursor->kind = kind;
+  cursor->root = root;
+  cursor->writable = writable;
+  sqlite3BtreeCursorZero(cursor->btc);
+  rc = sqlite3BtreeCursor(bt->tree, root, writable ? BTREE_WRCSR : 0, info, cursor->btc);
+  if (rc != SQLITE_OK) {
+    cursor->next = bt->free_cursors;
+    bt->free_cursors = cursor;
+    return finish(bt, rc);
+  }
+  cursor->bt = bt;
+  cursor->next = bt->cursors;
+  if (bt->cursors != 0) bt->cursors->prev = cursor;
+  bt->cursors = cursor;
+  *out = cursor;
+  return SQLITE_OK;
+}
+
+/* Closes the engine's cursor; ours stays, as a dead handle. */
+static void detach(snkv_bt_cursor *cursor) {
+  snkv_bt *bt = cursor->bt;
+  sqlite3BtreeCloseCursor(cursor->btc);
+  if (cursor->prev != 0) {
+    cursor->prev->next = cursor->next;
+  } else {
+    bt->cursors = cursor->next;
+  }
+  if (cursor->next != 0) cursor->next->prev = cursor->prev;
+  cursor->next = cursor->prev = 0;
+  cursor->bt = 0;
+  cursor->positioned = cursor->sought = 0;
+}
+
+static void close_all_cursors(snkv_bt *bt) {
+  if (snkv_bt_breaks("C1")) return;
+  while (bt->cursors != 0) detach(bt->cursors);
+}
+
+void snkv_bt_cursor_close(snkv_bt_cursor *cursor) {
+  snkv_bt *bt;
+  if (cursor == 0) return;
+  bt = cursor->bt;
+  if (bt == 0) {
+    sqlite3_free(cursor);
+    return;
+  }
+  if (snkv_bt_breaks("C1")) return; /* as the original did: kept, positioned, over the end */
+  detach(cursor);
+  cursor->next = bt->free_cursors;
+  bt->free_cursors = cursor;
+}
+
+int snkv_bt_is_dead(snkv_bt_cursor *cursor) { return cursor->bt == 0; }
+
+static void fill_mem(snkv_bt *bt, Mem *mem, const void *data, uint32_t size) {
+  memset(mem, 0, sizeof(*mem));
+  mem->flags = MEM_Blob;
+  mem->z = (char *)data;
+  mem->n = (int)size;
+  mem->db = bt->db;
+  mem->enc = ENC(bt->db);
+}
+
+static void fill_mem_int(snkv_bt *bt, Mem *mem, int64_t value) {
+  memset(mem, 0, sizeof(*mem));
+  mem->flags = MEM_Int;
+  mem->u.i = value;
+  mem->db = bt->db;
+  mem->enc = ENC(bt->db);
+}
+
+static int seek_record(snkv_bt_cursor *cursor, Mem *fields, int count, int *order) {
+  UnpackedRecord record;
+  int rc;
+  memset(&record, 0, sizeof(record)); /* [K4] */
+  record.pKeyInfo = key_info(cursor->bt, cursor->kind);
+  record.aMem = fields;
+  record.nField = (u16)count;
+  rc = sqlite3BtreeIndexMoveto(cursor->btc, &record, order);
+  cursor->positioned = rc == SQLITE_OK && !sqlite3BtreeEof(cursor->btc); /* [C6] */
+  cursor->sought = rc == SQLITE_OK;
+  cursor->order = *order;
+  if (rc == SQLITE_OK && record.errCode != 0) {
+    rc = record.errCode;
+    cursor->positioned = cursor->sought = 0;
+  }
+  return finish(cursor->bt, rc);
+}
+
+int snkv_bt_seek(snkv_bt_cursor *cursor, const void *key, uint32_t key_size, int *order) {
+  Mem field;
+  if (cursor->bt == 0) return SNKV_BT_MOVED;
+  fill_mem(cursor->bt, &field, key, key_size);
+  return seek_record(cursor, &field, 1, order);
+}
+
+int snkv_bt_seek_expiry(snkv_bt_cursor *cursor, int64_t expires_at, const void *key,
+                        uint32_t key_size, int *order) {
+  Mem fields[2];
+  if (cursor->bt == 0) return SNKV_BT_MOVED;
+  fill_mem_int(cursor->bt, &fields[0], expires_at);
+  fill_mem(cursor->bt, &fields[1], key, key_size);
+  return seek_record(cursor, fields, 2, order);
+}
+
+int snkv_bt_seek_rowid(snkv_bt_cursor *cursor, int64_t rowid, int *order) {
+  int rc;
+  if (cursor->bt == 0) return SNKV_BT_MOVED;
+  rc = sqlite3BtreeTableMoveto(cursor->btc, rowid, 0, order);
+  cursor->positioned = rc == SQLITE_OK && !sqlite3BtreeEof(cursor->btc);
+  cursor->sought = rc == SQLITE_OK;
+  cursor->order = *order;
+  return finish(cursor->bt, rc);
+}
+
+int snkv_bt_first(snkv_bt_cursor *cursor, int *valid) {
+  int empty = 1, rc;
+  if (cursor->bt == 0) return SNKV_BT_MOVED;
+  rc = sqlite3BtreeFirst(cursor->btc, &empty);
+  cursor->sought = 0;
+  *valid = cursor->positioned = rc == SQLITE_OK && !empty;
+  return finish(cursor->bt, rc);
+}
+
+int snkv_bt_last(snkv_bt_cursor *cursor, int *valid) {
+  int empty = 1, rc;
+  if (cursor->bt == 0) return SNKV_BT_MOVED;
+  rc = sqlite3BtreeLast(cursor->btc, &empty);
+  cursor->sought = 0;
+  *valid = cursor->positioned = rc == SQLITE_OK && !empty;
+  return finish(cursor->bt, rc);
+}
+
+static int step_cursor(snkv_bt_cursor *cursor, int forward, int *valid) {
+  int rc;
+  *valid = 0;
+  if (cursor->bt == 0) return SNKV_BT_MOVED;
+  if (!cursor->positioned && !snkv_bt_breaks("K3")) return SNKV_BT_MOVED; /* [K3] */
+  rc = forward ? sqlite3BtreeNext(cursor->btc, 0) : sqlite3BtreePrevious(cursor->btc, 0);
+  cursor->sought = 0;
+  if (rc == SQLITE_DONE) {
+    cursor->positioned = 0;
+    return SQLITE_OK;
+  }
+  *valid = cursor->positioned = rc == SQLITE_OK;
+  return rc == SQLITE_OK ? rc : finish(cursor->bt, rc);
+}
+
+int snkv_bt_next(snkv_bt_cursor *cursor, int *valid) { return step_cursor(cursor, 1, valid); }
+int snkv_bt_prev(snkv_bt_cursor *cursor, int *valid) { return step_cursor(cursor, 0, valid); }
+int snkv_bt_valid(snkv_bt_cursor *cursor) { return cursor->bt != 0 && cursor->positioned; }
+
+int snkv_bt_payload(snkv_bt_cursor *cursor, const void **data, uint32_t *local, uint32_t *size) {
+  u32 amount = 0;
+  if (!snkv_bt_valid(cursor)) return SNKV_BT_MOVED;
+  *size = sqlite3BtreePayloadSize(cursor->btc); /* [M3] before the fetch */
+  if (*size > (u64)sqlite3BtreeMaxRecordSize(cursor->btc)) return SQLITE_CORRUPT_BKPT; /* [M9] */
+  *data = sqlite3BtreePayloadFetch(cursor->btc, &amount);
+  *local = amount < *size ? amount : *size;
+  return SQLITE_OK;
+}
+
+int snkv_bt_read(snkv_bt_cursor *cursor, uint32_t offset, uint32_t size, void *buffer) {
+  u32 total;
+  if (!snkv_bt_valid(cursor)) return SNKV_BT_MOVED;
+  total = sqlite3BtreePayloadSize(cursor->btc);
+  if (offset > total || size > total - offset) return SQLITE_CORRUPT_BKPT;
+  return finish(cursor->bt, sqlite3BtreePayload(cursor->btc, offset, size, buffer));
+}
+
+int64_t snkv_bt_rowid(snkv_bt_cursor *cursor) { return sqlite3BtreeIntegerKey(cursor->btc); }
+
+/* [C3] Takes the position from every cursor on this tree but one, so that the engine need not save it
+** (copying whole records), and marks them so that none is restored by guessing [K3]. */
+static void before_write(snkv_bt *bt, uint32_t root, snkv_bt_cursor *except) {
+  snkv_bt_cursor *cursor;
+  for (cursor = bt->cursors; cursor != 0; cursor = cursor->next) {
+    if (cursor->root != root || cursor == except) continue;
+    if (!snkv_bt_breaks("K3") && !snkv_bt_breaks("C5")) sqlite3BtreeClearCursor(cursor->btc);
+    cursor->positioned = 0;
+    if (!snkv_bt_breaks("C5")) cursor->sought = 0;
+  }
+}
+
+static int after_write(snkv_bt_cursor *cursor, int rc) {
+  cursor->positioned = cursor->sought = 0;
+  if (rc != SQLITE_OK) cursor->bt->poisoned = 1; /* [T11] */
+  return finish(cursor->bt, rc);
+}
+
+static int check_writable(snkv_bt_cursor *cursor) {
+  if (cursor->bt == 0) return SNKV_BT_MOVED;
+  if (!cursor->writable) return SQLITE_MISUSE;
+  return cursor->bt->poisoned ? SNKV_BT_POISONED : SQLITE_OK;
+}
+
+static int insert_record(snkv_bt_cursor *cursor, Mem *fields, int count, const void *record,
+                         uint32_t record_size) {
+  BtreePayload payload;
+  int rc;
+  memset(&payload, 0, sizeof(payload));
+  payload.pKey = record;
+  payload.nKey = record_size;
+  payload.aMem = fields;
+  payload.nMem = (u16)count; /* [K2] the key columns only */
+  if (snkv_bt_breaks("K2")) payload.nMem = 0;
+  before_write(cursor->bt, cursor->root, cursor);
+  if (!cursor->sought || snkv_bt_breaks("K2")) {
+    rc = sqlite3BtreeInsert(cursor->btc, &payload, 0, 0);
+  } else if (cursor->order == 0) {
+    rc = sqlite3BtreeInsert(cursor->btc, &payload, BTREE_SAVEPOSITION, 0); /* [C4] */
+  } else {
+    rc = sqlite3BtreeInsert(cursor->btc, &payload, 0, cursor->order);
+  }
+  return after_write(cursor, rc);
+}
+
+int snkv_bt_insert(snkv_bt_cursor *cursor, const void *key, uint32_t key_size, const void *record,
+                   uint32_t record_size) {
+  Mem field;
+  int rc = check_writable(cursor);
+  if (rc != SQLITE_OK) return rc;
+  fill_mem(cursor->bt, &field, key, key_size);
+  return insert_record(cursor, &field, 1, record, record_size);
+}
+
+int snkv_bt_insert_expiry(snkv_bt_cursor *cursor, int64_t expires_at, const void *key,
+                          uint32_t key_size, const void *record, uint32_t record_size) {
+  Mem fields[2];
+  int rc = check_writable(cursor);
+  if (rc != SQLITE_OK) return rc;
+  fill_mem_int(cursor->bt, &fields[0], expires_at);
+  fill_mem(cursor->bt, &fields[1], key, key_size);
+  return insert_record(cursor, fields, 2, record, record_size);
+}
+
+int snkv_bt_insert_rowid(snkv_bt_cursor *cursor, int64_t rowid, const void *record,
+                         uint32_t record_size) {
+  BtreePayload payload;
+  int rc = check_writable(cursor);
+  if (rc != SQLITE_OK) return rc;
+  memset(&payload, 0, sizeof(payload));
+  payload.nKey = rowid;
+  payload.pData = record;
+  payload.nData = (int)record_size;
+  before_write(cursor->bt, cursor->root, cursor);
+  rc = sqlite3BtreeInsert(cursor->btc, &payload, 0, 0);
+  return after_write(cursor, rc);
+}
+
+int snkv_bt_delete(snkv_bt_cursor *cursor) {
+  int rc = check_writable(cursor);
+  if (rc != SQLITE_OK) return rc;
+  if (!snkv_bt_breaks("C5") &&
+      (!cursor->sought || cursor->order != 0 || cursor->btc->eState != CURSOR_VALID)) {
+    return SNKV_BT_MOVED; /* [C5] */
+  }
+  before_write(cursor->bt, cursor->root, cursor);
+  rc = sqlite3BtreeDelete(cursor->btc, 0);
+  return after_write(cursor, rc);
+}
+
+int snkv_bt_count(snkv_bt_cursor *cursor, uint64_t *entries) {
+  i64 count = 0; /* [M8] an interrupted count does not write it */
+  int rc;
+  if (cursor->bt == 0) return SNKV_BT_MOVED;
+  rc = sqlite3BtreeCount(cursor->bt->db, cursor->btc, &count);
+  cursor->positioned = cursor->sought = 0;
+  *entries = (uint64_t)count;
+  return finish(cursor->bt, rc);
+}
+
+int snkv_bt_clear(snkv_bt *bt, uint32_t root) {
+  snkv_bt_cursor *cursor, *next;
+  int rc;
+  if (bt->poisoned) return SNKV_BT_POISONED;
+  for (cursor = bt->cursors; cursor != 0; cursor = next) { /* [S4] */
+    next = cursor->next;
+    if (cursor->root == root) detach(cursor);
+  }
+  rc = sqlite3BtreeClearTable(bt->tree, (int)root, 0);
+  if (rc != SQLITE_OK) bt->poisoned = 1;
+  return finish(bt, rc);
+}
+
+/* ---- SQL ---- */
+
+int snkv_bt_prepare(snkv_bt *bt, const char *sql, snkv_bt_stmt **out) {
+  snkv_bt_stmt *stmt;
+  int rc;
+  *out = 0;
+  if (bt->reading) return SQLITE_MISUSE; /* [T5] */
+  stmt = sqlite3MallocZero(sizeof(*stmt));
+  if (stmt == 0) return SQLITE_NOMEM;
+  rc = sqlite3_prepare_v2(bt->db, sql, -1, &stmt->stmt, 0);
+  if (rc != SQLITE_OK) {
+    sqlite3_free(stmt);
+    return rc;
+  }
+  stmt->bt = bt;
+  *out = stmt;
+  return SQLITE_OK;
+}
+
+int snkv_bt_bind_int64(snkv_bt_stmt *stmt, int index, int64_t value) {
+  return sqlite3_bind_int64(stmt->stmt, index, value);
+}
+int snkv_bt_bind_text(snkv_bt_stmt *stmt, int index, const char *text, uint32_t size) {
+  return sqlite3_bind_text(stmt->stmt, index, text, (int)size, SQLITE_TRANSIENT);
+}
+int snkv_bt_bind_blob(snkv_bt_stmt *stmt, int index, const void *data, uint32_t size) {
+  return sqlite3_bind_blob(stmt->stmt, index, data, (int)size, SQLITE_TRANSIENT);
+}
+
+int snkv_bt_step(snkv_bt_stmt *stmt) {
+  if (stmt->bt->reading) return SQLITE_MISUSE; /* [T5] */
+  if (stmt->bt->cursors != 0 && !sqlite3_stmt_readonly(stmt->stmt)) return SQLITE_MISUSE; /* [S3] */
+  return sqlite3_step(stmt->stmt);
+}
+
+int64_t snkv_bt_column_int64(snkv_bt_stmt *stmt, int column) {
+  return sqlite3_column_int64(stmt->stmt, column);
+}
+
+const void *snkv_bt_column_bytes(snkv_bt_stmt *stmt, int column, uint32_t *size) {
+  const void *data = sqlite3_column_blob(stmt->stmt, column);
+  *size = (uint32_t)sqlite3_column_bytes(stmt->stmt, column);
+  return data;
+}
+
+void snkv_bt_finalize(snkv_bt_stmt *stmt) {
+  if (stmt == 0) return;
+  sqlite3_finalize(stmt->stmt);
+  sqlite3_free(stmt);
+}

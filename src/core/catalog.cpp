@@ -1,0 +1,132 @@
+#include "core/catalog.hpp"
+
+#include "base/printable.hpp"
+#include "btree/record.hpp"
+#include "core/format.hpp"
+
+#include <algorithm>
+#include <fmt/format.h>
+#include <map>
+
+namespace snkv::core {
+namespace {
+
+/// A row of sqlite_schema.
+struct SchemaRow {
+  std::string type;
+  std::string name;
+  std::string table;
+  std::uint32_t root = 0;
+  std::string sql;
+};
+
+constexpr std::uint32_t schema_root = 1;
+constexpr std::size_t schema_columns = 5;
+
+bool decode(BytesView record, SchemaRow& row) {
+  btree::ColumnExtent extents[schema_columns];
+  if (!btree::parse_record(record, static_cast<std::uint32_t>(record.size()), extents)) return false;
+  const auto text = [&](std::size_t i) {
+    return btree::decode_column(extents[i], record.data()).bytes.str();
+  };
+  row.type = text(0);
+  row.name = text(1);
+  row.table = text(2);
+  row.root = static_cast<std::uint32_t>(btree::decode_column(extents[3], record.data()).integer);
+  row.sql = text(4);
+  return true;
+}
+
+Error read_schema(const char* operation, snkv_bt* bt, std::vector<SchemaRow>& rows) {
+  btree::Cursor cursor;
+  int valid = 0;
+  int rc = cursor.open(bt, schema_root, SNKV_BT_ROWID, false);
+  if (rc == SNKV_BT_OK) rc = snkv_bt_first(cursor.get(), &valid);
+  Bytes record;
+  while (rc == SNKV_BT_OK && valid != 0) {
+    const void* data = nullptr;
+    std::uint32_t local = 0;
+    std::uint32_t size = 0;
+    rc = snkv_bt_payload(cursor.get(), &data, &local, &size);
+    if (rc != SNKV_BT_OK) break;
+    record.resize_for_overwrite(size);
+    rc = snkv_bt_read(cursor.get(), 0, size, record.data());
+    if (rc != SNKV_BT_OK) break;
+    SchemaRow row;
+    if (!decode(record, row)) {
+      rc = SNKV_BT_CORRUPT;
+      break;
+    }
+    rows.push_back(std::move(row));
+    rc = snkv_bt_next(cursor.get(), &valid);
+  }
+  if (rc != SNKV_BT_OK) return btree::engine_error(operation, rc, "reading the schema");
+  return {};
+}
+
+/// Says why a family's tables are not as the library made them; empty if they are. The B-tree layer
+/// maintains no index, runs no trigger and fills no other column, so writing must stop [K8].
+std::string alteration(const SchemaRow& table, const std::string& expected_sql,
+                       const std::multimap<std::string_view, const SchemaRow*>& attached) {
+  if (table.sql != expected_sql) {
+    return fmt::format("the definition of table {} was changed through SQL",
+                       base::printable(table.name));
+  }
+  const auto found = attached.find(table.name);
+  if (found == attached.end()) return {};
+  return fmt::format("table {} has {} {}, made through SQL", base::printable(table.name),
+                     found->second->type, base::printable(found->second->name));
+}
+
+}  // namespace
+
+Error Catalog::load(const char* operation, snkv_bt* bt, std::uint32_t cookie,
+                    std::shared_ptr<const Catalog>& out) {
+  std::vector<SchemaRow> rows;
+  if (Error error = read_schema(operation, bt, rows); error.failed()) return error;
+
+  std::map<std::string_view, const SchemaRow*> tables;
+  std::multimap<std::string_view, const SchemaRow*> attached;
+  for (const SchemaRow& row : rows) {
+    if (row.type == "table") tables.emplace(row.name, &row);
+    if (row.type == "index" || row.type == "trigger") attached.emplace(row.table, &row);
+  }
+
+  auto catalog = std::make_shared<Catalog>();
+  catalog->cookie_ = cookie;
+  for (const auto& [name, table] : tables) {
+    const std::uint32_t id = format::family_id_of(table->sql);
+    if (id == 0) continue;
+    FamilyEntry entry;
+    entry.family = std::make_shared<const Family>(Family{table->name, id});
+    entry.root = table->root;
+    entry.altered = alteration(*table, format::family_table_sql(name, id), attached);
+    if (const auto large = tables.find(format::large_table_name(id)); large != tables.end()) {
+      entry.large_root = large->second->root;
+      if (entry.altered.empty()) {
+        entry.altered = alteration(*large->second, format::large_table_sql(id), attached);
+      }
+    }
+    catalog->families_.push_back(std::move(entry));
+  }
+  std::sort(catalog->families_.begin(), catalog->families_.end(),
+            [](const FamilyEntry& a, const FamilyEntry& b) { return a.family->id < b.family->id; });
+  out = std::move(catalog);
+  return {};
+}
+
+const FamilyEntry* Catalog::find(std::uint32_t id) const noexcept {
+  const auto at = std::lower_bound(
+      families_.begin(), families_.end(), id,
+      [](const FamilyEntry& entry, std::uint32_t wanted) { return entry.family->id < wanted; });
+  return at != families_.end() && at->family->id == id ? &*at : nullptr;
+}
+
+const FamilyEntry* Catalog::find(std::string_view name) const noexcept {
+  for (const FamilyEntry& entry : families_) {
+    if (entry.family->name == name) return &entry;
+  }
+  return nullptr;
+}
+
+}  // namespace snkv::core

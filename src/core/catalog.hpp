@@ -1,0 +1,52 @@
+/// \file
+/// The column families of a store and the roots of their trees, as of one schema cookie.
+#pragma once
+
+#include "btree/connection.hpp"
+
+#include <snkv/error.hpp>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace snkv::core {
+
+/// What a family handle remembers: the id decides, the name is for messages.
+struct Family {
+  std::string name;
+  std::uint32_t id = 0;
+};
+
+/// One family as the schema has it.
+struct FamilyEntry {
+  std::shared_ptr<const Family> family;
+  std::uint32_t root = 0;
+  std::uint32_t large_root = 0;   ///< 0: no large value was ever stored
+  std::string altered;            ///< what SQL did to its tables; empty if nothing [K8]
+};
+
+/// Immutable once loaded, and shared. A catalog is good for the transactions that have its cookie [S1]
+/// and for no others; one loaded after a schema change inside a write transaction is good for that
+/// transaction only, which may still be rolled back [S2].
+class Catalog {
+ public:
+  /// Reads the schema through a raw cursor, in the transaction that is open on the connection.
+  [[nodiscard]] static Error load(const char* operation, snkv_bt* bt, std::uint32_t cookie,
+                                  std::shared_ptr<const Catalog>& out);
+
+  [[nodiscard]] std::uint32_t cookie() const noexcept { return cookie_; }
+  /// The family with this id; nullptr if it was dropped. O(log n).
+  [[nodiscard]] const FamilyEntry* find(std::uint32_t id) const noexcept;
+  [[nodiscard]] const FamilyEntry* find(std::string_view name) const noexcept;
+  /// Sorted by id.
+  [[nodiscard]] const std::vector<FamilyEntry>& families() const noexcept { return families_; }
+
+ private:
+  std::uint32_t cookie_ = 0;
+  std::vector<FamilyEntry> families_;
+};
+
+}  // namespace snkv::core

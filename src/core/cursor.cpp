@@ -1,0 +1,217 @@
+#include "core/cursor.hpp"
+
+#include "base/printable.hpp"
+#include "core/store_state.hpp"
+#include "core/write_session.hpp"
+
+namespace snkv::core {
+namespace {
+
+constexpr const char* operation = "iterate";
+
+std::uint32_t size32(BytesView bytes) { return static_cast<std::uint32_t>(bytes.size()); }
+
+}  // namespace
+
+std::string CursorState::name() const { return base::printable(family_->name); }
+
+CursorState::~CursorState() {
+  if (!tree_.is_open()) return;
+  if (store_->fork_guard.forked()) {
+    tree_.leak();
+    return;
+  }
+  if (snapshot_ != nullptr) {
+    const std::lock_guard guard(snapshot_->mutex);
+    const btree::Lock lock(snapshot_->reader->connection);
+    tree_.close();
+  } else {
+    const btree::Lock lock(transaction_->session().connection());
+    tree_.close();
+  }
+}
+
+void CursorState::open(const Target& target) {
+  if (target.store == nullptr || target.family == nullptr) {
+    return fail(Error(Errc::closed, operation, "the handle is empty"));
+  }
+  if (Error error = target.store->check(operation); error.failed()) return fail(std::move(error));
+  store_ = target.store;
+  family_ = target.family;
+  store_->counters.add(Counters::iterations);
+  if (target.scope == nullptr) {
+    snapshot_ = std::make_shared<SnapshotState>();
+    if (Error error = snapshot_->open(operation, store_); error.failed()) {
+      return fail(std::move(error));
+    }
+  } else if (target.scope->kind() == Scope::Kind::snapshot) {
+    snapshot_ = std::static_pointer_cast<SnapshotState>(target.scope);
+  } else {
+    transaction_ = std::static_pointer_cast<TransactionState>(target.scope);
+  }
+  // So that an unknown family is told at once, not at the first seek.
+  guarded(operation, [&] { return Error(); });
+}
+
+/// Runs `body` with the view locked and the family resolved; an error becomes the status.
+template <class Body>
+void CursorState::guarded(const char* caller, Body&& body) noexcept {
+  const auto run = [&](snkv_bt* bt, const Catalog& catalog) -> Error {
+    const FamilyEntry* found = catalog.find(family_->id);
+    if (found == nullptr) return Error(Errc::dropped, caller, name());
+    if (found->root != entry_.root) tree_.close();
+    entry_.root = found->root;
+    entry_.large_root = found->large_root;
+    bt_ = bt;
+    if (!tree_.is_open()) {
+      const int rc = tree_.open(bt, entry_.root, SNKV_BT_ROWS, false);
+      if (rc != SNKV_BT_OK) return btree::engine_error(caller, rc, name());
+    }
+    return body();
+  };
+  try {
+    if (store_ == nullptr) return;  // never opened: the status says why
+    Error error;
+    if (transaction_ != nullptr) {
+      error = transaction_->check(caller);
+      if (!error.failed()) {
+        WriteSession& session = transaction_->session();
+        const btree::Lock lock(session.connection());
+        error = snkv_bt_poisoned(session.bt()) != 0 ? Error(Errc::rollback_required, caller, "")
+                                                    : run(session.bt(), session.catalog());
+      }
+    } else if (store_->fork_guard.forked()) {
+      error = Error(Errc::forked, caller, "");
+    } else if (snapshot_ != nullptr && snapshot_->reader.get() != nullptr) {
+      const std::lock_guard guard(snapshot_->mutex);
+      const btree::Lock lock(snapshot_->reader->connection);
+      error = run(lock.get(), *snapshot_->reader->catalog);
+    } else {
+      return;  // the snapshot could not be taken: the status says why
+    }
+    status_ = std::move(error);
+    if (status_.failed()) {
+      valid = false;
+      store_->counters.add(Counters::errors);
+    }
+  } catch (const std::bad_alloc&) {
+    fail(Error(Errc::no_memory, caller, ""));
+  }
+}
+
+bool CursorState::in_range(BytesView at) const noexcept {
+  if (at < BytesView(range_.low)) return false;
+  return !range_.bounded_above || at < BytesView(range_.high);
+}
+
+void CursorState::seek_first() noexcept {
+  guarded("seek_first", [&]() -> Error {
+    if (!range_.low.empty()) return seek_tree(range_.low, true);
+    int present = 0;
+    const int rc = snkv_bt_first(tree_.get(), &present);
+    return position(rc, present, true);
+  });
+}
+
+void CursorState::seek_last() noexcept {
+  guarded("seek_last", [&]() -> Error {
+    if (range_.bounded_above) {
+      if (Error error = seek_tree(range_.high, false); error.failed() || !valid) return error;
+      return key == BytesView(range_.high) ? step(false) : Error();  // the bound is exclusive
+    }
+    int present = 0;
+    const int rc = snkv_bt_last(tree_.get(), &present);
+    return position(rc, present, false);
+  });
+}
+
+void CursorState::seek_from(BytesView at) noexcept {
+  guarded("seek", [&] { return seek_tree(at < BytesView(range_.low) ? range_.low : at, true); });
+}
+
+void CursorState::seek_for_prev(BytesView at) noexcept {
+  if (range_.bounded_above && at >= BytesView(range_.high)) return seek_last();
+  guarded("seek_for_prev", [&] { return seek_tree(at, false); });
+}
+
+void CursorState::advance(bool forward) noexcept {
+  if (!valid) return;
+  guarded(forward ? "next" : "prev", [&] { return step(forward); });
+}
+
+/// Goes to the nearest key on this side of `at`, itself included.
+Error CursorState::seek_tree(BytesView at, bool forward) {
+  int order = 0;
+  int rc = snkv_bt_seek(tree_.get(), at.data(), size32(at), &order);
+  int present = snkv_bt_valid(tree_.get());
+  if (rc == SNKV_BT_OK && present != 0 && forward && order < 0) {
+    rc = snkv_bt_next(tree_.get(), &present);
+  } else if (rc == SNKV_BT_OK && present != 0 && !forward && order > 0) {
+    rc = snkv_bt_prev(tree_.get(), &present);
+  }
+  return position(rc, present, forward);
+}
+
+Error CursorState::step(bool forward) {
+  int present = 0;
+  int rc = forward ? snkv_bt_next(tree_.get(), &present) : snkv_bt_prev(tree_.get(), &present);
+  if (rc != SNKV_BT_MOVED) return position(rc, present, forward);
+
+  // A write of this transaction took the position: find it again by our own copy of the key [K3].
+  int order = 0;
+  if (!tree_.is_open() || snkv_bt_is_dead(tree_.get()) != 0) {
+    rc = tree_.open(bt_, entry_.root, SNKV_BT_ROWS, false);
+  } else {
+    rc = SNKV_BT_OK;
+  }
+  if (rc == SNKV_BT_OK) {
+    rc = snkv_bt_seek(tree_.get(), key_copy_.data(), size32(key_copy_), &order);
+  }
+  present = snkv_bt_valid(tree_.get());
+  if (rc == SNKV_BT_OK && present != 0) {
+    if (forward && order <= 0) rc = snkv_bt_next(tree_.get(), &present);
+    if (!forward && order >= 0) rc = snkv_bt_prev(tree_.get(), &present);
+  }
+  return position(rc, present, forward);
+}
+
+/// Takes the entry that the tree's cursor is on, or the next live one in this direction.
+Error CursorState::position(int rc, int present, bool forward) {
+  valid = false;
+  const std::int64_t now = transaction_ != nullptr ? transaction_->session().now() : snapshot_->now;
+  while (rc == SNKV_BT_OK && present != 0) {
+    Row row;
+    rc = read_row(tree_.get(), scratch_, row);
+    if (rc != SNKV_BT_OK) break;
+    if (!in_range(row.key)) return {};
+    if (!row.expired(now)) return take_entry(row);
+    rc = forward ? snkv_bt_next(tree_.get(), &present) : snkv_bt_prev(tree_.get(), &present);
+  }
+  return rc == SNKV_BT_OK ? Error() : btree::engine_error(operation, rc, name());
+}
+
+Error CursorState::take_entry(const Row& row) {
+  BytesView content = options_.keys_only ? BytesView() : row.value;
+  if (row.large_id != 0 && !options_.keys_only) {
+    const ReadView view{bt_, &entry_, 0, store_.get()};
+    if (Error error = read_large(operation, view, row, large_); error.failed()) return error;
+    content = large_;
+  }
+  if (transaction_ == nullptr) {
+    // Nothing writes on a snapshot's connection, and the tree's cursor keeps the page in memory.
+    key = row.key;
+    value = content;
+  } else {
+    key_copy_ = Bytes(row.key);
+    key = key_copy_;
+    if (row.large_id == 0) {
+      value_copy_ = Bytes(content);
+      content = value_copy_;
+    }
+    value = content;
+  }
+  valid = true;
+  return {};
+}
+
+}  // namespace snkv::core

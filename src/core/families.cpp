@@ -1,0 +1,201 @@
+#include "core/families.hpp"
+
+#include "base/printable.hpp"
+#include "core/format.hpp"
+#include "core/read_path.hpp"
+#include "core/run.hpp"
+#include "core/store_state.hpp"
+#include "core/write_session.hpp"
+
+#include <algorithm>
+#include <fmt/format.h>
+
+namespace snkv::core {
+namespace {
+
+char lower(char c) noexcept { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
+
+/// Equal but for the case of ASCII letters: one name to SQLite.
+bool same_table(std::string_view a, std::string_view b) noexcept {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                    [](char x, char y) { return lower(x) == lower(y); });
+}
+
+bool is_utf8(std::string_view text) noexcept {
+  for (std::size_t i = 0; i < text.size();) {
+    const auto byte = [&](std::size_t at) { return static_cast<unsigned char>(text[at]); };
+    const unsigned first = byte(i);
+    const std::size_t length = first < 0x80 ? 1 : first < 0xc2 ? 0 : first < 0xe0 ? 2
+                               : first < 0xf0 ? 3 : first < 0xf5 ? 4 : 0;
+    if (length == 0 || i + length > text.size()) return false;
+    for (std::size_t k = 1; k < length; ++k) {
+      if ((byte(i + k) & 0xc0) != 0x80) return false;
+    }
+    // Overlong forms, surrogates and code points beyond U+10FFFF (Unicode 15, table 3-7).
+    if (length > 2 || first == 0xed) {
+      const unsigned second = byte(i + 1);
+      if (first == 0xe0 && second < 0xa0) return false;
+      if (first == 0xed && second > 0x9f) return false;
+      if (first == 0xf0 && second < 0x90) return false;
+      if (first == 0xf4 && second > 0x8f) return false;
+    }
+    i += length;
+  }
+  return true;
+}
+
+Target with_family(const Target& target, std::shared_ptr<const Family> family) {
+  return {target.store, std::move(family), target.scope};
+}
+
+Error not_found(const char* operation, std::string_view name) {
+  return Error(Errc::not_found, operation,
+               fmt::format("column family {}", base::printable(name)));
+}
+
+/// Makes the table, in the open transaction.
+Error create(const char* operation, WriteSession& session, std::string_view name,
+             std::shared_ptr<const Family>& out) {
+  btree::Connection& connection = session.connection();
+  std::int64_t id = 0;
+  int rc = connection.query_int64("SELECT value FROM snkv_meta WHERE key='next_family_id'", id);
+  if (rc != SNKV_BT_OK) return connection.sql_error(operation, rc);
+  if (id <= format::default_family_id || id > 0xffffffff) {
+    return Error(Errc::corrupt, operation, "snkv_meta has no usable next_family_id");
+  }
+  session.close_cursors();
+  rc = connection.execute(
+      fmt::format("UPDATE snkv_meta SET value={} WHERE key='next_family_id'", id + 1));
+  if (rc != SNKV_BT_OK) return connection.sql_error(operation, rc);
+  const auto family_id = static_cast<std::uint32_t>(id);
+  Error error = session.change_schema(operation, format::family_table_sql(name, family_id));
+  if (error.failed()) return error;
+  const FamilyEntry* entry = session.catalog().find(family_id);
+  if (entry == nullptr) return Error(Errc::internal, operation, "the new family is not there");
+  out = entry->family;
+  return {};
+}
+
+/// Why a table that is no family forbids a family of this name; ok if none does.
+Error check_free(const char* operation, WriteSession& session, std::string_view name) {
+  for (const FamilyEntry& entry : session.catalog().families()) {
+    if (same_table(entry.family->name, name)) {
+      return Error(Errc::exists, operation,
+                   fmt::format("column family {}, of which {} differs only in case",
+                               base::printable(entry.family->name), base::printable(name)));
+    }
+  }
+  btree::Statement statement;
+  int rc = statement.prepare(session.connection(),
+                             "SELECT type FROM sqlite_schema WHERE lower(name)=lower(?1)");
+  if (rc == SNKV_BT_OK) {
+    rc = snkv_bt_bind_text(statement.get(), 1, name.data(), static_cast<std::uint32_t>(name.size()));
+  }
+  if (rc == SNKV_BT_OK) rc = statement.step();
+  if (rc == SNKV_BT_ROW) {
+    return Error(Errc::exists, operation,
+                 fmt::format("the file has a {} {} that is no column family",
+                             statement.bytes(0).view(), base::printable(name)));
+  }
+  return rc == SNKV_BT_DONE ? Error() : session.connection().sql_error(operation, rc);
+}
+
+}  // namespace
+
+Error check_family_name(const char* operation, std::string_view name) {
+  const auto refuse = [&](const char* why) {
+    return Error(Errc::invalid_argument, operation,
+                 fmt::format("the family name {} {}", base::printable(name), why));
+  };
+  if (name.empty()) return refuse("is empty");
+  if (name.size() > max_family_name_size) return refuse("is longer than 255 bytes");
+  if (name.find('\0') != std::string_view::npos) return refuse("contains a NUL");
+  if (!is_utf8(name)) return refuse("is not UTF-8");
+  for (const std::string_view reserved : {"snkv_", "sqlite_"}) {
+    if (same_table(name.substr(0, reserved.size()), reserved)) {
+      return refuse("has a reserved prefix (snkv_, sqlite_)");
+    }
+  }
+  return {};
+}
+
+Error family(const Target& target, std::string_view name, FamilyMode mode, Target& out) {
+  const char* operation = mode == FamilyMode::open     ? "open_column_family"
+                          : mode == FamilyMode::create ? "create_column_family"
+                                                       : "column_family";
+  return guarded(operation, target, [&]() -> Error {
+    if (Error error = check_family_name(operation, name); error.failed()) return error;
+    std::shared_ptr<const Family> found;
+    const auto look = [&](snkv_bt*, const Catalog& catalog) -> Error {
+      if (const FamilyEntry* entry = catalog.find(name)) found = entry->family;
+      return {};
+    };
+    if (Error error = with_catalog(operation, target, look); error.failed()) return error;
+    if (found == nullptr && mode == FamilyMode::open) return not_found(operation, name);
+    if (found != nullptr && mode != FamilyMode::create) {
+      out = with_family(target, std::move(found));
+      return {};
+    }
+    const auto make = [&](WriteSession& session) -> Error {
+      const btree::Lock lock(session.connection());
+      // Looked up again: another writer may have made it meanwhile.
+      if (const FamilyEntry* entry = session.catalog().find(name)) {
+        if (mode == FamilyMode::create) {
+          return Error(Errc::exists, operation,
+                       fmt::format("column family {}", base::printable(name)));
+        }
+        found = entry->family;
+        return {};
+      }
+      if (Error error = check_free(operation, session, name); error.failed()) return error;
+      return change(session, [&] { return create(operation, session, name, found); });
+    };
+    if (Error error = write_in_scope(operation, target, make); error.failed()) return error;
+    out = with_family(target, std::move(found));
+    return {};
+  });
+}
+
+Error drop_family(const Target& target, std::string_view name) {
+  constexpr const char* operation = "drop_column_family";
+  return guarded(operation, target, [&]() -> Error {
+    if (Error error = check_family_name(operation, name); error.failed()) return error;
+    if (name == format::default_family) {
+      return Error(Errc::invalid_argument, operation, "the default family cannot be dropped");
+    }
+    const auto drop = [&](WriteSession& session) -> Error {
+      const btree::Lock lock(session.connection());
+      const FamilyEntry* entry = session.catalog().find(name);
+      if (entry == nullptr) return not_found(operation, name);
+      return change(session, [&]() -> Error {
+        // Copied: the catalog that has the entry goes away with the first of the two statements.
+        const FamilyEntry doomed = *entry;
+        if (doomed.large_root != 0) {
+          Error error = session.change_schema(
+              operation, "DROP TABLE " + format::large_table_name(doomed.family->id));
+          if (error.failed()) return error;
+        }
+        return session.change_schema(operation, "DROP TABLE " + format::quoted(name));
+      });
+    };
+    return write_in_scope(operation, target, drop);
+  });
+}
+
+Error list_families(const Target& target, std::vector<std::string>& out) {
+  constexpr const char* operation = "list_column_families";
+  return guarded(operation, target, [&]() -> Error {
+    return with_catalog(operation, target, [&](snkv_bt*, const Catalog& catalog) -> Error {
+      out.clear();
+      for (const FamilyEntry& entry : catalog.families()) out.push_back(entry.family->name);
+      std::sort(out.begin(), out.end());
+      return {};
+    });
+  });
+}
+
+std::string_view family_name(const Target& target) noexcept {
+  return target.family == nullptr ? std::string_view() : std::string_view(target.family->name);
+}
+
+}  // namespace snkv::core

@@ -1,0 +1,43 @@
+/// \file
+/// The names and numbers of the file format (docs/file-format.md).
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace snkv::core::format {
+
+/// "SNKV" in the application id of the database header.
+inline constexpr std::uint32_t application_id = 0x534e4b56;
+/// In `user_version`, and in `snkv_meta` under "format_version".
+inline constexpr std::int64_t version = 1;
+
+inline constexpr std::string_view default_family = "default";
+inline constexpr std::uint32_t default_family_id = 1;
+
+/// Columns of a family table, in order. The last two are there only in rows of large values.
+enum RowColumn : std::size_t { row_key, row_expires_at, row_value, row_large_id, row_large_size };
+inline constexpr std::size_t row_columns = 5;
+inline constexpr std::size_t small_row_columns = 3;
+
+/// A value up to this size stays in its row even if the row, for its long key, does not fit its page.
+inline constexpr std::size_t large_value_minimum = 64;
+
+/// Chunks of a large value have the rowids `large_id << chunk_bits` onwards.
+inline constexpr int chunk_bits = 20;
+
+/// A name in double quotes, as SQL wants it.
+[[nodiscard]] std::string quoted(std::string_view name);
+
+/// The exact text of the statement that makes the table of a family. Its id stands in a comment: it
+/// survives in the schema, and tells two families that had the same name one after the other apart.
+[[nodiscard]] std::string family_table_sql(std::string_view name, std::uint32_t id);
+/// The id in such a text, even when it was altered since; 0 if there is none.
+[[nodiscard]] std::uint32_t family_id_of(std::string_view sql);
+
+/// The side table of a family's large values.
+[[nodiscard]] std::string large_table_name(std::uint32_t family_id);
+[[nodiscard]] std::string large_table_sql(std::uint32_t family_id);
+
+}  // namespace snkv::core::format

@@ -1,0 +1,141 @@
+/// \file
+/// The functions of core_abi.hpp that concern the store as a whole: checkpoint, sync, vacuum, checks,
+/// statistics.
+#include "core/read_path.hpp"
+#include "core/run.hpp"
+#include "core/store_state.hpp"
+
+#include <snkv/detail/core_abi.hpp>
+
+#include <fmt/format.h>
+
+namespace snkv::core {
+namespace {
+
+/// Runs `work` as the head of the write queue, outside a transaction.
+template <class Work>
+Error exclusively(const char* operation, const Target& target, Work&& work) {
+  if (target.scope != nullptr) {
+    return Error(Errc::invalid_argument, operation, "not inside a transaction or snapshot");
+  }
+  WriteQueue::Waiter place;
+  StoreState& store = *target.store;
+  if (Error error = store.enter_write_queue(operation, place); error.failed()) return error;
+  Error error = work(store);
+  store.queue.leave(place);
+  return error;
+}
+
+}  // namespace
+
+Error checkpoint(const Target& target, Checkpoint mode, CheckpointResult& out) {
+  constexpr const char* operation = "checkpoint";
+  return guarded(operation, target, [&]() -> Error {
+    return exclusively(operation, target, [&](StoreState& store) {
+      return store.checkpoint(operation, mode, out);
+    });
+  });
+}
+
+Error sync(const Target& target) {
+  constexpr const char* operation = "sync";
+  return guarded(operation, target, [&]() -> Error {
+    const bool file_too = target.store->options.sync == Sync::off;
+    // Any connection will do: what is synced is the file.
+    return with_catalog(operation, {target.store, nullptr, nullptr},
+                        [&](snkv_bt* bt, const Catalog&) -> Error {
+                          const int rc = snkv_bt_sync(bt, file_too ? 1 : 0);
+                          return rc == SNKV_BT_OK ? Error() : btree::engine_error(operation, rc);
+                        });
+  });
+}
+
+Error vacuum(const Target& target, std::uint32_t max_pages, std::uint32_t& freed) {
+  constexpr const char* operation = "vacuum";
+  return guarded(operation, target, [&]() -> Error {
+    freed = 0;
+    return exclusively(operation, target, [&](StoreState& store) -> Error {
+      if (Error error = store.session.begin(operation); error.failed()) return error;
+      std::uint32_t pages = 0;
+      std::uint32_t free_pages = 0;
+      {
+        const btree::Lock lock(store.writer);
+        snkv_bt_pages(lock.get(), &pages, &free_pages);
+        const int rc =
+            store.writer.execute(fmt::format("PRAGMA incremental_vacuum({})", max_pages));
+        std::uint32_t after = 0;
+        snkv_bt_pages(lock.get(), &after, &free_pages);
+        freed = pages - after;
+        if (rc != SNKV_BT_OK) {
+          Error error = store.writer.sql_error(operation, rc);
+          store.session.rollback();
+          return error;
+        }
+      }
+      if (Error error = store.session.commit(operation); error.failed()) {
+        if (error == Errc::busy) store.session.rollback();
+        return error;
+      }
+      // The file itself shrinks when the log is copied back into it.
+      CheckpointResult ignored;
+      const Error shrunk = store.checkpoint(operation, Checkpoint::passive, ignored);
+      return shrunk == Errc::busy ? Error() : shrunk;
+    });
+  });
+}
+
+Error integrity_check(const Target& target) {
+  constexpr const char* operation = "integrity_check";
+  return guarded(operation, target, [&]() -> Error {
+    if (Error error = target.store->check(operation); error.failed()) return error;
+    ReaderLease reader;
+    if (Error error = reader.acquire(operation, *target.store); error.failed()) return error;
+    btree::Statement statement;
+    int rc = statement.prepare(reader->connection, "PRAGMA integrity_check(20)");
+    std::string findings;
+    while (rc == SNKV_BT_OK || rc == SNKV_BT_ROW) {
+      rc = statement.step();
+      if (rc != SNKV_BT_ROW) break;
+      const std::string_view line = statement.bytes(0).view();
+      if (line == "ok") continue;
+      if (!findings.empty()) findings += "; ";
+      findings += line;
+    }
+    if (rc != SNKV_BT_DONE) return reader->connection.sql_error(operation, rc);
+    return findings.empty() ? Error() : Error(Errc::corrupt, operation, std::move(findings));
+  });
+}
+
+Error stats(const Target& target, Stats& out) {
+  constexpr const char* operation = "stats";
+  return guarded(operation, target, [&]() -> Error {
+    StoreState& store = *target.store;
+    Stats gathered;
+    const auto gauges = [&](snkv_bt* bt, const Catalog&) -> Error {
+      std::uint32_t pages = 0;
+      std::uint32_t free_pages = 0;
+      snkv_bt_pages(bt, &pages, &free_pages);
+      gathered.db_pages = pages;
+      gathered.free_pages = free_pages;
+      gathered.page_size = snkv_bt_page_size(bt);
+      gathered.wal_bytes = static_cast<std::uint64_t>(snkv_bt_wal_bytes(bt));
+      return {};
+    };
+    Error error = with_catalog(operation, {target.store, nullptr, nullptr}, gauges);
+    if (error.failed()) return error;
+    gathered.snapshots = store.pins.count(gathered.oldest_snapshot_age);
+    store.counters.sum_into(gathered);
+    out = gathered;
+    return {};
+  });
+}
+
+Error reset_stats(const Target& target) {
+  return guarded("reset_stats", target, [&]() -> Error {
+    if (Error error = target.store->check("reset_stats"); error.failed()) return error;
+    target.store->counters.reset();
+    return {};
+  });
+}
+
+}  // namespace snkv::core

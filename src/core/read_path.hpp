@@ -1,0 +1,64 @@
+/// \file
+/// The one way in which entries are looked up and rows are understood. Nothing here writes.
+#pragma once
+
+#include "btree/connection.hpp"
+#include "core/catalog.hpp"
+
+#include <snkv/bytes.hpp>
+#include <snkv/detail/core_abi.hpp>
+#include <snkv/error.hpp>
+
+#include <cstdint>
+#include <optional>
+
+namespace snkv::core {
+
+/// Where to read: a connection with an open transaction, the family in its catalog, and the time.
+struct ReadView {
+  snkv_bt* bt = nullptr;
+  const FamilyEntry* family = nullptr;
+  std::int64_t now = 0;
+  StoreState* store = nullptr;
+};
+
+/// An entry as its row has it. The views point into the page or the scratch buffer that it was read
+/// with.
+struct Row {
+  BytesView key;
+  BytesView value;  ///< empty for a large value
+  std::optional<std::int64_t> expires_at;
+  std::int64_t large_id = 0;  ///< 0: the value is in the row
+  std::uint64_t large_size = 0;
+
+  [[nodiscard]] bool expired(std::int64_t now) const noexcept {
+    return expires_at.has_value() && *expires_at <= now;
+  }
+};
+
+/// Decodes the row under the cursor; `scratch` takes the record when it does not lie in one page.
+[[nodiscard]] int read_row(snkv_bt_cursor* cursor, Bytes& scratch, Row& row);
+
+/// Reads a large value from the side table of its family.
+[[nodiscard]] Error read_large(const char* operation, const ReadView& view, const Row& row, Bytes& out);
+
+/// Calls `use(cursor's row)` for the live entry of `key`; `found` tells whether there was one. The row's
+/// views are good during the call only.
+template <class Use>
+[[nodiscard]] Error find_entry(const char* operation, const ReadView& view, snkv_bt_cursor* cursor,
+                               BytesView key, bool& found, Use&& use);
+
+/// Runs `body(view, cursor)` with a view of the target's family, as of the target's transaction or
+/// snapshot, or of the latest commit.
+template <class Body>
+[[nodiscard]] Error with_view(const char* operation, const Target& target, Body&& body);
+
+/// The same without a family, for what concerns the store as a whole: `body(bt, catalog)`.
+template <class Body>
+[[nodiscard]] Error with_catalog(const char* operation, const Target& target, Body&& body);
+
+[[nodiscard]] Error check_key(const char* operation, BytesView key);
+
+}  // namespace snkv::core
+
+#include "core/read_path_inl.hpp"

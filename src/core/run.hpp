@@ -1,0 +1,62 @@
+/// \file
+/// How the functions of the ABI run: counting errors, turning memory exhaustion into one, and sending
+/// writes either to the target's transaction or to the write queue.
+#pragma once
+
+#include "core/read_path.hpp"
+#include "core/store_state.hpp"
+#include "core/write_session.hpp"
+
+#include <snkv/detail/core_abi.hpp>
+
+#include <new>
+
+namespace snkv::core {
+
+/// Runs `body`, which returns an `Error`. No exception gets out.
+template <class Body>
+[[nodiscard]] Error guarded(const char* operation, const Target& target, Body&& body) noexcept {
+  Error error;
+  if (target.store == nullptr) return Error(Errc::closed, operation, "");
+  try {
+    error = body();
+  } catch (const std::bad_alloc&) {
+    error = Error(Errc::no_memory, operation, "");
+  }
+  if (error.failed() && !(error == Errc::not_found)) target.store->counters.add(Counters::errors);
+  return error;
+}
+
+/// Runs a change that consists of several steps; if one fails the transaction must be rolled back.
+template <class Steps>
+[[nodiscard]] Error change(WriteSession& session, Steps&& steps) {
+  snkv_bt* bt = session.bt();
+  struct Guard {
+    snkv_bt* bt;
+    ~Guard() {
+      if (bt != nullptr) snkv_bt_poison(bt);
+    }
+  } guard{bt};
+  Error error = steps();
+  if (!error.failed()) guard.bt = nullptr;
+  return error;
+}
+
+/// Runs `work(session)` in the target's transaction, or in one of its own.
+template <class Work>
+[[nodiscard]] Error write_in_scope(const char* operation, const Target& target, Work&& work) {
+  if (target.scope == nullptr) {
+    const WriteOperation step(work);
+    return target.store->write(operation, step);
+  }
+  if (target.scope->kind() == Scope::Kind::snapshot) {
+    return Error(Errc::read_only, operation, "a snapshot cannot be written");
+  }
+  auto& transaction = static_cast<TransactionState&>(*target.scope);
+  if (Error error = transaction.check(operation); error.failed()) return error;
+  WriteSession& session = transaction.session();
+  if (snkv_bt_poisoned(session.bt()) != 0) return Error(Errc::rollback_required, operation, "");
+  return work(session);
+}
+
+}  // namespace snkv::core

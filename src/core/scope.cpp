@@ -1,0 +1,183 @@
+#include "core/scope.hpp"
+
+#include "core/store_state.hpp"
+#include "core/write_session.hpp"
+
+namespace snkv::core {
+
+// ---- Pins ----
+
+Error Pin::add(const char* operation, StoreState& store) {
+  since_ = Clock::now();
+  if (!store.pins.add(*this)) return Error(Errc::closed, operation, "the store was closed");
+  store_ = &store;
+  return {};
+}
+
+void Pin::remove() noexcept {
+  if (store_ == nullptr) return;
+  // In a forked child another thread may have held the registry's lock at the fork.
+  if (!store_->fork_guard.forked()) store_->pins.remove(*this);
+  store_ = nullptr;
+}
+
+bool PinRegistry::add(Pin& pin) noexcept {
+  const std::lock_guard lock(mutex_);
+  if (closed_) return false;
+  pin.previous_ = newest_;
+  pin.next_ = nullptr;
+  (newest_ == nullptr ? oldest_ : newest_->next_) = &pin;
+  newest_ = &pin;
+  ++count_;
+  return true;
+}
+
+void PinRegistry::remove(Pin& pin) noexcept {
+  const std::lock_guard lock(mutex_);
+  (pin.previous_ == nullptr ? oldest_ : pin.previous_->next_) = pin.next_;
+  (pin.next_ == nullptr ? newest_ : pin.next_->previous_) = pin.previous_;
+  --count_;
+}
+
+std::uint64_t PinRegistry::count(std::chrono::milliseconds& oldest) const noexcept {
+  const std::lock_guard lock(mutex_);
+  oldest = oldest_ == nullptr ? std::chrono::milliseconds(0)
+                              : std::chrono::duration_cast<std::chrono::milliseconds>(
+                                    Pin::Clock::now() - oldest_->since_);
+  return count_;
+}
+
+bool PinRegistry::close_if_empty() noexcept {
+  const std::lock_guard lock(mutex_);
+  if (count_ > 0) return false;
+  closed_ = true;
+  return true;
+}
+
+void PinRegistry::reopen() noexcept {
+  const std::lock_guard lock(mutex_);
+  closed_ = false;
+}
+
+// ---- Snapshots ----
+
+Error SnapshotState::open(const char* operation, const std::shared_ptr<StoreState>& owner) {
+  store = owner;
+  if (Error error = pin_.add(operation, *store); error.failed()) return error;
+  if (Error error = reader.acquire(operation, *store); error.failed()) return error;
+  const btree::Lock lock(reader->connection);
+  std::uint32_t cookie = 0;
+  const int rc = snkv_bt_begin_read(lock.get(), &cookie);
+  if (rc != SNKV_BT_OK) return btree::engine_error(operation, rc, "beginning a read transaction");
+  reading_ = true;
+  now = store->now();
+  return reader->refresh(operation, cookie);
+}
+
+SnapshotState::~SnapshotState() {
+  if (!reading_ || store->fork_guard.forked()) return;
+  const btree::Lock lock(reader->connection);
+  snkv_bt_end_read(lock.get());
+}
+
+// ---- Transactions ----
+
+WriteSession& TransactionState::session() const noexcept { return store_->session; }
+
+Error TransactionState::open(const char* operation, const std::shared_ptr<StoreState>& store) {
+  store_ = store;
+  if (Error error = store->enter_write_queue(operation, place_); error.failed()) return error;
+  if (Error error = store->session.begin(operation); error.failed()) {
+    store->queue.leave(place_);
+    return error;
+  }
+  open_ = true;
+  return {};
+}
+
+TransactionState::~TransactionState() { abandon(); }
+
+Error TransactionState::check(const char* operation) const {
+  if (store_ != nullptr && store_->fork_guard.forked()) return Error(Errc::forked, operation, "");
+  if (!open_) return Error(Errc::closed, operation, "the transaction has ended");
+  return {};
+}
+
+void TransactionState::end() noexcept {
+  open_ = false;
+  savepoints_.clear();
+  store_->queue.leave(place_);
+}
+
+Error TransactionState::commit() {
+  if (Error error = check("commit"); error.failed()) return error;
+  if (snkv_bt_poisoned(session().bt()) != 0) {
+    return Error(Errc::rollback_required, "commit", "");
+  }
+  Error error = session().commit("commit");
+  if (error == Errc::busy) return error;  // still open
+  if (!error.failed()) store_->after_commit();
+  end();
+  return error;
+}
+
+Error TransactionState::rollback() {
+  if (Error error = check("rollback"); error.failed()) return error;
+  session().rollback();
+  end();
+  return {};
+}
+
+void TransactionState::abandon() noexcept {
+  if (!open_ || store_->fork_guard.forked()) return;
+  session().rollback();
+  end();
+}
+
+Error TransactionState::savepoint(std::uint64_t& id) {
+  if (Error error = check("savepoint"); error.failed()) return error;
+  savepoints_.reserve(savepoints_.size() + 1);
+  Error error = session().savepoint(static_cast<unsigned>(savepoints_.size()));
+  if (error.failed()) return error;
+  id = ++last_savepoint_;
+  savepoints_.push_back(id);
+  return {};
+}
+
+Error TransactionState::find_savepoint(const char* operation, std::uint64_t id,
+                                       std::size_t& depth) const {
+  if (Error error = check(operation); error.failed()) return error;
+  for (depth = 0; depth < savepoints_.size(); ++depth) {
+    if (savepoints_[depth] == id) return {};
+  }
+  return Error(Errc::closed, operation, "the savepoint has ended");
+}
+
+Error TransactionState::savepoint_rollback(std::uint64_t id) {
+  std::size_t depth = 0;
+  if (Error error = find_savepoint("savepoint rollback", id, depth); error.failed()) return error;
+  savepoints_.resize(depth + 1);
+  return session().savepoint_rollback(static_cast<unsigned>(depth));
+}
+
+Error TransactionState::savepoint_release(std::uint64_t id) {
+  std::size_t depth = 0;
+  if (Error error = find_savepoint("savepoint release", id, depth); error.failed()) return error;
+  if (snkv_bt_poisoned(session().bt()) != 0) {
+    return Error(Errc::rollback_required, "savepoint release", "");
+  }
+  Error error = session().savepoint_release(static_cast<unsigned>(depth));
+  if (!error.failed()) savepoints_.resize(depth);
+  return error;
+}
+
+void TransactionState::savepoint_abandon(std::uint64_t id) noexcept {
+  std::size_t depth = 0;
+  if (find_savepoint("savepoint", id, depth).failed()) return;
+  savepoints_.resize(depth + 1);
+  if (session().savepoint_rollback(static_cast<unsigned>(depth)).failed()) return;
+  if (session().savepoint_release(static_cast<unsigned>(depth)).failed()) return;
+  savepoints_.resize(depth);
+}
+
+}  // namespace snkv::core

@@ -1,0 +1,157 @@
+#include "core/store_state.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <limits>
+#include <utility>
+
+namespace snkv::core {
+
+StoreState::StoreState(std::string file, bool memory, Options opts)
+    : path(std::move(file)), in_memory(memory), options(std::move(opts)), session(*this) {}
+
+StoreState::~StoreState() {
+  if (fork_guard.forked()) {
+    // The parent's locks and log are not ours to touch: only forget them.
+    readers.leak();
+    writer.leak();
+    return;
+  }
+  readers.close();
+  writer.close();
+}
+
+Error StoreState::close() {
+  if (Error error = check("close"); error.failed()) return error;
+  WriteQueue::Waiter place;
+  if (Error error = queue.enter("close", place, WriteQueue::Clock::now()); error.failed()) {
+    return Error(Errc::busy, "close", "a transaction is open");
+  }
+  if (!pins.close_if_empty()) {
+    queue.leave(place);
+    return Error(Errc::busy, "close", "an iterator or a snapshot is open");
+  }
+  closed_.store(true, std::memory_order_release);
+  readers.close();
+  writer.close();
+  queue.leave(place);
+  return {};
+}
+
+std::int64_t StoreState::now() const {
+  if (options.clock) return options.clock();
+  return std::chrono::duration_cast<std::chrono::milliseconds>(
+             std::chrono::system_clock::now().time_since_epoch())
+      .count();
+}
+
+Error StoreState::enter_write_queue(const char* operation, WriteQueue::Waiter& waiter) {
+  if (Error error = check(operation); error.failed()) return error;
+  if (options.read_only) return Error(Errc::read_only, operation, "the store was opened read-only");
+  const auto deadline = WriteQueue::Clock::now() + options.busy_timeout;
+  if (Error error = queue.enter(operation, waiter, deadline); error.failed()) return error;
+  if (waiter.done) return {};
+  Error error = check(operation);  // it may have been closed while we waited
+  if (error.failed()) queue.leave(waiter);
+  return error;
+}
+
+Error StoreState::write(const char* operation, const WriteOperation& work) {
+  // Enough to share one fsync among many threads, few enough that nobody waits long for others' work.
+  constexpr std::size_t largest_group = 64;
+
+  WriteQueue::Waiter place;
+  place.operation = &work;
+  if (Error error = enter_write_queue(operation, place); error.failed()) return error;
+  if (place.done) return std::move(place.result);
+
+  std::vector<WriteQueue::Waiter*> followers;
+  try {
+    followers = queue.followers(place, largest_group);
+  } catch (const std::bad_alloc&) {
+    followers.clear();
+  }
+  if (!carry_out_group(operation, place, followers)) {
+    // Each for itself, so that what fails fails alone.
+    place.result = carry_out(operation, work);
+    for (WriteQueue::Waiter* follower : followers) {
+      follower->result = carry_out(operation, *follower->operation);
+    }
+  }
+  after_commit();
+  Error result = std::move(place.result);
+  queue.leave(place, followers);
+  return result;
+}
+
+namespace {
+
+/// Runs an operation. One that ran out of memory may have stopped anywhere.
+Error run(const WriteOperation& work, WriteSession& session, const char* operation) noexcept {
+  try {
+    return work(session);
+  } catch (const std::bad_alloc&) {
+    snkv_bt_poison(session.bt());
+    return Error(Errc::no_memory, operation, "");
+  }
+}
+
+}  // namespace
+
+Error StoreState::carry_out(const char* operation, const WriteOperation& work) {
+  if (Error error = session.begin(operation); error.failed()) return error;
+  Error error = run(work, session, operation);
+  if (error.failed()) {
+    session.rollback();
+    return error;
+  }
+  error = session.commit(operation);
+  if (error == Errc::busy) session.rollback();
+  return error;
+}
+
+bool StoreState::carry_out_group(const char* operation, WriteQueue::Waiter& head,
+                                 const std::vector<WriteQueue::Waiter*>& followers) {
+  if (followers.empty()) return false;
+  if (session.begin(operation).failed()) return false;
+  head.result = run(*head.operation, session, operation);
+  for (WriteQueue::Waiter* follower : followers) {
+    if (snkv_bt_poisoned(session.bt()) != 0) break;
+    follower->result = run(*follower->operation, session, operation);
+  }
+  if (snkv_bt_poisoned(session.bt()) != 0) {
+    session.rollback();
+    return false;
+  }
+  const Error error = session.commit(operation);
+  if (error == Errc::busy) session.rollback();
+  return !error.failed();
+}
+
+void StoreState::after_commit() noexcept {
+  if (options.wal_autocheckpoint == 0) return;
+  const std::uint32_t frames = snkv_bt_take_wal_frames(writer.get());
+  if (frames < options.wal_autocheckpoint) {
+    next_checkpoint_ = options.wal_autocheckpoint;
+    return;
+  }
+  // While a snapshot keeps the log from being recycled, trying at every commit would read the whole
+  // log's index each time for nothing.
+  if (frames < next_checkpoint_) return;
+  next_checkpoint_ = frames + options.wal_autocheckpoint / 4 + 1;
+  CheckpointResult result;
+  // A failure is no failure of the commit, which has happened: the next one tries again.
+  const Error error = checkpoint("checkpoint", Checkpoint::passive, result);
+  if (error.failed() && !(error == Errc::busy)) counters.add(Counters::errors);
+}
+
+Error StoreState::checkpoint(const char* operation, Checkpoint mode, CheckpointResult& out) {
+  const btree::Lock lock(writer);
+  const int rc = snkv_bt_checkpoint(lock.get(), static_cast<int>(mode), &out.wal_frames,
+                                    &out.checkpointed);
+  if (rc != SNKV_BT_OK) return btree::engine_error(operation, rc);
+  counters.add(Counters::checkpoints);
+  return {};
+}
+
+}  // namespace snkv::core

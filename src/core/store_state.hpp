@@ -1,0 +1,87 @@
+/// \file
+/// Everything behind an open `Store`: its connections, the queue of its writers, its counters.
+#pragma once
+
+#include "btree/connection.hpp"
+#include "core/counters.hpp"
+#include "core/fork_guard.hpp"
+#include "core/reader_pool.hpp"
+#include "core/scope.hpp"
+#include "core/write_queue.hpp"
+#include "core/write_session.hpp"
+
+#include <snkv/error.hpp>
+#include <snkv/options.hpp>
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+namespace snkv::core {
+
+class StoreState {
+ public:
+  enum class Role { writer, reader };
+
+  StoreState(std::string path, bool in_memory, Options options);
+  StoreState(const StoreState&) = delete;
+  StoreState& operator=(const StoreState&) = delete;
+  ~StoreState();
+
+  /// Opens the file, makes it a store if it is empty, checks its format.
+  [[nodiscard]] Error open();
+  /// Fails with `busy` while anything is open.
+  [[nodiscard]] Error close();
+
+  /// `closed` or `forked`; the first thing that each operation asks.
+  [[nodiscard]] Error check(const char* operation) const {
+    if (fork_guard.forked()) return Error(Errc::forked, operation, "");
+    if (closed_.load(std::memory_order_acquire)) return Error(Errc::closed, operation, "");
+    return {};
+  }
+
+  /// A connection for one purpose, with the pragmas of the options.
+  [[nodiscard]] Error open_connection(const char* operation, btree::Connection& connection,
+                                      Role role) const;
+
+  /// Waits for the turn to write, as long as the busy timeout allows.
+  [[nodiscard]] Error enter_write_queue(const char* operation, WriteQueue::Waiter& waiter);
+  /// Carries out an operation in a transaction of its own, or of a group.
+  [[nodiscard]] Error write(const char* operation, const WriteOperation& work);
+  /// Checkpoints when the log is long enough. Called by the head of the queue, outside a transaction.
+  void after_commit() noexcept;
+  [[nodiscard]] Error checkpoint(const char* operation, Checkpoint mode, CheckpointResult& out);
+
+  /// Milliseconds since the Unix epoch.
+  [[nodiscard]] std::int64_t now() const;
+
+  const std::string path;
+  const bool in_memory;
+  const Options options;
+  const ForkGuard fork_guard;
+
+  Counters counters;
+  PinRegistry pins;
+  ReaderPool readers;
+  WriteQueue queue;
+  /// The write connection and its transaction: for the head of the queue.
+  btree::Connection writer;
+  WriteSession session;
+
+ private:
+  [[nodiscard]] Error create_if_empty(btree::Connection& connection);
+  [[nodiscard]] Error initialise(btree::Connection& connection);
+  [[nodiscard]] Error check_format(btree::Connection& connection) const;
+  [[nodiscard]] Error set_journal_mode(btree::Connection& connection) const;
+  [[nodiscard]] std::string file_name() const;
+  [[nodiscard]] Error carry_out(const char* operation, const WriteOperation& work);
+  [[nodiscard]] bool carry_out_group(const char* operation, WriteQueue::Waiter& head,
+                                     const std::vector<WriteQueue::Waiter*>& followers);
+
+  std::atomic<bool> closed_{false};
+  std::uint32_t next_checkpoint_ = 0;  // frames at which to try again; for the head of the queue
+};
+
+}  // namespace snkv::core

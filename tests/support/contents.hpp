@@ -1,0 +1,40 @@
+// The entries of a scan as a plain vector, which Catch2 compares and prints.
+#pragma once
+
+#include "support/check.hpp"
+
+#include <snkv/range.hpp>
+
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace snkv::test {
+
+using Contents = std::vector<std::pair<std::string, std::string>>;
+
+/// All entries of the range in its order; fails the test when the scan broke off with an error.
+inline Contents contents(Range& range) {
+  Contents entries;
+  for (auto [key, value] : range) entries.emplace_back(key.str(), value.str());
+  must(range.status());
+  return entries;
+}
+inline Contents contents(Range&& range) { return contents(range); }
+
+/// The keys alone.
+inline std::vector<std::string> keys(Range& range) {
+  std::vector<std::string> found;
+  for (auto [key, value] : range) found.push_back(key.str());
+  must(range.status());
+  return found;
+}
+inline std::vector<std::string> keys(Range&& range) { return keys(range); }
+
+/// All entries under a snapshot, transaction, store or family.
+template <class Reader>
+[[nodiscard]] Contents contents_of(const Reader& reader) {
+  return contents(reader.all());
+}
+
+}  // namespace snkv::test
