@@ -396,6 +396,16 @@ int snkv_bt_sync(snkv_bt *bt, int file_too) {
   if (rc == SQLITE_OK && (file_too || !have_log) && isOpen(pager->fd)) {
     rc = sqlite3OsSync(pager->fd, SQLITE_SYNC_NORMAL);
   }
+#if SQLITE_OS_UNIX
+  /* A rollback journal that is unlinked but still in the folder on disk would undo the last commit. */
+  if (rc == SQLITE_OK && !have_log && strcmp(bt->db->pVfs->zName, "snkv-memory") != 0) {
+    int folder = -1;
+    if (osOpenDirectory(sqlite3BtreeGetFilename(bt->tree), &folder) == SQLITE_OK) {
+      full_fsync(folder, 0, 0);
+      osClose(folder);
+    }
+  }
+#endif
   rc = finish(bt, rc);
   sqlite3_mutex_leave(bt->db->mutex);
   return rc;

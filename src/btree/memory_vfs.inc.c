@@ -953,13 +953,16 @@ static int memvfsSleep(sqlite3_vfs* pVfs, int nMicro) {
   return sqlite3OsSleep((sqlite3_vfs*)pVfs->pAppData, nMicro);
 }
 
-static int memvfsCurrentTime(sqlite3_vfs* pVfs, double* pTime) {
-  sqlite3_vfs* pReal = (sqlite3_vfs*)pVfs->pAppData;
-  return pReal->xCurrentTime(pReal, pTime);
-}
-
 static int memvfsCurrentTimeInt64(sqlite3_vfs* pVfs, sqlite3_int64* pTime) {
   return sqlite3OsCurrentTimeInt64((sqlite3_vfs*)pVfs->pAppData, pTime);
+}
+
+/* Not delegated: the default VFS has no xCurrentTime when SQLITE_OMIT_DEPRECATED is defined. */
+static int memvfsCurrentTime(sqlite3_vfs* pVfs, double* pTime) {
+  sqlite3_int64 ms = 0;
+  int rc = memvfsCurrentTimeInt64(pVfs, &ms);
+  *pTime = (double)ms / 86400000.0;
+  return rc;
 }
 
 /* There is no operating system below, hence no error of its own. */

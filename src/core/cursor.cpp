@@ -115,12 +115,17 @@ void CursorState::seek_first() noexcept {
 
 void CursorState::seek_last() noexcept {
   guarded("seek_last", [&]() -> Error {
-    if (range_.bounded_above) {
-      if (Error error = seek_tree(range_.high, false); error.failed() || !valid) return error;
-      return key == BytesView(range_.high) ? step(false) : Error();  // the bound is exclusive
-    }
     int present = 0;
-    const int rc = snkv_bt_last(tree_.get(), &present);
+    int rc = SNKV_BT_OK;
+    if (range_.bounded_above) {
+      int order = 0;
+      rc = snkv_bt_seek(tree_.get(), range_.high.data(), size32(range_.high), &order);
+      present = snkv_bt_valid(tree_.get());
+      // The bound is exclusive: an exact hit is one too far.
+      if (rc == SNKV_BT_OK && present != 0 && order >= 0) rc = snkv_bt_prev(tree_.get(), &present);
+    } else {
+      rc = snkv_bt_last(tree_.get(), &present);
+    }
     return position(rc, present, false);
   });
 }

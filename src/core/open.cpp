@@ -87,7 +87,10 @@ Error StoreState::open_connection(const char* caller, btree::Connection& connect
     return Error(error.code(), caller, fmt::format("{}: {}", file_name(), error.detail()), rc);
   }
   snkv_bt_configure_new(connection.get(), options.page_size);
-  static constexpr const char* sync_levels[] = {"OFF", "NORMAL", "FULL"};
+  // With a rollback journal only EXTRA syncs the folder too, without which a power cut can bring the
+  // journal back, and with it the state before the last commit.
+  const char* const full = options.journal == Journal::rollback ? "EXTRA" : "FULL";
+  const char* const sync_levels[] = {"OFF", "NORMAL", full};
   const std::string pragmas[] = {
       fmt::format("PRAGMA cache_size=-{}", options.cache_size / 1024),
       fmt::format("PRAGMA synchronous={}", sync_levels[static_cast<int>(options.sync)]),
