@@ -10,8 +10,8 @@
 **   - a write takes the position from every other cursor on the same tree, and a cursor that lost its
 **     position says so instead of guessing (C3, C5, K3): SNKV_BT_MOVED;
 **   - a failed write forbids the commit (T11);
-**   - SQL is refused while a raw read transaction is open (T5), and a change through SQL while a cursor
-**     is open (S3).
+**   - SQL is refused while a raw read transaction is open (T5), and a change through SQL closes every
+**     cursor first (S3).
 ** What remains to the caller: one thread at a time on a connection, `snkv_bt_lock` around each group of
 ** calls whose results belong together (M1), and copying what `snkv_bt_payload` points to before the
 ** next call that moves the cursor (M2).
@@ -108,7 +108,8 @@ int snkv_bt_begin_write(snkv_bt *bt, uint32_t *cookie);
 int snkv_bt_commit(snkv_bt *bt);
 void snkv_bt_rollback(snkv_bt *bt);
 int snkv_bt_in_write(snkv_bt *bt);
-/* Whether a failed write has made rolling back the only way on. */
+/* Whether a failed write has made rolling back the only way on. What reads find until then means
+** nothing. */
 int snkv_bt_poisoned(snkv_bt *bt);
 /* Makes it the only way on: an operation on several trees stopped half-way. */
 void snkv_bt_poison(snkv_bt *bt);
@@ -174,7 +175,8 @@ int snkv_bt_read(snkv_bt_cursor *cursor, uint32_t offset, uint32_t size, void *b
 int64_t snkv_bt_rowid(snkv_bt_cursor *cursor);
 
 /* Puts a record under a blob key (which the record must contain as its first column), replacing what is
-** there. Uses the position of the last seek if that was for this key and still holds. */
+** there. If the last seek was for this key, given by the same pointer, and its position still holds, it
+** is used [C4]; otherwise the place is found anew. */
 int snkv_bt_insert(snkv_bt_cursor *cursor, const void *key, uint32_t key_size, const void *record,
                    uint32_t record_size);
 int snkv_bt_insert_expiry(snkv_bt_cursor *cursor, int64_t expires_at, const void *key,

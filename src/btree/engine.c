@@ -48,6 +48,8 @@ struct snkv_bt_cursor {
   int positioned;  /* the cursor is where the last seek or move put it */
   int sought;      /* the last positioning was a seek, and nothing was written since */
   int order;       /* its result */
+  const void *sought_key; /* and the key it was for: compared as a pointer, never read */
+  uint32_t sought_size;
 };
 
 struct snkv_bt {
@@ -255,7 +257,7 @@ static int run(snkv_bt *bt, sqlite3_stmt **stmt, const char *sql) {
 int snkv_bt_begin_write(snkv_bt *bt, uint32_t *cookie) {
   int value = 0;
   int rc;
-  if (bt->reading) return SQLITE_MISUSE;
+  if (bt->reading || !bt->db->autoCommit) return SQLITE_MISUSE;
   bt->wal_frames = 0;
   bt->poisoned = 0;
   if (snkv_bt_breaks("T5")) {
@@ -321,8 +323,14 @@ static int savepoint(snkv_bt *bt, const char *verb, unsigned number) {
   return sqlite3_exec(bt->db, sql, 0, 0, 0);
 }
 
+/* Outside a write transaction SQL would begin one of its own. */
+static int outside_write(snkv_bt *bt) {
+  return bt->reading || (bt->db->autoCommit && !snkv_bt_breaks("T5"));
+}
+
 int snkv_bt_savepoint(snkv_bt *bt, unsigned number) {
   int rc;
+  if (outside_write(bt)) return SQLITE_MISUSE;
   close_all_cursors(bt);
   rc = savepoint(bt, "SAVEPOINT", number);
   /* SQL opens the pager's savepoint only when the next statement begins to write. Raw writes are none:
@@ -333,6 +341,7 @@ int snkv_bt_savepoint(snkv_bt *bt, unsigned number) {
 
 int snkv_bt_savepoint_rollback(snkv_bt *bt, unsigned number) {
   int rc;
+  if (outside_write(bt)) return SQLITE_MISUSE;
   close_all_cursors(bt); /* [C7] */
   rc = savepoint(bt, "ROLLBACK TO", number);
   if (rc == SQLITE_OK) bt->poisoned = 0;
@@ -340,6 +349,7 @@ int snkv_bt_savepoint_rollback(snkv_bt *bt, unsigned number) {
 }
 
 int snkv_bt_savepoint_release(snkv_bt *bt, unsigned number) {
+  if (outside_write(bt)) return SQLITE_MISUSE;
   close_all_cursors(bt);
   return savepoint(bt, "RELEASE", number);
 }
@@ -378,6 +388,7 @@ int64_t snkv_bt_wal_bytes(snkv_bt *bt) {
 int snkv_bt_checkpoint(snkv_bt *bt, int mode, uint32_t *frames, uint32_t *checkpointed) {
   int log = -1, done = -1; /* an interrupted or refused checkpoint leaves them alone [M8] */
   int rc;
+  *frames = *checkpointed = 0;
   if (bt->reading) return SQLITE_MISUSE; /* [T12] */
   rc = sqlite3_wal_checkpoint_v2(bt->db, "main", mode, &log, &done);
   *frames = log < 0 ? 0 : (uint32_t)log;
@@ -434,6 +445,7 @@ int snkv_bt_cursor_open(snkv_bt *bt, uint32_t root, snkv_bt_kind kind, int writa
   int rc;
   *out = 0;
   if (sqlite3BtreeTxnState(bt->tree) == SQLITE_TXN_NONE) return SQLITE_MISUSE; /* [T1] */
+  if (writable && sqlite3BtreeTxnState(bt->tree) != SQLITE_TXN_WRITE) return SQLITE_MISUSE;
   if (kind != SNKV_BT_ROWID) {
     info = key_info(bt, kind);
     if (info == 0) return finish(bt, SQLITE_NOMEM_BKPT);
@@ -505,7 +517,7 @@ int snkv_bt_is_dead(snkv_bt_cursor *cursor) { return cursor->bt == 0; }
 static void fill_mem(snkv_bt *bt, Mem *mem, const void *data, uint32_t size) {
   memset(mem, 0, sizeof(*mem));
   mem->flags = MEM_Blob;
-  mem->z = (char *)data;
+  mem->z = size > 0 ? (char *)data : (char *)""; /* comparing nothing wants a pointer all the same */
   mem->n = (int)size;
   mem->db = bt->db;
   mem->enc = ENC(bt->db);
@@ -541,6 +553,8 @@ int snkv_bt_seek(snkv_bt_cursor *cursor, const void *key, uint32_t key_size, int
   Mem field;
   if (cursor->bt == 0) return SNKV_BT_MOVED;
   fill_mem(cursor->bt, &field, key, key_size);
+  cursor->sought_key = key;
+  cursor->sought_size = key_size;
   return seek_record(cursor, &field, 1, order);
 }
 
@@ -671,6 +685,7 @@ int snkv_bt_insert(snkv_bt_cursor *cursor, const void *key, uint32_t key_size, c
   int rc = check_writable(cursor);
   if (rc != SQLITE_OK) return rc;
   fill_mem(cursor->bt, &field, key, key_size);
+  if (key != cursor->sought_key || key_size != cursor->sought_size) cursor->sought = 0; /* [C4] */
   return insert_record(cursor, &field, 1, record, record_size);
 }
 
@@ -679,6 +694,7 @@ int snkv_bt_insert_expiry(snkv_bt_cursor *cursor, int64_t expires_at, const void
   Mem fields[2];
   int rc = check_writable(cursor);
   if (rc != SQLITE_OK) return rc;
+  cursor->sought = 0; /* always sought anew: these trees are small and written once per put */
   fill_mem_int(cursor->bt, &fields[0], expires_at);
   fill_mem(cursor->bt, &fields[1], key, key_size);
   return insert_record(cursor, fields, 2, record, record_size);
@@ -723,6 +739,7 @@ int snkv_bt_count(snkv_bt_cursor *cursor, uint64_t *entries) {
 int snkv_bt_clear(snkv_bt *bt, uint32_t root) {
   snkv_bt_cursor *cursor, *next;
   int rc;
+  if (sqlite3BtreeTxnState(bt->tree) != SQLITE_TXN_WRITE) return SQLITE_MISUSE; /* [T1] */
   if (bt->poisoned) return SNKV_BT_POISONED;
   for (cursor = bt->cursors; cursor != 0; cursor = next) { /* [S4] */
     next = cursor->next;
@@ -764,7 +781,8 @@ int snkv_bt_bind_blob(snkv_bt_stmt *stmt, int index, const void *data, uint32_t 
 
 int snkv_bt_step(snkv_bt_stmt *stmt) {
   if (stmt->bt->reading) return SQLITE_MISUSE; /* [T5] */
-  if (stmt->bt->cursors != 0 && !sqlite3_stmt_readonly(stmt->stmt)) return SQLITE_MISUSE; /* [S3] */
+  /* [S3] Cursors that read inside the transaction find their place again by their key. */
+  if (stmt->bt->cursors != 0 && !sqlite3_stmt_readonly(stmt->stmt)) close_all_cursors(stmt->bt);
   return sqlite3_step(stmt->stmt);
 }
 

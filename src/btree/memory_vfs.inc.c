@@ -15,9 +15,8 @@
 ** Locks, always taken in this order:
 **   1. the registry mutex   the table of names, MemvfsNode.nOpen, .bLinked, .pOwner, .pAux
 **   2. MemvfsNode.pMutex    writes, truncation, file locks, shared memory regions, list of handles
-** Page reads and WAL-index locks take neither; see "Content" and "WAL-index locks" below.
+** Page reads and shared WAL-index locks take neither; see "Content" and "WAL-index locks" below.
 */
-#include <limits.h>
 #include <stdatomic.h>
 
 #ifndef SQLITE_OMIT_LOAD_EXTENSION
@@ -83,21 +82,21 @@ struct MemvfsNode {
   _Atomic(MemvfsChunk*) apSeg[MEMVFS_NSEG];
   i64 nChunk; /* All chunks at or above this index are absent */
 
-  u8 aPad2[64];                          /* And off the lines that each read transaction writes */
-  atomic_int aShmLock[SQLITE_SHM_NLOCK]; /* Number of sharers, or -1 when exclusive */
-  atomic_uint uBarrier;                  /* Touched by memvfsBarrier() */
+  u8 aPad2[64];
+  atomic_uint mShmExcl; /* WAL-index slots locked exclusively, one bit each */
+  atomic_uint uBarrier; /* Counts what memvfsPublish() announced */
 };
 
 /* One open handle; SQLite allocates szOsFile bytes for it. */
 struct MemvfsFile {
   sqlite3_file base;
   MemvfsNode* pNode;
-  MemvfsFile* pNext; /* Next in pNode->pFiles */
-  i64 mxMap;         /* Limit of xFetch, see PRAGMA mmap_size */
-  atomic_int nPin;   /* Reads under way and pages fetched: chunks must stay */
-  u16 mShmShared;    /* WAL-index locks held, one bit per slot */
-  u16 mShmExcl;
-  u8 eLock; /* SQLITE_LOCK_NONE .. SQLITE_LOCK_EXCLUSIVE */
+  MemvfsFile* pNext;      /* Next in pNode->pFiles */
+  i64 mxMap;              /* Limit of xFetch, see PRAGMA mmap_size */
+  atomic_int nPin;        /* Reads under way and pages fetched: chunks must stay */
+  atomic_uint mShmShared; /* WAL-index slots held shared, one bit each */
+  u16 mShmExcl;           /* Those held exclusively; changed under pMutex only */
+  u8 eLock;               /* SQLITE_LOCK_NONE .. SQLITE_LOCK_EXCLUSIVE */
   u8 bReadOnly;
   u8 bPersistWal;
   u8 bShm; /* Counted in pNode->nShmUser */
@@ -125,12 +124,19 @@ static sqlite3_mutex* memvfsRegistry(void) { return sqlite3MutexAlloc(SQLITE_MUT
 */
 
 /*
-** The fence orders the accesses in hardware. The read-modify-write of one common counter says the
-** same in the terms of C11: what was written before an earlier barrier is visible after this one.
+** Publish what this thread wrote, before it stores a hint that the writing is done. SQLite keeps
+** such hints in the WAL-index and relies on fences. The counter says the same in terms of C11:
+** who sees the hint and then passes memvfsObserve() sees all that was written before.
 */
-static void memvfsBarrier(MemvfsNode* pNode) {
-  sqlite3MemoryBarrier();
+static void memvfsPublish(MemvfsNode* pNode) {
   atomic_fetch_add(&pNode->uBarrier, 1);
+  sqlite3MemoryBarrier();
+}
+
+/* The other side. It only loads, so that readers do not contend for the counter. */
+static void memvfsObserve(MemvfsNode* pNode) {
+  sqlite3MemoryBarrier();
+  (void)atomic_load(&pNode->uBarrier);
 }
 
 /* Find where the pointer of chunk iChunk is kept. Return NULL if its segment does not exist. */
@@ -278,8 +284,8 @@ static MemvfsNode* memvfsNewNode(const char* zName, size_t nName) {
   if (pNode == 0) return 0;
   atomic_init(&pNode->nSize, 0);
   atomic_init(&pNode->uBarrier, 0);
+  atomic_init(&pNode->mShmExcl, 0);
   for (i = 0; i < MEMVFS_NSEG; i++) atomic_init(&pNode->apSeg[i], (MemvfsChunk*)0);
-  for (i = 0; i < SQLITE_SHM_NLOCK; i++) atomic_init(&pNode->aShmLock[i], 0);
   if (nName == 0) return pNode;
 
   pNode->zName = (char*)&pNode[1];
@@ -466,7 +472,7 @@ static int memvfsWrite(sqlite3_file* pFd, const void* pBuf, int nAmt, sqlite3_in
   ** After a checkpoint SQLite announces the pages in the WAL-index by a relaxed store, because the
   ** system calls that write a file order things anyway. Readers have a barrier after their load.
   */
-  if (p->pNode->bMain) memvfsBarrier(p->pNode);
+  if (p->pNode->bMain) memvfsPublish(p->pNode);
   return rc;
 }
 
@@ -654,110 +660,129 @@ static void memvfsShmFree(MemvfsNode* pNode) {
 /* ------------------------------------------------------------------------------------------------
 ** WAL-index locks
 **
-** Each read transaction takes and drops a shared lock, so a slot is one atomic counter and no
-** mutex is involved. An exclusive lock over several slots takes them one by one and gives them
-** back if it fails; in between, another connection may meet a slot that is busy for no lasting
-** reason. SQLite retries or reports SQLITE_BUSY exactly as if the lock had been granted for a
-** moment, which the same callers must expect anyway.
+** Each read transaction takes and drops a shared lock, and readers should not slow each other
+** down. So a shared lock is a bit in the handle itself: a reader sets its bit and then looks at
+** the exclusive bits of the node. Who wants a slot exclusively works under pMutex, sets the bits of
+** the node and then looks at the bits of every handle. As these four are sequentially consistent,
+** at least one of two rivals sees the other and steps back. If both do, both report SQLITE_BUSY;
+** SQLite retries or passes it on, as it must whenever a lock is held for a moment.
 */
 
-static int memvfsShmLockShared(MemvfsFile* p, int iSlot) {
-  atomic_int* pSlot = &p->pNode->aShmLock[iSlot];
-  int n = atomic_load_explicit(pSlot, memory_order_relaxed);
-  if (p->mShmShared & (1 << iSlot)) return SQLITE_OK;
-  do {
-    if (n < 0) return SQLITE_BUSY;
-    assert(n < INT_MAX);
-  } while (!atomic_compare_exchange_weak_explicit(pSlot, &n, n + 1, memory_order_acq_rel,
-                                                  memory_order_relaxed));
-  p->mShmShared |= (u16)(1 << iSlot);
+#ifdef SQLITE_DEBUG
+/* Recount the exclusive locks of all handles and compare with the node. For assert() only. */
+static int memvfsShmLocksAgree(MemvfsNode* pNode) {
+  MemvfsFile* p;
+  unsigned m = 0;
+  for (p = pNode->pFiles; p; p = p->pNext) {
+    assert((m & p->mShmExcl) == 0);
+    assert(p->mShmExcl == 0 || p->bShm);
+    m |= p->mShmExcl;
+  }
+  return m == atomic_load(&pNode->mShmExcl);
+}
+#endif
+
+static int memvfsShmLockShared(MemvfsFile* p, unsigned m) {
+  if (atomic_load_explicit(&p->mShmShared, memory_order_relaxed) & m) return SQLITE_OK;
+  atomic_fetch_or(&p->mShmShared, m);
+  if (atomic_load(&p->pNode->mShmExcl) & m) {
+    atomic_fetch_and(&p->mShmShared, ~m);
+    return SQLITE_BUSY;
+  }
   return SQLITE_OK;
 }
 
-static void memvfsShmUnlockSlot(MemvfsFile* p, int iSlot) {
-  atomic_int* pSlot = &p->pNode->aShmLock[iSlot];
-  u16 m = (u16)(1 << iSlot);
-  assert((p->mShmShared & p->mShmExcl) == 0);
-  if (p->mShmExcl & m) {
-    assert(atomic_load(pSlot) == -1);
-    p->mShmExcl &= (u16)~m;
-    atomic_store_explicit(pSlot, 0, memory_order_release);
-  } else if (p->mShmShared & m) {
-    assert(atomic_load(pSlot) >= 1);
-    p->mShmShared &= (u16)~m;
-    atomic_fetch_sub_explicit(pSlot, 1, memory_order_acq_rel);
-  }
+/*
+** True if some handle shares a slot of m. All handles are looked at even when m is about one slot:
+** a checkpointer about to write the database counts on readers that have gone also where it does
+** not lock their slot, because it saw their read mark. This orders their reads before it.
+*/
+static int memvfsShmIsShared(MemvfsNode* pNode, unsigned m) {
+  MemvfsFile* p;
+  unsigned mShared = 0;
+  for (p = pNode->pFiles; p; p = p->pNext) mShared |= atomic_load(&p->mShmShared);
+  return (mShared & m) != 0;
 }
 
-static int memvfsShmLockExcl(MemvfsFile* p, int iFirst, int n) {
-  atomic_int* aSlot = p->pNode->aShmLock;
-  int i, iEnd = iFirst + n;
-  /* Look before taking anything, so that a hopeless attempt disturbs nobody. */
-  for (i = iFirst; i < iEnd; i++) {
-    if (atomic_load_explicit(&aSlot[i], memory_order_relaxed)) return SQLITE_BUSY;
-  }
-  for (i = iFirst; i < iEnd; i++) {
-    int iFree = 0;
-    if (!atomic_compare_exchange_strong_explicit(&aSlot[i], &iFree, -1, memory_order_acq_rel,
-                                                 memory_order_relaxed)) {
-      while (--i >= iFirst) memvfsShmUnlockSlot(p, i);
-      return SQLITE_BUSY;
+static int memvfsShmLockExcl(MemvfsFile* p, unsigned m) {
+  MemvfsNode* pNode = p->pNode;
+  int rc = SQLITE_BUSY;
+  sqlite3_mutex_enter(pNode->pMutex);
+  /* Look before setting anything, so that a hopeless attempt disturbs nobody. */
+  if ((atomic_load(&pNode->mShmExcl) & m) == 0 && !memvfsShmIsShared(pNode, m)) {
+    atomic_fetch_or(&pNode->mShmExcl, m);
+    if (memvfsShmIsShared(pNode, m)) {
+      atomic_fetch_and(&pNode->mShmExcl, ~m);
+    } else {
+      p->mShmExcl |= (u16)m;
+      rc = SQLITE_OK;
     }
-    p->mShmExcl |= (u16)(1 << i);
   }
-  /*
-  ** A checkpointer about to write the database relies on readers that have gone even where it
-  ** does not lock their slot: it just looked at their read mark. Order their reads before us.
-  */
-  for (i = 0; i < SQLITE_SHM_NLOCK; i++)
-    (void)atomic_load_explicit(&aSlot[i], memory_order_acquire);
-  return SQLITE_OK;
+  assert(memvfsShmLocksAgree(pNode));
+  sqlite3_mutex_leave(pNode->pMutex);
+  return rc;
+}
+
+/* Drop what the handle holds of m, in either mode. */
+static void memvfsShmUnlock(MemvfsFile* p, unsigned m) {
+  MemvfsNode* pNode = p->pNode;
+  unsigned mExcl = p->mShmExcl & m;
+  atomic_fetch_and(&p->mShmShared, ~m);
+  if (mExcl == 0) return;
+  sqlite3_mutex_enter(pNode->pMutex);
+  p->mShmExcl &= (u16)~mExcl;
+  atomic_fetch_and(&pNode->mShmExcl, ~mExcl);
+  assert(memvfsShmLocksAgree(pNode));
+  sqlite3_mutex_leave(pNode->pMutex);
 }
 
 static int memvfsShmLock(sqlite3_file* pFd, int iFirst, int n, int flags) {
   MemvfsFile* p = (MemvfsFile*)pFd;
-  u16 m = (u16)((1 << (iFirst + n)) - (1 << iFirst));
-  int i;
+  unsigned m = (1u << (iFirst + n)) - (1u << iFirst);
   assert(iFirst >= 0 && n >= 1 && iFirst + n <= SQLITE_SHM_NLOCK);
   assert(n == 1 || (flags & SQLITE_SHM_EXCLUSIVE) != 0);
+  assert((atomic_load(&p->mShmShared) & p->mShmExcl) == 0);
   if (p->bShm == 0) return SQLITE_IOERR_SHMLOCK;
   switch (flags) {
     case SQLITE_SHM_LOCK | SQLITE_SHM_SHARED:
-      return memvfsShmLockShared(p, iFirst);
+      return memvfsShmLockShared(p, m);
     case SQLITE_SHM_LOCK | SQLITE_SHM_EXCLUSIVE:
-      assert(((p->mShmShared | p->mShmExcl) & m) == 0);
-      return memvfsShmLockExcl(p, iFirst, n);
+      assert(((atomic_load(&p->mShmShared) | p->mShmExcl) & m) == 0);
+      return memvfsShmLockExcl(p, m);
     case SQLITE_SHM_UNLOCK | SQLITE_SHM_SHARED:
       assert((p->mShmExcl & m) == 0);
       break;
     case SQLITE_SHM_UNLOCK | SQLITE_SHM_EXCLUSIVE:
-      assert((p->mShmShared & m) == 0);
+      assert((atomic_load(&p->mShmShared) & m) == 0);
       break;
     default:
       assert(!"unknown xShmLock flags");
       return SQLITE_IOERR_SHMLOCK;
   }
-  for (i = iFirst; i < iFirst + n; i++) memvfsShmUnlockSlot(p, i);
-  UNUSED_PARAMETER(m);
+  memvfsShmUnlock(p, m);
   return SQLITE_OK;
 }
 
-static void memvfsShmBarrier(sqlite3_file* pFd) { memvfsBarrier(((MemvfsFile*)pFd)->pNode); }
+/* SQLite writes the WAL-index under an exclusive lock only; without one the caller is a reader. */
+static void memvfsShmBarrier(sqlite3_file* pFd) {
+  MemvfsFile* p = (MemvfsFile*)pFd;
+  if (p->mShmExcl || p->eLock > SQLITE_LOCK_SHARED) memvfsPublish(p->pNode);
+  memvfsObserve(p->pNode);
+}
 
 /* Leave the shared memory; the last one frees it. Deleting is the same, as nothing is on disk. */
 static int memvfsShmUnmap(sqlite3_file* pFd, int bDelete) {
   MemvfsFile* p = (MemvfsFile*)pFd;
   MemvfsNode* pNode = p->pNode;
-  int i;
   UNUSED_PARAMETER(bDelete);
   if (p->bShm == 0) return SQLITE_OK;
-  assert(p->mShmShared == 0 && p->mShmExcl == 0);
-  for (i = 0; i < SQLITE_SHM_NLOCK; i++) memvfsShmUnlockSlot(p, i);
+  assert(atomic_load(&p->mShmShared) == 0 && p->mShmExcl == 0);
+  memvfsShmUnlock(p, (1u << SQLITE_SHM_NLOCK) - 1);
   sqlite3_mutex_enter(pNode->pMutex);
   p->bShm = 0;
   assert(pNode->nShmUser > 0);
   if (--pNode->nShmUser == 0) {
-    for (i = 0; i < SQLITE_SHM_NLOCK; i++) assert(atomic_load(&pNode->aShmLock[i]) == 0);
+    assert(atomic_load(&pNode->mShmExcl) == 0 && !memvfsShmIsShared(pNode, ~0u));
     memvfsShmFree(pNode);
   }
   sqlite3_mutex_leave(pNode->pMutex);
@@ -891,6 +916,7 @@ static int memvfsOpen(sqlite3_vfs* pVfs, const char* zName, sqlite3_file* pFd, i
   p->bReadOnly = (flags & SQLITE_OPEN_READONLY) != 0;
   p->mxMap = sqlite3GlobalConfig.szMmap;
   atomic_init(&p->nPin, 0);
+  atomic_init(&p->mShmShared, 0);
   sqlite3_mutex_enter(pNode->pMutex);
   p->pNext = pNode->pFiles;
   pNode->pFiles = p;

@@ -40,6 +40,8 @@ Error check_options(const Options& options) {
   return {};
 }
 
+bool exists(const std::string& path) { return ::access(path.c_str(), F_OK) == 0; }
+
 /// What the engine would only call "unable to open" or "not a database".
 Error check_path(const std::string& path, const Options& options) {
   if (path.empty()) return Error(Errc::invalid_argument, operation, "the path is empty");
@@ -59,6 +61,11 @@ Error check_path(const std::string& path, const Options& options) {
   }
   if (info.st_size == 0 && (options.read_only || !options.create_if_missing)) {
     return Error(Errc::not_a_store, operation, fmt::format("{} is empty", path));
+  }
+  // The engine takes less than a header for an empty file, and would write over it.
+  constexpr ::off_t smallest_page = 512;
+  if (info.st_size > 0 && info.st_size < smallest_page && !exists(path + "-journal")) {
+    return Error(Errc::not_a_store, operation, fmt::format("{} is no database", path));
   }
   if (options.error_if_exists && info.st_size > 0) {
     return Error(Errc::exists, operation, path);
@@ -81,7 +88,7 @@ Error StoreState::open_connection(const char* caller, btree::Connection& connect
   if (role == Role::writer && (in_memory || options.create_if_missing)) {
     flags |= SNKV_BT_OPEN_CREATE;
   }
-  int rc = connection.open(path, flags, timeout_ms(options));
+  int rc = connection.open(file, flags, timeout_ms(options));
   if (rc != SNKV_BT_OK) {
     Error error = connection.sql_error(caller, rc);
     return Error(error.code(), caller, fmt::format("{}: {}", file_name(), error.detail()), rc);
@@ -207,7 +214,18 @@ Error StoreState::check_format(btree::Connection& connection) const {
                               format::version));
   }
   if (version < 1 || user_version < 1) return refuse(Errc::corrupt, "has no format version");
-  return {};
+  return check_size(connection);
+}
+
+Error StoreState::check_size(btree::Connection& connection) const {
+  struct stat info {};
+  if (in_memory || ::stat(file.c_str(), &info) != 0) return {};
+  if (static_cast<std::uint64_t>(info.st_size) % snkv_bt_page_size(connection.get()) == 0) return {};
+  // A log may hold the page whose copying was interrupted. Without one, bytes are missing, which the
+  // engine would read as zeros.
+  struct stat log {};
+  if (::stat((file + "-wal").c_str(), &log) == 0 && log.st_size > 0) return {};
+  return Error(Errc::corrupt, operation, fmt::format("{} ends in the middle of a page", file_name()));
 }
 
 Error StoreState::set_journal_mode(btree::Connection& connection) const {

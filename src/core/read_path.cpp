@@ -71,6 +71,13 @@ Error read_large(const char* operation, const ReadView& view, const Row& row, By
                  fmt::format("the large value of {} {}", base::printable(row.key), why));
   };
   if (view.family->large_root == 0) return broken("has no table");
+  // A damaged size must not make us take memory for what the file cannot hold.
+  std::uint32_t pages = 0;
+  std::uint32_t free_pages = 0;
+  snkv_bt_pages(view.bt, &pages, &free_pages);
+  if (row.large_size > std::uint64_t{pages} * snkv_bt_page_size(view.bt)) {
+    return broken("is larger than the file");
+  }
   if (!out.try_resize_for_overwrite(row.large_size)) {
     return Error(Errc::no_memory, operation, fmt::format("{} bytes", row.large_size));
   }

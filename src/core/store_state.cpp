@@ -2,13 +2,26 @@
 
 #include <algorithm>
 #include <chrono>
+#include <filesystem>
 #include <limits>
 #include <utility>
 
 namespace snkv::core {
 
-StoreState::StoreState(std::string file, bool memory, Options opts)
-    : path(std::move(file)), in_memory(memory), options(std::move(opts)), session(*this) {}
+namespace {
+
+std::string absolute(const std::string& path) {
+  std::error_code error;
+  const auto full = std::filesystem::absolute(path, error);
+  return error || path.empty() ? path : full.string();
+}
+
+}  // namespace
+
+StoreState::StoreState(std::string given_path, bool memory, Options opts)
+    : path(std::move(given_path)),
+      file(memory ? path : absolute(path)),
+      in_memory(memory), options(std::move(opts)), session(*this) {}
 
 StoreState::~StoreState() {
   if (fork_guard.forked()) {

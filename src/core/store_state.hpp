@@ -57,7 +57,8 @@ class StoreState {
   /// Milliseconds since the Unix epoch.
   [[nodiscard]] std::int64_t now() const;
 
-  const std::string path;
+  const std::string path;  ///< As it was given.
+  const std::string file;  ///< Where that was then: the working folder may change.
   const bool in_memory;
   const Options options;
   const ForkGuard fork_guard;
@@ -69,11 +70,14 @@ class StoreState {
   /// The write connection and its transaction: for the head of the queue.
   btree::Connection writer;
   WriteSession session;
+  /// Smallest id that this store has not given to a family. For the head of the queue.
+  std::int64_t next_family_id = 0;
 
  private:
   [[nodiscard]] Error create_if_empty(btree::Connection& connection);
   [[nodiscard]] Error initialise(btree::Connection& connection);
   [[nodiscard]] Error check_format(btree::Connection& connection) const;
+  [[nodiscard]] Error check_size(btree::Connection& connection) const;
   [[nodiscard]] Error set_journal_mode(btree::Connection& connection) const;
   [[nodiscard]] std::string file_name() const;
   [[nodiscard]] Error carry_out(const char* operation, const WriteOperation& work);

@@ -38,3 +38,12 @@ template <class Reader>
 }
 
 }  // namespace snkv::test
+
+/// How Catch2 prints an entry.
+template <>
+struct Catch::StringMaker<std::pair<std::string, std::string>> {
+  static std::string convert(const std::pair<std::string, std::string>& entry) {
+    return StringMaker<std::string>::convert(entry.first) + ": " +
+           StringMaker<std::string>::convert(entry.second);
+  }
+};

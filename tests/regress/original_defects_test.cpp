@@ -1,0 +1,361 @@
+// Defects of the original SNKV library, each told first, then shown not to be here.
+#include "support/check.hpp"
+#include "support/child_process.hpp"
+#include "support/contents.hpp"
+#include "support/files.hpp"
+#include "support/patterned.hpp"
+#include "support/sanitizer.hpp"
+#include "support/store_kind.hpp"
+#include "support/temp_dir.hpp"
+
+#include <snkv/snkv.hpp>
+
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <cstdlib>
+#include <fstream>
+#include <string>
+#include <thread>
+
+using namespace snkv;
+using namespace snkv::test;
+
+// ---- What the engine asks of the operating system, counted and, on request, refused ----
+//
+// These functions of the C library are replaced for this program by ones that do the same. The
+// engine finds them because its calls go through the same names.
+
+namespace {
+
+std::atomic<int> fsync_calls = 0;
+std::atomic<bool> reads_fail = false;
+std::atomic<int> failed_reads = 0;
+
+/// Whether this read of a regular file is to fail.
+bool refuse_read(int file) {
+  if (!reads_fail) return false;
+  struct stat info {};
+  if (::fstat(file, &info) != 0 || !S_ISREG(info.st_mode)) return false;
+  ++failed_reads;
+  errno = EIO;
+  return true;
+}
+
+}  // namespace
+
+extern "C" {
+
+int fsync(int file) {
+  ++fsync_calls;
+  return static_cast<int>(::syscall(SYS_fsync, file));
+}
+
+int fdatasync(int file) {
+  ++fsync_calls;
+  return static_cast<int>(::syscall(SYS_fdatasync, file));
+}
+
+::ssize_t read(int file, void* buffer, size_t size) {
+  if (refuse_read(file)) return -1;
+  return ::syscall(SYS_read, file, buffer, size);
+}
+
+::ssize_t pread(int file, void* buffer, size_t size, ::off_t offset) {
+  if (refuse_read(file)) return -1;
+  return ::syscall(SYS_pread64, file, buffer, size, offset);
+}
+
+::ssize_t pread64(int file, void* buffer, size_t size, ::off64_t offset) {
+  if (refuse_read(file)) return -1;
+  return ::syscall(SYS_pread64, file, buffer, size, offset);
+}
+}
+
+namespace {
+
+constexpr int commit_count = 20;
+
+/// How many fsyncs that many small commits cost.
+int fsyncs_of_commits(Store& store) {
+  must(store.put("warm", "up"));
+  const int before = fsync_calls;
+  for (int i = 0; i < commit_count; ++i) must(store.put(std::to_string(i), "x"));
+  return fsync_calls - before;
+}
+
+std::size_t address_space_in_use() {
+  std::size_t pages = 0;
+  std::ifstream("/proc/self/statm") >> pages;
+  return pages * static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+}
+
+}  // namespace
+
+// (a) The original's documentation says that a config struct of zeros means the defaults: a
+// write-ahead log, and syncs where they are needed. But zero is also the number of "no log" and of
+// "no sync at all", and that is what its users got: the careful default was the reckless one.
+TEST_CASE("(a) options that nobody touched are the documented defaults") {
+  const Options untouched{};
+  CHECK(untouched.journal == Journal::wal);
+  CHECK(untouched.sync == Sync::normal);
+  CHECK(untouched.busy_timeout == std::chrono::seconds(5));
+  CHECK(untouched.wal_autocheckpoint > 0);
+  CHECK(untouched.create_if_missing);
+  CHECK_FALSE(untouched.read_only);
+
+  const TempDir dir;
+  const std::string path = dir.file("a.db");
+  {
+    Store store = must(Store::open(path, Options{}));
+    // Normal means: not for each commit ...
+    CHECK(fsyncs_of_commits(store) == 0);
+    CHECK(size_of(path + "-wal") > 0);
+    // ... but before the log is copied into the file, and after it.
+    const int before = fsync_calls;
+    REQUIRE_OK(store.checkpoint(Checkpoint::full));
+    CHECK(fsync_calls - before >= 2);
+  }
+  // Bytes 18 and 19 of an SQLite file: 2 means that a log is used.
+  CHECK(read_file(path)[18] == 2);
+  CHECK(read_file(path)[19] == 2);
+}
+
+TEST_CASE("(a) every promise of Sync costs what it must") {
+  const TempDir dir;
+  {
+    Store full = must(Store::open(dir.file("full.db"), {.sync = Sync::full}));
+    CHECK(fsyncs_of_commits(full) >= commit_count);
+  }
+  {
+    Store off = must(Store::open(dir.file("off.db"), {.sync = Sync::off}));
+    CHECK(fsyncs_of_commits(off) == 0);
+    REQUIRE_OK(off.checkpoint(Checkpoint::full));
+    // Asked for in so many words, a sync is done all the same.
+    REQUIRE_OK(off.put("key", "value"));
+    const int before = fsync_calls;
+    REQUIRE_OK(off.sync());
+    CHECK(fsync_calls > before);
+  }
+  {
+    Store normal = must(Store::open(dir.file("normal.db")));
+    REQUIRE_OK(normal.put("key", "value"));
+    const int before = fsync_calls;
+    REQUIRE_OK(normal.sync());
+    CHECK(fsync_calls > before);
+  }
+  {
+    Store rollback = must(Store::open(dir.file("rollback.db"), {.journal = Journal::rollback}));
+    CHECK(fsyncs_of_commits(rollback) >= commit_count);
+  }
+}
+
+// (d) When the disk or the memory failed an iterator of the original, it said "no more entries". A
+// loop that copied a store copied the half before the bad page, and was content.
+TEST_CASE("(d) damage ends a scan with an error") {
+  const auto kind = GENERATE(from_range(file_store_kinds));
+  const bool forward = GENERATE(true, false);
+  CAPTURE(kind, forward);
+  const TempDir dir;
+  const std::string path = dir.file("test.db");
+  constexpr int entry_count = 2000;
+  {
+    Store store = open_kind(kind, dir, {.page_size = 4096});
+    Transaction transaction = must(store.begin());
+    for (int i = 0; i < entry_count; ++i) {
+      REQUIRE_OK(transaction.put("key" + std::to_string(10'000 + i), patterned(200, i)));
+    }
+    REQUIRE_OK(transaction.commit());
+  }
+  // Two pages in the middle, so that one at least is a leaf.
+  overwrite(path, size_of(path) / 4096 / 2 * 4096, std::string(2 * 4096, '\x5a'));
+
+  const Store store = must(Store::open(path, {.read_only = true}));
+  Range scan = forward ? store.all() : store.all().reversed();
+  int met = 0;
+  for (auto entry = scan.begin(); entry != scan.end(); ++entry) ++met;
+  CHECK(met > 0);
+  CHECK(met < entry_count);
+  REQUIRE_ERRC(scan.status(), Errc::corrupt);
+  // The iterator stays where it failed until it is told to go somewhere else.
+  Iterator iterator = store.iterator();
+  iterator.seek_first();
+  while (iterator.valid()) iterator.next();
+  REQUIRE_ERRC(iterator.status(), Errc::corrupt);
+  iterator.next();
+  CHECK_FALSE(iterator.valid());
+  REQUIRE_ERRC(iterator.status(), Errc::corrupt);
+  iterator.seek_first();
+  REQUIRE_OK(iterator.status());
+  CHECK(iterator.valid());
+}
+
+TEST_CASE("(d) a disk that cannot be read ends a scan with an error") {
+  const auto kind = GENERATE(from_range(file_store_kinds));
+  CAPTURE(kind);
+  const TempDir dir;
+  constexpr int entry_count = 3000;
+  {
+    Store store = open_kind(kind, dir);
+    Transaction transaction = must(store.begin());
+    for (int i = 0; i < entry_count; ++i) {
+      REQUIRE_OK(transaction.put("key" + std::to_string(10'000 + i), patterned(800, i)));
+    }
+    REQUIRE_OK(transaction.commit());
+  }
+  const Store store = open_kind(kind, dir, {.cache_size = 64 << 10});
+  Range scan = store.all();
+  int met = 0;
+  failed_reads = 0;
+  for (auto entry = scan.begin(); entry != scan.end(); ++entry) {
+    if (++met == 100) reads_fail = true;
+  }
+  reads_fail = false;
+  // The fault must have been met for this test to mean anything.
+  CHECK(failed_reads > 0);
+  CHECK(met >= 100);
+  CHECK(met < entry_count);
+  REQUIRE_ERRC(scan.status(), Errc::io_error);
+  CHECK(scan.status().error().extended() != 0);
+
+  // With the disk back, so is everything.
+  met = 0;
+  for (auto entry = scan.begin(); entry != scan.end(); ++entry) ++met;
+  REQUIRE_OK(scan.status());
+  CHECK(met == entry_count);
+  REQUIRE_OK(store.integrity_check());
+}
+
+TEST_CASE("(d) want of memory ends a scan with an error") {
+  // A limit on the address space is no use where a sanitizer maps most of it.
+  if (memory_is_sanitized) return;
+  const TempDir dir;
+  Store store = open_kind(StoreKind::wal, dir, {.sync = Sync::off});
+  constexpr std::size_t large = 96u << 20;
+  REQUIRE_OK(store.put("a", "small"));
+  REQUIRE_OK(store.put("b", std::string(large, 'b')));
+  REQUIRE_OK(store.put("c", "small"));
+  REQUIRE_OK(store.close());
+  const std::string report = in_child([&]() -> std::string {
+    auto own = Store::open(dir.file("test.db"));
+    if (!own) return own.error().message();
+    auto small = own->get("a");
+    if (!small) return small.error().message();
+    Range scan = own->all();
+    const ::rlim_t limit = address_space_in_use() + large / 2;
+    const struct rlimit address_space {limit, limit};
+    if (::setrlimit(RLIMIT_AS, &address_space) != 0) return "no limit set";
+    std::string met;
+    for (auto [key, value] : scan) met += key.str();
+    if (met != "a") return "met " + met;
+    std::string complaint = error_complaint(scan.status(), Errc::no_memory, "");
+    if (!complaint.empty()) return complaint;
+    complaint = error_complaint(own->get("b"), Errc::no_memory, "get");
+    if (!complaint.empty()) return complaint;
+    // What fits can still be had.
+    small = own->get("c");
+    if (!small) return small.error().message();
+    auto put = own->put("d", "small");
+    return put ? "" : put.error().message();
+  });
+  CHECK(report == "");
+}
+
+// (g) Two handles of the original on one file: the first reads, the second writes, and from its
+// next write on the first is broken for ever ("file is not a database"). Until then it goes on
+// showing what was there when it first looked. Its cached cursor kept a page of a read transaction
+// that was over.
+TEST_CASE("(g) two handles on one file read and write in turns") {
+  const auto kind = GENERATE(from_range(file_store_kinds));
+  CAPTURE(kind);
+  const TempDir dir;
+  // Syncs are not what this is about, and would take most of its time.
+  Store a = open_kind(kind, dir, {.sync = Sync::off});
+  Store b = open_kind(kind, dir, {.sync = Sync::off});
+  REQUIRE_OK(a.put("key", "0"));
+  CHECK(must(a.get("key")) == "0");
+  REQUIRE_OK(b.put("key", "1"));
+  REQUIRE_OK(a.put("other", "2"));
+  CHECK(must(a.get("key")) == "1");
+  CHECK(must(b.get("other")) == "2");
+  for (int round = 0; round < 200; ++round) {
+    const std::string value = std::to_string(round);
+    Store& writer = round % 3 == 0 ? a : b;
+    Store& reader = round % 3 == 0 ? b : a;
+    REQUIRE_OK(writer.put("key", value));
+    REQUIRE(must(reader.get("key")) == value);
+    REQUIRE(must(writer.get("key")) == value);
+    REQUIRE_OK(reader.put("other", patterned(round * 100, round)));
+    REQUIRE((must(writer.get("other")) == BytesView(patterned(round * 100, round))));
+    if (round % 10 == 0) REQUIRE(keys(reader.all()) == keys(writer.all()));
+  }
+  REQUIRE_OK(a.integrity_check());
+  REQUIRE_OK(b.integrity_check());
+}
+
+TEST_CASE("(g) a handle sees the commit of another process at once") {
+  const auto kind = GENERATE(from_range(file_store_kinds));
+  CAPTURE(kind);
+  const TempDir dir;
+  const std::string path = dir.file("test.db");
+  const Journal journal = kind == StoreKind::wal ? Journal::wal : Journal::rollback;
+  // The other process must not inherit an open store, so this one opens its own anew each time.
+  { REQUIRE_OK(open_kind(kind, dir).put("key", "parent")); }
+  for (int round = 0; round < 3; ++round) {
+    const std::string report = in_child([&]() -> std::string {
+      auto store = Store::open(path, {.journal = journal});
+      if (!store) return store.error().message();
+      auto value = store->get("key");
+      if (!value) return value.error().message();
+      auto put = store->put("key", value->str() + "+child");
+      return put ? "" : put.error().message();
+    });
+    CHECK(report == "");
+    Store store = open_kind(kind, dir);
+    REQUIRE_OK(store.put("key", must(store.get("key")).str() + "+parent"));
+  }
+  CHECK(must(open_kind(kind, dir).get("key")) ==
+        "parent+child+parent+child+parent+child+parent");
+}
+
+// (h) With its default settings nothing bounded the original's log: its commits bypass the place
+// where the engine checks for an automatic checkpoint. 100 KB of live data, overwritten, grew a log
+// of 84 MB.
+TEST_CASE("(h) with default settings the log stays bounded") {
+  const TempDir dir;
+  const std::string log = dir.file("test.db-wal");
+  Store store = open_kind(StoreKind::wal, dir);
+  std::uint64_t largest = 0;
+  for (int i = 0; i < 6000; ++i) {
+    REQUIRE_OK(store.put("key" + std::to_string(i % 100), patterned(1000, i)));
+    largest = std::max(largest, size_of(log));
+  }
+  CHECK(largest > 0);
+  // A thousand pages of 8 KiB, and a few for the commit that passes the mark.
+  CHECK(largest < (10u << 20));
+  CHECK(must(store.stats()).wal_bytes <= largest);
+  CHECK(size_of(dir.file("test.db")) < (2u << 20));
+}
+
+TEST_CASE("(h) the log stays bounded with transactions and readers in between") {
+  const TempDir dir;
+  const std::string log = dir.file("test.db-wal");
+  Store store = open_kind(StoreKind::wal, dir);
+  std::uint64_t largest = 0;
+  for (int i = 0; i < 600; ++i) {
+    Transaction transaction = must(store.begin());
+    for (int j = 0; j < 10; ++j) {
+      REQUIRE_OK(transaction.put("key" + std::to_string(i * 17 % 100 + j), patterned(1000, i)));
+    }
+    REQUIRE_OK(transaction.commit());
+    // Short readers must not hold the log back for good.
+    CHECK(contents_of(must(store.snapshot())).size() >= 10);
+    largest = std::max(largest, size_of(log));
+  }
+  CHECK(largest < (10u << 20));
+}
