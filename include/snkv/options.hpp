@@ -86,10 +86,25 @@ struct Options {
   std::function<std::int64_t()> clock{};
 };
 
-/// Options of one write.
+/// A moment in time, as expiries are kept.
+using TimePoint = std::chrono::sys_time<std::chrono::milliseconds>;
+
+/// Options of one write, or of one transaction.
+struct WriteOptions {
+  /// What this commit promises; empty: what `Options::sync` says. Writes that share a commit get the
+  /// strongest that one of them asked for.
+  std::optional<Sync> sync{};
+};
+
+/// Options of a write that may leave an entry.
 struct PutOptions {
   /// Time until the entry expires; empty: never. Must be positive.
   std::optional<std::chrono::milliseconds> ttl{};
+  /// When the entry expires, instead of `ttl`. A moment that has passed already is allowed: the entry
+  /// is then expired from the start.
+  std::optional<TimePoint> expires_at{};
+  /// As in `WriteOptions`.
+  std::optional<Sync> sync{};
 };
 
 /// Bounds and direction of a scan; usually made by `all`, `prefix` and `range`.

@@ -16,3 +16,4 @@
 #include <snkv/store.hpp>
 #include <snkv/transaction.hpp>
 #include <snkv/version.hpp>
+#include <snkv/write_batch.hpp>

@@ -89,9 +89,9 @@ class Store : public EntryWriter {
 
   /// Starts a write transaction, waiting for other writers up to the busy timeout: `busy` after that,
   /// `locked` if this thread has one open already, `read_only`.
-  [[nodiscard]] Result<Transaction> begin() {
+  [[nodiscard]] Result<Transaction> begin(const WriteOptions& options = {}) {
     core::Target out;
-    Error error = core::begin(target_, out);
+    Error error = core::begin(target_, options, out);
     return facade::as_result(std::move(error), Transaction(std::move(out)));
   }
 
@@ -115,6 +115,13 @@ class Store : public EntryWriter {
   }
 
   // ---- Maintenance ----
+
+  /// `purge_expired` for all column families, in turn.
+  [[nodiscard]] Result<std::uint64_t> purge_all_expired(std::uint64_t limit = 0) {
+    std::uint64_t purged = 0;
+    Error error = core::purge_all_expired(target_, limit, purged);
+    return facade::as_result(std::move(error), std::move(purged));
+  }
 
   /// Copies the write-ahead log into the file, as far as `mode` says. `busy` when it had to wait
   /// longer than the busy timeout; `locked` inside a transaction of this thread. Without a log it does

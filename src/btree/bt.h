@@ -102,6 +102,10 @@ uint32_t snkv_bt_page_size(snkv_bt *bt);
 int snkv_bt_begin_read(snkv_bt *bt, uint32_t *cookie);
 void snkv_bt_end_read(snkv_bt *bt);
 
+/* What the commits of the transactions begun from now on promise: 0 off, 1 normal, 2 full. Cheap when
+** it is what it was. */
+int snkv_bt_set_sync(snkv_bt *bt, int level);
+
 /* Write transaction, through SQL BEGIN IMMEDIATE. */
 int snkv_bt_begin_write(snkv_bt *bt, uint32_t *cookie);
 /* On SNKV_BT_BUSY the transaction is still open; after any other failure it was rolled back. */
@@ -185,6 +189,10 @@ int snkv_bt_insert_rowid(snkv_bt_cursor *cursor, int64_t rowid, const void *reco
 int snkv_bt_delete(snkv_bt_cursor *cursor);
 
 int snkv_bt_count(snkv_bt_cursor *cursor, uint64_t *entries);
+/* Counts entries from the one under the cursor up to the first whose blob key is not less than `high`
+** (NULL: to the end), a leaf page at a time. The cursor loses its position. */
+int snkv_bt_count_until(snkv_bt_cursor *cursor, const void *high, uint32_t high_size,
+                        uint64_t *entries);
 /* Empties a tree, in O(pages). */
 int snkv_bt_clear(snkv_bt *bt, uint32_t root);
 

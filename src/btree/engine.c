@@ -57,6 +57,7 @@ struct snkv_bt {
   sqlite3_stmt *begin_stmt, *commit_stmt, *rollback_stmt;
   snkv_bt_cursor *cursors;      /* open ones */
   snkv_bt_cursor *free_cursors; /* closed ones, kept for reuse: a get should not malloc */
+  int sync;                     /* level + 1 as last set by snkv_bt_set_sync; 0: never */
   int reading;                  /* a raw read transaction is open */
   int poisoned;                 /* a write failed: no commit [T11] */
   uint32_t wal_frames;          /* from the WAL hook: frames in the log after the last commit */
@@ -249,6 +250,16 @@ static int run(snkv_bt *bt, sqlite3_stmt **stmt, const char *sql) {
     sqlite3_step(*stmt);
     rc = sqlite3_reset(*stmt);
   }
+  return rc;
+}
+
+int snkv_bt_set_sync(snkv_bt *bt, int level) {
+  static const char *const sql[] = {"PRAGMA synchronous=OFF", "PRAGMA synchronous=NORMAL",
+                                    "PRAGMA synchronous=FULL"};
+  int rc;
+  if (bt->sync == level + 1) return SQLITE_OK;
+  rc = sqlite3_exec(bt->db, sql[level], 0, 0, 0); /* [S7] */
+  if (rc == SQLITE_OK) bt->sync = level + 1;
   return rc;
 }
 
@@ -707,6 +718,70 @@ int snkv_bt_count(snkv_bt_cursor *cursor, uint64_t *entries) {
   rc = sqlite3BtreeCount(cursor->bt->db, cursor->btc, &count);
   cursor->positioned = cursor->sought = 0;
   *entries = (uint64_t)count;
+  return finish(cursor->bt, rc);
+}
+
+/* How the record under the cursor compares to `bound`: <0 when it is smaller. */
+static int compare_current(snkv_bt_cursor *cursor, UnpackedRecord *bound, int *order) {
+  const void *data;
+  uint32_t local, size;
+  int rc = snkv_bt_payload(cursor, &data, &local, &size);
+  if (rc != SQLITE_OK) return rc;
+  if (local < size) {
+    /* [M9] Unpacking may read a little beyond the end. */
+    char *copy = sqlite3_malloc64((u64)size + 18);
+    if (copy == 0) return SQLITE_NOMEM_BKPT;
+    memset(copy + size, 0, 18);
+    rc = sqlite3BtreePayload(cursor->btc, 0, size, copy);
+    if (rc == SQLITE_OK) *order = sqlite3VdbeRecordCompare((int)size, copy, bound);
+    sqlite3_free(copy);
+  } else {
+    *order = sqlite3VdbeRecordCompare((int)size, data, bound);
+  }
+  return rc == SQLITE_OK ? bound->errCode : rc;
+}
+
+/* Moves within the current leaf page. */
+static void go_to_cell(BtCursor *btc, int index) {
+  btc->ix = (u16)index;
+  btc->info.nSize = 0;
+  btc->curFlags &= ~(BTCF_ValidNKey | BTCF_ValidOvfl | BTCF_AtLast);
+}
+
+int snkv_bt_count_until(snkv_bt_cursor *cursor, const void *high, uint32_t high_size,
+                        uint64_t *entries) {
+  Mem field;
+  UnpackedRecord bound;
+  int rc = SQLITE_OK;
+  int valid = snkv_bt_valid(cursor);
+  *entries = 0;
+  if (cursor->bt == 0) return SNKV_BT_MOVED;
+  memset(&bound, 0, sizeof(bound));
+  fill_mem(cursor->bt, &field, high, high_size);
+  bound.pKeyInfo = key_info(cursor->bt, SNKV_BT_ROWS);
+  bound.aMem = &field;
+  bound.nField = 1;
+  while (rc == SQLITE_OK && valid) {
+    BtCursor *btc = cursor->btc;
+    const int here = btc->ix;
+    const int last = btc->pPage->nCell - 1;
+    int order = -1;
+    if (btc->pPage->leaf && here < last) {
+      go_to_cell(btc, last);
+      if (high != 0) rc = compare_current(cursor, &bound, &order);
+      if (rc != SQLITE_OK) break;
+      if (order < 0) {
+        *entries += (uint64_t)(last - here);
+        continue; /* the last cell itself is counted below */
+      }
+      go_to_cell(btc, here);
+    }
+    if (high != 0) rc = compare_current(cursor, &bound, &order);
+    if (rc != SQLITE_OK || order >= 0) break;
+    *entries += 1;
+    rc = snkv_bt_next(cursor, &valid);
+  }
+  cursor->positioned = cursor->sought = 0;
   return finish(cursor->bt, rc);
 }
 

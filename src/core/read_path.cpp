@@ -104,6 +104,60 @@ Error read_large(const char* operation, const ReadView& view, const Row& row, By
   return btree::engine_error(operation, rc, base::printable(row.key));
 }
 
+Error row_value(const char* operation, const ReadView& view, const Row& row, Bytes& buffer,
+                BytesView& out) {
+  out = row.value;
+  if (row.large_id == 0) return {};
+  Error error = read_large(operation, view, row, buffer);
+  out = buffer;
+  return error;
+}
+
+int count_expired(const ReadView& view, std::uint64_t& entries) {
+  entries = 0;
+  if (view.family->expiry_root == 0) return SNKV_BT_OK;
+  btree::Cursor cursor;
+  int valid = 0;
+  int rc = cursor.open(view.bt, view.family->expiry_root, SNKV_BT_EXPIRY, false);
+  if (rc == SNKV_BT_OK) rc = snkv_bt_first(cursor.get(), &valid);
+  while (rc == SNKV_BT_OK && valid != 0) {
+    const void* data = nullptr;
+    std::uint32_t local = 0;
+    std::uint32_t size = 0;
+    rc = snkv_bt_payload(cursor.get(), &data, &local, &size);
+    if (rc != SNKV_BT_OK) break;
+    btree::ColumnExtent extents[1];
+    if (!btree::parse_record({data, local}, size, extents) ||
+        extents[0].offset + extents[0].size > local) {
+      return SNKV_BT_CORRUPT;
+    }
+    const auto at = btree::decode_column(extents[0], static_cast<const std::byte*>(data));
+    if (at.type != btree::Column::Type::integer) return SNKV_BT_CORRUPT;
+    if (at.integer > view.now) break;
+    ++entries;
+    rc = snkv_bt_next(cursor.get(), &valid);
+  }
+  return rc;
+}
+
+int count_keys(snkv_bt_cursor* cursor, const KeyRange& range, std::uint64_t& entries) {
+  entries = 0;
+  if (range.bounded_above && range.high.empty()) return SNKV_BT_OK;  // nothing is below the empty key
+  int order = 0;
+  int valid = 0;
+  int rc = SNKV_BT_OK;
+  if (range.low.empty()) {
+    rc = snkv_bt_first(cursor, &valid);
+  } else {
+    rc = snkv_bt_seek(cursor, range.low.data(), static_cast<std::uint32_t>(range.low.size()), &order);
+    valid = snkv_bt_valid(cursor);
+    if (rc == SNKV_BT_OK && valid != 0 && order < 0) rc = snkv_bt_next(cursor, &valid);
+  }
+  if (rc != SNKV_BT_OK || valid == 0) return rc;
+  return snkv_bt_count_until(cursor, range.bounded_above ? range.high.data() : nullptr,
+                             static_cast<std::uint32_t>(range.high.size()), &entries);
+}
+
 Error check_key(const char* operation, BytesView key) {
   if (key.empty()) return Error(Errc::invalid_argument, operation, "the key is empty");
   if (key.size() > max_key_size) {

@@ -42,6 +42,10 @@ struct Row {
 /// Reads a large value from the side table of its family.
 [[nodiscard]] Error read_large(const char* operation, const ReadView& view, const Row& row, Bytes& out);
 
+/// The value of a row: where it lies, or put together in `buffer`.
+[[nodiscard]] Error row_value(const char* operation, const ReadView& view, const Row& row,
+                              Bytes& buffer, BytesView& out);
+
 /// Calls `use(cursor's row)` for the live entry of `key`; `found` tells whether there was one. The row's
 /// views are good during the call only.
 template <class Use>
@@ -58,6 +62,12 @@ template <class Body>
 [[nodiscard]] Error with_catalog(const char* operation, const Target& target, Body&& body);
 
 [[nodiscard]] Error check_key(const char* operation, BytesView key);
+
+/// Counts the entries that have expired, by the index of expiries.
+[[nodiscard]] int count_expired(const ReadView& view, std::uint64_t& entries);
+
+/// Counts the keys of a range, expired ones included. The cursor loses its position.
+[[nodiscard]] int count_keys(snkv_bt_cursor* cursor, const KeyRange& range, std::uint64_t& entries);
 
 }  // namespace snkv::core
 

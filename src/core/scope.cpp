@@ -84,10 +84,11 @@ SnapshotState::~SnapshotState() {
 
 WriteSession& TransactionState::session() const noexcept { return store_->session; }
 
-Error TransactionState::open(const char* operation, const std::shared_ptr<StoreState>& store) {
+Error TransactionState::open(const char* operation, const std::shared_ptr<StoreState>& store,
+                             const WriteOptions& options) {
   store_ = store;
   if (Error error = store->enter_write_queue(operation, place_); error.failed()) return error;
-  if (Error error = store->session.begin(operation); error.failed()) {
+  if (Error error = store->session.begin(operation, options.sync); error.failed()) {
     store->queue.leave(place_);
     return error;
   }

@@ -97,7 +97,8 @@ class TransactionState final : public Scope {
   TransactionState() noexcept : Scope(Kind::transaction) {}
   ~TransactionState() override;
 
-  [[nodiscard]] Error open(const char* operation, const std::shared_ptr<StoreState>& store);
+  [[nodiscard]] Error open(const char* operation, const std::shared_ptr<StoreState>& store,
+                           const WriteOptions& options);
   [[nodiscard]] Error commit();
   [[nodiscard]] Error rollback();
   void abandon() noexcept;

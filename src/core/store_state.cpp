@@ -93,13 +93,16 @@ Error run(const WriteOperation& work, WriteSession& session, const char* operati
   } catch (const std::bad_alloc&) {
     snkv_bt_poison(session.bt());
     return Error(Errc::no_memory, operation, "");
+  } catch (...) {
+    // Only a function of the caller throws anything else, and those run before anything is changed.
+    return Error(Errc::aborted, operation, "the function that was called threw an exception");
   }
 }
 
 }  // namespace
 
 Error StoreState::carry_out(const char* operation, const WriteOperation& work) {
-  if (Error error = session.begin(operation); error.failed()) return error;
+  if (Error error = session.begin(operation, work.sync); error.failed()) return error;
   Error error = run(work, session, operation);
   if (error.failed()) {
     session.rollback();
@@ -113,7 +116,12 @@ Error StoreState::carry_out(const char* operation, const WriteOperation& work) {
 bool StoreState::carry_out_group(const char* operation, WriteQueue::Waiter& head,
                                  const std::vector<WriteQueue::Waiter*>& followers) {
   if (followers.empty()) return false;
-  if (session.begin(operation).failed()) return false;
+  const auto level = [this](const WriteQueue::Waiter& waiter) {
+    return waiter.operation->sync.value_or(options.sync);
+  };
+  Sync strongest = level(head);
+  for (const WriteQueue::Waiter* follower : followers) strongest = std::max(strongest, level(*follower));
+  if (session.begin(operation, strongest).failed()) return false;
   head.result = run(*head.operation, session, operation);
   for (WriteQueue::Waiter* follower : followers) {
     if (snkv_bt_poisoned(session.bt()) != 0) break;

@@ -7,13 +7,15 @@ namespace snkv::core {
 
 btree::Connection& WriteSession::connection() const noexcept { return store_.writer; }
 
-Error WriteSession::begin(const char* operation) {
+Error WriteSession::begin(const char* operation, std::optional<Sync> sync) {
   const btree::Lock lock(connection());
   std::uint32_t cookie = 0;
-  const int rc = snkv_bt_begin_write(bt(), &cookie);
+  int rc = snkv_bt_set_sync(bt(), static_cast<int>(sync.value_or(store_.options.sync)));
+  if (rc == SNKV_BT_OK) rc = snkv_bt_begin_write(bt(), &cookie);
   if (rc != SNKV_BT_OK) return btree::engine_error(operation, rc, "beginning a write transaction");
   schema_changed_ = false;
   now_ = store_.now();
+  max_local_ = snkv_bt_max_local(bt());
   if (catalog_ != nullptr && (catalog_->cookie() == cookie || snkv_bt_breaks("S1"))) return {};
   Error error = Catalog::load(operation, bt(), cookie, catalog_);
   if (error.failed()) {

@@ -8,9 +8,11 @@
 
 #include <snkv/bytes.hpp>
 #include <snkv/error.hpp>
+#include <snkv/options.hpp>
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
 namespace snkv::core {
@@ -22,7 +24,8 @@ class WriteSession {
  public:
   explicit WriteSession(StoreState& store) noexcept : store_(store) {}
 
-  [[nodiscard]] Error begin(const char* operation);
+  /// `sync` is what the commit shall promise; empty: what the store's options say.
+  [[nodiscard]] Error begin(const char* operation, std::optional<Sync> sync = {});
   /// After `busy` the transaction is still open; after any other error it was rolled back.
   [[nodiscard]] Error commit(const char* operation);
   void rollback() noexcept;
@@ -51,6 +54,9 @@ class WriteSession {
   /// One reading of the clock per transaction.
   [[nodiscard]] std::int64_t now() const noexcept { return now_; }
 
+  /// Largest record that stays inside its cell of a family's tree [K7].
+  [[nodiscard]] std::uint32_t max_local() const noexcept { return max_local_; }
+
   /// Scratch space for records, so that a put need not allocate.
   Bytes record;
   Bytes payload;
@@ -67,6 +73,7 @@ class WriteSession {
   bool schema_changed_ = false;  // catalog_ is good for this transaction only [S2]
   std::vector<CachedCursor> cursors_;
   std::int64_t now_ = 0;
+  std::uint32_t max_local_ = 0;
 };
 
 }  // namespace snkv::core

@@ -12,8 +12,10 @@
 #include <snkv/options.hpp>
 #include <snkv/stats.hpp>
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -67,12 +69,48 @@ SNKV_API std::string_view family_name(const Target& target) noexcept;
 SNKV_API Error get(const Target& target, BytesView key, Bytes& value);
 SNKV_API Error contains(const Target& target, BytesView key, bool& found);
 SNKV_API Error put(const Target& target, BytesView key, BytesView value, const PutOptions& options);
-SNKV_API Error erase(const Target& target, BytesView key, bool& existed);
-SNKV_API Error clear(const Target& target);
+SNKV_API Error erase(const Target& target, BytesView key, const WriteOptions& options, bool& existed);
+SNKV_API Error clear(const Target& target, const WriteOptions& options);
 SNKV_API Error count(const Target& target, std::uint64_t& entries);
+SNKV_API Error count_range(const Target& target, const KeyRange& range, std::uint64_t& entries);
+SNKV_API Error count_live(const Target& target, std::uint64_t& entries);
+SNKV_API Error multi_get(const Target& target, const BytesView* keys, std::size_t count,
+                         std::optional<Bytes>* values);
+SNKV_API Error erase_range(const Target& target, const KeyRange& range, const WriteOptions& options,
+                           std::uint64_t& erased);
+
+/// Calls `use(context, value)` while the value lies in the page cache.
+using VisitFunction = void (*)(void* context, BytesView value);
+SNKV_API Error visit(const Target& target, BytesView key, VisitFunction use, void* context);
+
+// ---- Expiry ----
+/// `remaining` is empty for an entry that does not expire.
+SNKV_API Error ttl(const Target& target, BytesView key,
+                   std::optional<std::chrono::milliseconds>& remaining);
+/// Sets the expiry that `options` name; none: the entry no longer expires.
+SNKV_API Error set_expiry(const char* operation, const Target& target, BytesView key,
+                          const PutOptions& options);
+SNKV_API Error purge_expired(const Target& target, std::uint64_t limit, std::uint64_t& purged);
+SNKV_API Error purge_all_expired(const Target& target, std::uint64_t limit, std::uint64_t& purged);
+
+// ---- Atomic read-modify-write ----
+
+/// What `update` does with an entry.
+enum class Update { keep, put, erase };
+/// Decides about an entry: gets its value (`nullptr` if absent) and says what shall happen; for `put` it
+/// fills `desired`. May be called more than once, and must not use the store.
+using UpdateFunction = Error (*)(void* context, const BytesView* current, Bytes& desired,
+                                 Update& decision);
+SNKV_API Error update(const char* operation, const Target& target, BytesView key,
+                      const PutOptions& options, UpdateFunction decide, void* context);
+SNKV_API Error increment(const Target& target, BytesView key, std::int64_t delta,
+                         const PutOptions& options, std::int64_t& result);
+
+// ---- Batches ----
+SNKV_API Error write_batch(const Target& target, BytesView batch, const WriteOptions& options);
 
 // ---- Transactions and snapshots ----
-SNKV_API Error begin(const Target& target, Target& out);
+SNKV_API Error begin(const Target& target, const WriteOptions& options, Target& out);
 SNKV_API Error commit(const Target& target);
 SNKV_API Error rollback(const Target& target);
 /// Rolls back when the transaction is still open. For destructors.
