@@ -8,6 +8,8 @@
 /// call at a time.
 #pragma once
 
+#include <snkv/blob.hpp>
+#include <snkv/pinned_value.hpp>
 #include <snkv/range.hpp>
 #include <snkv/write_batch.hpp>
 
@@ -71,6 +73,34 @@ class EntryReader {
         target_, key, call, const_cast<void*>(static_cast<const void*>(std::addressof(use)))));
   }
 
+  /// The value of `key`, kept as it is now for as long as the result lives, without copying it where it
+  /// lies in one page. Errors as `get`. O(log n).
+  [[nodiscard]] Result<PinnedValue> get_pinned(BytesView key) const {
+    core::Cursor* cursor = nullptr;
+    Error error = core::open_pinned(target_, key, cursor);
+    return facade::as_result(std::move(error), PinnedValue(Iterator(cursor)));
+  }
+
+  /// Opens the value of `key` for reading in pieces, as it is now (see blob.hpp). Errors as `get`.
+  /// O(log n), whatever the size of the value.
+  [[nodiscard]] Result<BlobReader> blob_reader(BytesView key) const {
+    core::BlobReader* reader = nullptr;
+    Error error = core::open_blob_reader(target_, key, reader);
+    return facade::as_result(std::move(error), BlobReader(reader));
+  }
+
+  /// Writes the value of `key` to the file `path`; the number of bytes. It is written to a temporary file
+  /// in the same folder, synced, and then put in the place of what `path` named: on any error that is as
+  /// it was. Besides the errors of `get`: `cant_open` (a folder, no permission, no such path),
+  /// `invalid_argument` (an empty path, or a file of this store), `full`, `io_error`, `aborted`
+  /// (`progress` said so). `path` must not name the file of another store that this process has open.
+  [[nodiscard]] Result<std::uint64_t> get_to_file(BytesView key, std::string_view path,
+                                                  const Progress& progress = {}) const {
+    std::uint64_t size = 0;
+    Error error = core::get_to_file(target_, key, path, progress, size);
+    return facade::as_result(std::move(error), std::move(size));
+  }
+
   /// The time that is left until `key` expires, empty if it does not; `not_found` if absent.
   [[nodiscard]] Result<std::optional<std::chrono::milliseconds>> ttl(BytesView key) const {
     std::optional<std::chrono::milliseconds> remaining;
@@ -101,6 +131,21 @@ class EntryReader {
     std::uint64_t entries = 0;
     Error error = core::count_live(target_, entries);
     return facade::as_result(std::move(error), std::move(entries));
+  }
+
+  /// Entries and pages of this column family. O(pages).
+  [[nodiscard]] Result<FamilyStats> family_stats() const {
+    FamilyStats out;
+    Error error = core::family_stats(target_, out);
+    return facade::as_result(std::move(error), std::move(out));
+  }
+
+  /// Calls `callback(const Change&)` after each commit for each change to a key of this family that
+  /// starts with `prefix` (see watch.hpp), for as long as the result lives.
+  [[nodiscard]] Result<Watch> watch(BytesView prefix, WatchCallback callback) const {
+    std::shared_ptr<void> subscription;
+    Error error = core::watch(target_, prefix, std::move(callback), subscription);
+    return facade::as_result(std::move(error), Watch(std::move(subscription)));
   }
 
   /// All entries, in key order.
@@ -169,6 +214,29 @@ class EntryWriter : public EntryReader {
     std::uint64_t erased = 0;
     Error error = core::erase_range(target_, core::prefix_range(prefix), options, erased);
     return facade::as_result(std::move(error), std::move(erased));
+  }
+
+  // ---- Values in pieces ----
+
+  /// Starts to write the value of `key` in pieces (see blob.hpp). `invalid_argument` for an empty key or
+  /// a ttl that is not positive, `too_large` for a declared size that is.
+  [[nodiscard]] Result<BlobWriter> blob_writer(BytesView key, const BlobOptions& options = {}) {
+    core::BlobWriter* writer = nullptr;
+    Error error = core::open_blob_writer(target_, key, options, writer);
+    return facade::as_result(std::move(error), BlobWriter(writer));
+  }
+
+  /// Stores the content of the file `path` under `key`; the number of bytes. Like a `blob_writer` that
+  /// writes it. Errors besides the common ones: `cant_open` (a folder, no permission, no such file),
+  /// `io_error`, `too_large`, `aborted` (`progress` said so), `invalid_argument` (an empty key or path, a
+  /// file of this store, another size than declared). `path` must not name the file of another store
+  /// that this process has open.
+  [[nodiscard]] Result<std::uint64_t> put_file(BytesView key, std::string_view path,
+                                               const BlobOptions& options = {},
+                                               const Progress& progress = {}) {
+    std::uint64_t size = 0;
+    Error error = core::put_file(target_, key, path, options, progress, size);
+    return facade::as_result(std::move(error), std::move(size));
   }
 
   // ---- Expiry ----

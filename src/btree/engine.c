@@ -10,6 +10,10 @@
 
 #include "memory_vfs.inc.c"
 
+#ifdef SNKV_TESTING
+#include "fault_vfs.inc.c"
+#endif
+
 /* [B4] What this file takes for granted about the amalgamation. */
 #if SQLITE_VERSION_NUMBER != 3054001 && !defined(SNKV_SQLITE_ANY_VERSION)
 #error "snkv is made for SQLite 3.54.1: it uses internals that other versions may change"
@@ -27,6 +31,7 @@ _Static_assert(SNKV_BT_BUSY == SQLITE_BUSY && SNKV_BT_LOCKED == SQLITE_LOCKED &&
                    SNKV_BT_PROTOCOL == SQLITE_PROTOCOL && SNKV_BT_NOTADB == SQLITE_NOTADB &&
                    SNKV_BT_MISUSE == SQLITE_MISUSE && SNKV_BT_ABORT == SQLITE_ABORT &&
                    SNKV_BT_SCHEMA == SQLITE_SCHEMA && SNKV_BT_TOOBIG == SQLITE_TOOBIG &&
+                   SNKV_BT_IOERR_NOMEM == SQLITE_IOERR_NOMEM &&
                    SNKV_BT_ROW == SQLITE_ROW && SNKV_BT_DONE == SQLITE_DONE,
                "result codes differ from SQLite's");
 _Static_assert(BTREE_SAVEPOSITION == 0x02 && BTREE_APPEND == 0x08, "B-tree flags changed");
@@ -48,6 +53,8 @@ struct snkv_bt_cursor {
   int positioned;  /* the cursor is where the last seek or move put it */
   int sought;      /* the last positioning was a seek, and nothing was written since */
   int order;       /* its result */
+  const void *sought_key; /* and the key it was for: compared as a pointer, never read */
+  uint32_t sought_size;
 };
 
 struct snkv_bt {
@@ -61,11 +68,20 @@ struct snkv_bt {
   int reading;                  /* a raw read transaction is open */
   int poisoned;                 /* a write failed: no commit [T11] */
   uint32_t wal_frames;          /* from the WAL hook: frames in the log after the last commit */
+  snkv_bt_progress report;      /* of snkv_bt_on_progress */
+  void *report_context;
+  uint64_t reported;
 };
 
 struct snkv_bt_stmt {
   snkv_bt *bt;
   sqlite3_stmt *stmt;
+  int guarded; /* from a user: the connection has an authorizer */
+};
+
+struct snkv_bt_backup {
+  snkv_bt *source, *target;
+  sqlite3_backup *backup;
 };
 
 #ifdef SNKV_MUTATIONS
@@ -87,10 +103,10 @@ static int on_wal_commit(void *context, sqlite3 *db, const char *schema, int fra
   return SQLITE_OK;
 }
 
-/* A URI for an immutable database: every byte that could mean something in a URI is escaped. */
-static char *immutable_uri(const char *path) {
+/* A URI for a path: every byte that could mean something in a URI is escaped. */
+static char *uri_of(const char *path, const char *query) {
   static const char hex[] = "0123456789abcdef";
-  char *uri = sqlite3_malloc64(3 * (sqlite3_uint64)strlen(path) + 32);
+  char *uri = sqlite3_malloc64(3 * (sqlite3_uint64)strlen(path) + strlen(query) + 6);
   char *out = uri;
   if (uri == 0) return 0;
   memcpy(out, "file:", 5);
@@ -104,7 +120,7 @@ static char *immutable_uri(const char *path) {
       *out++ = hex[*in & 15];
     }
   }
-  memcpy(out, "?immutable=1", 13);
+  memcpy(out, query, strlen(query) + 1);
   return uri;
 }
 
@@ -137,13 +153,16 @@ int snkv_bt_open(const char *path, int flags, int busy_timeout_ms, snkv_bt **out
     vfs = "snkv-memory";
   } else if (flags & SNKV_BT_OPEN_IMMUTABLE) {
     sqlite_flags |= SQLITE_OPEN_URI;
-    uri = immutable_uri(path);
+    uri = uri_of(path, "?immutable=1");
     if (uri == 0) {
       sqlite3_free(bt);
       return SQLITE_NOMEM;
     }
     path = uri;
   }
+#ifdef SNKV_TESTING
+  if (vfs == 0) vfs = faultvfsName();
+#endif
   rc = sqlite3_open_v2(path, &bt->db, sqlite_flags, vfs);
   sqlite3_free(uri);
   if (bt->db == 0) {
@@ -190,6 +209,10 @@ void snkv_bt_configure_new(snkv_bt *bt, uint32_t page_size) {
   sqlite3BtreeSetPageSize(bt->tree, (int)page_size, 0, 0);
   sqlite3BtreeSetAutoVacuum(bt->tree, BTREE_AUTOVACUUM_INCR);
   sqlite3_mutex_leave(bt->db->mutex);
+}
+
+void snkv_bt_set_busy_timeout(snkv_bt *bt, int busy_timeout_ms) {
+  sqlite3_busy_timeout(bt->db, busy_timeout_ms);
 }
 
 void snkv_bt_lock(snkv_bt *bt) { sqlite3_mutex_enter(bt->db->mutex); }
@@ -255,7 +278,7 @@ static int run(snkv_bt *bt, sqlite3_stmt **stmt, const char *sql) {
 
 int snkv_bt_set_sync(snkv_bt *bt, int level) {
   static const char *const sql[] = {"PRAGMA synchronous=OFF", "PRAGMA synchronous=NORMAL",
-                                    "PRAGMA synchronous=FULL"};
+                                    "PRAGMA synchronous=FULL", "PRAGMA synchronous=EXTRA"};
   int rc;
   if (bt->sync == level + 1) return SQLITE_OK;
   rc = sqlite3_exec(bt->db, sql[level], 0, 0, 0); /* [S7] */
@@ -266,7 +289,7 @@ int snkv_bt_set_sync(snkv_bt *bt, int level) {
 int snkv_bt_begin_write(snkv_bt *bt, uint32_t *cookie) {
   int value = 0;
   int rc;
-  if (bt->reading) return SQLITE_MISUSE;
+  if (bt->reading || !bt->db->autoCommit) return SQLITE_MISUSE;
   bt->wal_frames = 0;
   bt->poisoned = 0;
   if (snkv_bt_breaks("T5")) {
@@ -332,8 +355,14 @@ static int savepoint(snkv_bt *bt, const char *verb, unsigned number) {
   return sqlite3_exec(bt->db, sql, 0, 0, 0);
 }
 
+/* Outside a write transaction SQL would begin one of its own. */
+static int outside_write(snkv_bt *bt) {
+  return bt->reading || (bt->db->autoCommit && !snkv_bt_breaks("T5"));
+}
+
 int snkv_bt_savepoint(snkv_bt *bt, unsigned number) {
   int rc;
+  if (outside_write(bt)) return SQLITE_MISUSE;
   close_all_cursors(bt);
   rc = savepoint(bt, "SAVEPOINT", number);
   /* SQL opens the pager's savepoint only when the next statement begins to write. Raw writes are none:
@@ -344,6 +373,7 @@ int snkv_bt_savepoint(snkv_bt *bt, unsigned number) {
 
 int snkv_bt_savepoint_rollback(snkv_bt *bt, unsigned number) {
   int rc;
+  if (outside_write(bt)) return SQLITE_MISUSE;
   close_all_cursors(bt); /* [C7] */
   rc = savepoint(bt, "ROLLBACK TO", number);
   if (rc == SQLITE_OK) bt->poisoned = 0;
@@ -351,6 +381,7 @@ int snkv_bt_savepoint_rollback(snkv_bt *bt, unsigned number) {
 }
 
 int snkv_bt_savepoint_release(snkv_bt *bt, unsigned number) {
+  if (outside_write(bt)) return SQLITE_MISUSE;
   close_all_cursors(bt);
   return savepoint(bt, "RELEASE", number);
 }
@@ -389,6 +420,7 @@ int64_t snkv_bt_wal_bytes(snkv_bt *bt) {
 int snkv_bt_checkpoint(snkv_bt *bt, int mode, uint32_t *frames, uint32_t *checkpointed) {
   int log = -1, done = -1; /* an interrupted or refused checkpoint leaves them alone [M8] */
   int rc;
+  *frames = *checkpointed = 0;
   if (bt->reading) return SQLITE_MISUSE; /* [T12] */
   rc = sqlite3_wal_checkpoint_v2(bt->db, "main", mode, &log, &done);
   *frames = log < 0 ? 0 : (uint32_t)log;
@@ -407,6 +439,16 @@ int snkv_bt_sync(snkv_bt *bt, int file_too) {
   if (rc == SQLITE_OK && (file_too || !have_log) && isOpen(pager->fd)) {
     rc = sqlite3OsSync(pager->fd, SQLITE_SYNC_NORMAL);
   }
+#if SQLITE_OS_UNIX
+  /* A rollback journal that is unlinked but still in the folder on disk would undo the last commit. */
+  if (rc == SQLITE_OK && !have_log && strcmp(bt->db->pVfs->zName, "snkv-memory") != 0) {
+    int folder = -1;
+    if (osOpenDirectory(sqlite3BtreeGetFilename(bt->tree), &folder) == SQLITE_OK) {
+      full_fsync(folder, 0, 0);
+      osClose(folder);
+    }
+  }
+#endif
   rc = finish(bt, rc);
   sqlite3_mutex_leave(bt->db->mutex);
   return rc;
@@ -435,6 +477,7 @@ int snkv_bt_cursor_open(snkv_bt *bt, uint32_t root, snkv_bt_kind kind, int writa
   int rc;
   *out = 0;
   if (sqlite3BtreeTxnState(bt->tree) == SQLITE_TXN_NONE) return SQLITE_MISUSE; /* [T1] */
+  if (writable && sqlite3BtreeTxnState(bt->tree) != SQLITE_TXN_WRITE) return SQLITE_MISUSE;
   if (kind != SNKV_BT_ROWID) {
     info = key_info(bt, kind);
     if (info == 0) return finish(bt, SQLITE_NOMEM_BKPT);
@@ -506,7 +549,7 @@ int snkv_bt_is_dead(snkv_bt_cursor *cursor) { return cursor->bt == 0; }
 static void fill_mem(snkv_bt *bt, Mem *mem, const void *data, uint32_t size) {
   memset(mem, 0, sizeof(*mem));
   mem->flags = MEM_Blob;
-  mem->z = (char *)data;
+  mem->z = size > 0 ? (char *)data : (char *)""; /* comparing nothing wants a pointer all the same */
   mem->n = (int)size;
   mem->db = bt->db;
   mem->enc = ENC(bt->db);
@@ -542,6 +585,8 @@ int snkv_bt_seek(snkv_bt_cursor *cursor, const void *key, uint32_t key_size, int
   Mem field;
   if (cursor->bt == 0) return SNKV_BT_MOVED;
   fill_mem(cursor->bt, &field, key, key_size);
+  cursor->sought_key = key;
+  cursor->sought_size = key_size;
   return seek_record(cursor, &field, 1, order);
 }
 
@@ -672,6 +717,7 @@ int snkv_bt_insert(snkv_bt_cursor *cursor, const void *key, uint32_t key_size, c
   int rc = check_writable(cursor);
   if (rc != SQLITE_OK) return rc;
   fill_mem(cursor->bt, &field, key, key_size);
+  if (key != cursor->sought_key || key_size != cursor->sought_size) cursor->sought = 0; /* [C4] */
   return insert_record(cursor, &field, 1, record, record_size);
 }
 
@@ -680,6 +726,7 @@ int snkv_bt_insert_expiry(snkv_bt_cursor *cursor, int64_t expires_at, const void
   Mem fields[2];
   int rc = check_writable(cursor);
   if (rc != SQLITE_OK) return rc;
+  cursor->sought = 0; /* always sought anew: these trees are small and written once per put */
   fill_mem_int(cursor->bt, &fields[0], expires_at);
   fill_mem(cursor->bt, &fields[1], key, key_size);
   return insert_record(cursor, fields, 2, record, record_size);
@@ -785,9 +832,27 @@ int snkv_bt_count_until(snkv_bt_cursor *cursor, const void *high, uint32_t high_
   return finish(cursor->bt, rc);
 }
 
+int snkv_bt_count_pages(snkv_bt_cursor *cursor, uint64_t *entries, uint64_t *leaf_pages) {
+  int valid = 0;
+  int rc = snkv_bt_first(cursor, &valid);
+  *entries = *leaf_pages = 0;
+  while (rc == SQLITE_OK && valid) {
+    BtCursor *btc = cursor->btc;
+    *entries += 1;
+    if (btc->pPage->leaf) {
+      *entries += (uint64_t)(btc->pPage->nCell - 1 - btc->ix);
+      *leaf_pages += 1;
+      go_to_cell(btc, btc->pPage->nCell - 1);
+    }
+    rc = snkv_bt_next(cursor, &valid);
+  }
+  return rc;
+}
+
 int snkv_bt_clear(snkv_bt *bt, uint32_t root) {
   snkv_bt_cursor *cursor, *next;
   int rc;
+  if (sqlite3BtreeTxnState(bt->tree) != SQLITE_TXN_WRITE) return SQLITE_MISUSE; /* [T1] */
   if (bt->poisoned) return SNKV_BT_POISONED;
   for (cursor = bt->cursors; cursor != 0; cursor = next) { /* [S4] */
     next = cursor->next;
@@ -829,7 +894,8 @@ int snkv_bt_bind_blob(snkv_bt_stmt *stmt, int index, const void *data, uint32_t 
 
 int snkv_bt_step(snkv_bt_stmt *stmt) {
   if (stmt->bt->reading) return SQLITE_MISUSE; /* [T5] */
-  if (stmt->bt->cursors != 0 && !sqlite3_stmt_readonly(stmt->stmt)) return SQLITE_MISUSE; /* [S3] */
+  /* [S3] Cursors that read inside the transaction find their place again by their key. */
+  if (stmt->bt->cursors != 0 && !sqlite3_stmt_readonly(stmt->stmt)) close_all_cursors(stmt->bt);
   return sqlite3_step(stmt->stmt);
 }
 
@@ -846,5 +912,246 @@ const void *snkv_bt_column_bytes(snkv_bt_stmt *stmt, int column, uint32_t *size)
 void snkv_bt_finalize(snkv_bt_stmt *stmt) {
   if (stmt == 0) return;
   sqlite3_finalize(stmt->stmt);
+  if (stmt->guarded) sqlite3_set_authorizer(stmt->bt->db, 0, 0);
   sqlite3_free(stmt);
+}
+
+/* Pragmas that only tell something. The rest change the connection, or might one day. */
+static int is_telling_pragma(const char *name, const char *argument) {
+  static const char *const plain[] = {
+      "application_id", "auto_vacuum",    "collation_list", "compile_options", "database_list",
+      "encoding",       "freelist_count", "function_list",  "page_count",      "page_size",
+      "pragma_list",    "schema_version", "table_list",     "user_version"};
+  static const char *const with_argument[] = {"index_info", "index_list", "index_xinfo",
+                                              "integrity_check", "quick_check", "table_info",
+                                              "table_list", "table_xinfo"};
+  size_t i;
+  for (i = 0; i < ArraySize(with_argument); ++i) {
+    if (sqlite3_stricmp(name, with_argument[i]) == 0) return 1;
+  }
+  for (i = 0; argument == 0 && i < ArraySize(plain); ++i) {
+    if (sqlite3_stricmp(name, plain[i]) == 0) return 1;
+  }
+  return 0;
+}
+
+static int authorize_reading(void *context, int action, const char *first, const char *second,
+                             const char *schema, const char *trigger) {
+  (void)context;
+  (void)schema;
+  (void)trigger;
+  switch (action) {
+    case SQLITE_SELECT:
+    case SQLITE_READ:
+    case SQLITE_FUNCTION:
+    case SQLITE_RECURSIVE:
+      return SQLITE_OK;
+    case SQLITE_PRAGMA:
+      return is_telling_pragma(first, second) ? SQLITE_OK : SQLITE_DENY;
+    default:
+      return SQLITE_DENY;
+  }
+}
+
+/* Whether there is anything but blanks and comments; an error in it counts as something. */
+static int has_statement(sqlite3 *db, const char *sql, int size) {
+  sqlite3_stmt *stmt = 0;
+  int rc = size > 0 ? sqlite3_prepare_v2(db, sql, size, &stmt, 0) : SQLITE_OK;
+  int found = rc != SQLITE_OK || stmt != 0;
+  sqlite3_finalize(stmt);
+  return found;
+}
+
+int snkv_bt_prepare_reading(snkv_bt *bt, const char *sql, uint32_t size, snkv_bt_stmt **out) {
+  snkv_bt_stmt *stmt;
+  const char *tail = 0;
+  int rc;
+  *out = 0;
+  if (bt->reading) return SQLITE_MISUSE; /* [T5] */
+  stmt = sqlite3MallocZero(sizeof(*stmt));
+  if (stmt == 0) return SQLITE_NOMEM;
+  stmt->bt = bt;
+  /* It stays for as long as the statement does: one may be compiled again, and functions that are
+  ** tables run pragmas of their own. */
+  stmt->guarded = 1;
+  sqlite3_set_authorizer(bt->db, authorize_reading, 0);
+  rc = sqlite3_prepare_v2(bt->db, sql, (int)size, &stmt->stmt, &tail);
+  if (rc == SQLITE_OK && stmt->stmt != 0) {
+    if (!sqlite3_stmt_readonly(stmt->stmt)) {
+      rc = SQLITE_READONLY;
+    } else if (has_statement(bt->db, tail, (int)(sql + size - tail))) {
+      rc = SNKV_BT_MANY;
+    }
+  }
+  if (rc == SQLITE_OK && stmt->stmt != 0) {
+    *out = stmt;
+    return SQLITE_OK;
+  }
+  snkv_bt_finalize(stmt);
+  return rc;
+}
+
+int snkv_bt_bind_double(snkv_bt_stmt *stmt, int index, double value) {
+  return sqlite3_bind_double(stmt->stmt, index, value);
+}
+int snkv_bt_parameter_count(snkv_bt_stmt *stmt) { return sqlite3_bind_parameter_count(stmt->stmt); }
+int snkv_bt_column_count(snkv_bt_stmt *stmt) { return sqlite3_column_count(stmt->stmt); }
+const char *snkv_bt_column_name(snkv_bt_stmt *stmt, int column) {
+  return sqlite3_column_name(stmt->stmt, column);
+}
+snkv_bt_type snkv_bt_column_type(snkv_bt_stmt *stmt, int column) {
+  return (snkv_bt_type)sqlite3_column_type(stmt->stmt, column);
+}
+double snkv_bt_column_double(snkv_bt_stmt *stmt, int column) {
+  return sqlite3_column_double(stmt->stmt, column);
+}
+
+/* ---- Copies and long work ---- */
+
+int snkv_bt_begin_mixed_read(snkv_bt *bt, uint32_t *cookie) {
+  int value = 0;
+  int rc;
+  if (bt->reading) return SQLITE_MISUSE;
+  rc = sqlite3_exec(bt->db, "BEGIN", 0, 0, 0);
+  if (rc != SQLITE_OK) return rc;
+  /* Statements that end leave the read transaction alone while the SQL one is open. */
+  bt->db->busyHandler.nBusy = 0; /* [T4] */
+  rc = sqlite3BtreeBeginTrans(bt->tree, 0, &value);
+  *cookie = (uint32_t)value;
+  if (rc != SQLITE_OK) snkv_bt_rollback(bt);
+  return finish(bt, rc);
+}
+
+int snkv_bt_backup_begin(snkv_bt *source, snkv_bt *target, snkv_bt_backup **out) {
+  snkv_bt_backup *backup;
+  int rc;
+  *out = 0;
+  /* [S5] With its transaction open, commits of other connections do not make the copy start anew. */
+  if (!source->reading) return SQLITE_MISUSE;
+  /* A file that is thrown away after any failure needs no journal. */
+  rc = sqlite3_exec(target->db, "PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF", 0, 0, 0);
+  if (rc != SQLITE_OK) return rc;
+  backup = sqlite3MallocZero(sizeof(*backup));
+  if (backup == 0) return SQLITE_NOMEM;
+  backup->source = source;
+  backup->target = target;
+  backup->backup = sqlite3_backup_init(target->db, "main", source->db, "main");
+  if (backup->backup == 0) {
+    rc = sqlite3_extended_errcode(target->db);
+    sqlite3_free(backup);
+    return rc;
+  }
+  *out = backup;
+  return SQLITE_OK;
+}
+
+int snkv_bt_backup_step(snkv_bt_backup *backup, uint32_t pages, uint64_t *done, uint64_t *total) {
+  int rc = sqlite3_backup_step(backup->backup, (int)pages);
+  *total = (uint64_t)sqlite3_backup_pagecount(backup->backup);
+  *done = *total - (uint64_t)sqlite3_backup_remaining(backup->backup);
+  return rc;
+}
+
+int snkv_bt_backup_finish(snkv_bt_backup *backup) {
+  snkv_bt *target = backup->target;
+  int complete = backup->backup->rc == SQLITE_DONE;
+  int rc = sqlite3_backup_finish(backup->backup);
+  sqlite3_free(backup);
+  if (rc != SQLITE_OK || !complete) return rc;
+  /* The first page came with the mark of a database that has a log. */
+  sqlite3_mutex_enter(target->db->mutex);
+  rc = sqlite3BtreeSetVersion(target->tree, 1);
+  if (rc == SQLITE_OK) {
+    rc = sqlite3BtreeCommit(target->tree);
+  } else {
+    sqlite3BtreeRollback(target->tree, SQLITE_ABORT_ROLLBACK, 0);
+  }
+  rc = finish(target, rc);
+  sqlite3_mutex_leave(target->db->mutex);
+  return rc;
+}
+
+typedef struct {
+  sqlite3 *db;
+  snkv_bt_progress report;
+  void *context;
+} vacuum_state;
+
+/* VACUUM fills a database that it attaches last. */
+static int on_vacuum_progress(void *argument) {
+  vacuum_state *state = argument;
+  sqlite3 *db = state->db;
+  Btree *from = db->aDb[0].pBt;
+  Btree *to = db->nDb > 2 ? db->aDb[db->nDb - 1].pBt : 0;
+  uint64_t done = 0, total = 0;
+  if (sqlite3BtreeTxnState(from) != SQLITE_TXN_NONE) {
+    u32 unused = 0;
+    sqlite3BtreeGetMeta(from, BTREE_FREE_PAGE_COUNT, &unused);
+    total = sqlite3BtreeLastPage(from) - unused;
+  }
+  if (to != 0) done = sqlite3BtreeLastPage(to);
+  return state->report(state->context, done < total ? done : total, total);
+}
+
+int snkv_bt_vacuum(snkv_bt *bt, const char *into, snkv_bt_progress report, void *context) {
+  vacuum_state state;
+  char *uri = 0;
+  sqlite3_stmt *stmt = 0;
+  const unsigned saved_flags = bt->db->openFlags;
+  int rc = SQLITE_OK;
+  if (bt->reading || bt->cursors != 0 || !bt->db->autoCommit) return SQLITE_MISUSE; /* [S3] */
+  if (into != 0) {
+    char query[64];
+    sqlite3_snprintf(sizeof(query), query, "?vfs=%s", sqlite3_vfs_find(0)->zName);
+    uri = uri_of(into, query);
+    if (uri == 0) return SQLITE_NOMEM;
+    bt->db->openFlags |= SQLITE_OPEN_URI;
+  } else if (strcmp(bt->db->pVfs->zName, MEMVFS_NAME) != 0) {
+    /* The new database is built in a temporary file: there may not be memory for it. */
+    rc = sqlite3_exec(bt->db, "PRAGMA temp_store=FILE", 0, 0, 0);
+  }
+  if (rc == SQLITE_OK) {
+    rc = sqlite3_prepare_v2(bt->db, into != 0 ? "VACUUM INTO ?1" : "VACUUM", -1, &stmt, 0);
+  }
+  if (rc == SQLITE_OK && into != 0) rc = sqlite3_bind_text(stmt, 1, uri, -1, SQLITE_STATIC);
+  if (rc == SQLITE_OK) {
+    state.db = bt->db;
+    state.report = report;
+    state.context = context;
+    if (report != 0) sqlite3_progress_handler(bt->db, 20000, on_vacuum_progress, &state);
+    rc = sqlite3_step(stmt);
+    sqlite3_progress_handler(bt->db, 0, 0, 0);
+    if (rc == SQLITE_DONE) rc = SQLITE_OK;
+  }
+  sqlite3_finalize(stmt);
+  sqlite3_free(uri);
+  bt->db->openFlags = saved_flags;
+  if (into == 0 && rc == SQLITE_OK) {
+    rc = sqlite3_exec(bt->db, "PRAGMA temp_store=DEFAULT", 0, 0, 0);
+  } else if (into == 0) {
+    bt->db->temp_store = 0; /* the same, without losing the message of the failure */
+  }
+  return rc;
+}
+
+static int on_progress(void *argument) {
+  snkv_bt *bt = argument;
+  return bt->report(bt->report_context, ++bt->reported, 0);
+}
+
+void snkv_bt_on_progress(snkv_bt *bt, int steps, snkv_bt_progress report, void *context) {
+  bt->report = report;
+  bt->report_context = context;
+  bt->reported = 0;
+  sqlite3_progress_handler(bt->db, report != 0 ? steps : 0, report != 0 ? on_progress : 0, bt);
+}
+
+int64_t snkv_bt_file_bytes(snkv_bt *bt) {
+  Pager *pager;
+  i64 size = 0;
+  sqlite3_mutex_enter(bt->db->mutex);
+  pager = sqlite3BtreePager(bt->tree);
+  if (isOpen(pager->fd) && sqlite3OsFileSize(pager->fd, &size) != SQLITE_OK) size = 0;
+  sqlite3_mutex_leave(bt->db->mutex);
+  return size;
 }

@@ -22,9 +22,11 @@ namespace snkv::core {
 
 namespace {
 
-Error open_state(std::string path, bool in_memory, const Options& options, Target& out) {
+/// `name` makes the path: here, where running out of memory is caught.
+template <class Name>
+Error open_state(Name&& name, bool in_memory, const Options& options, Target& out) {
   try {
-    auto store = std::make_shared<StoreState>(std::move(path), in_memory, options);
+    auto store = std::make_shared<StoreState>(name(), in_memory, options);
     if (Error error = store->open(); error.failed()) return error;
     auto family = std::make_shared<const Family>(
         Family{std::string(format::default_family), format::default_family_id});
@@ -38,7 +40,7 @@ Error open_state(std::string path, bool in_memory, const Options& options, Targe
 }  // namespace
 
 Error open_store(std::string_view path, const Options& options, Target& out) {
-  return open_state(std::string(path), false, options, out);
+  return open_state([&] { return std::string(path); }, false, options, out);
 }
 
 Error open_in_memory(const Options& options, Target& out) {
@@ -46,7 +48,7 @@ Error open_in_memory(const Options& options, Target& out) {
   if (options.read_only) {
     return Error(Errc::invalid_argument, "open", "a store in memory cannot be read-only");
   }
-  return open_state(fmt::format("/snkv-{}", number.fetch_add(1)), true, options, out);
+  return open_state([] { return fmt::format("/snkv-{}", number.fetch_add(1)); }, true, options, out);
 }
 
 Error close_store(const Target& target) {
@@ -153,11 +155,20 @@ bool backoff(unsigned attempt) noexcept {
 
 namespace {
 CursorState& state(Cursor& cursor) noexcept { return static_cast<CursorState&>(cursor); }
+
+/// Stands for a cursor there was no memory for: without it a scan would end as if there were no entries.
+/// It refers to no store, so that it never changes and all threads may have it.
+Cursor& unmade_cursor() noexcept {
+  static CursorState cursor({}, {});
+  static const bool told = (cursor.fail(Error(Errc::no_memory, "iterate", "")), true);
+  static_cast<void>(told);
+  return cursor;
+}
 }  // namespace
 
 Cursor* open_cursor(const Target& target, KeyRange range, const ScanOptions& options) noexcept {
   auto* cursor = new (std::nothrow) CursorState(std::move(range), options);
-  if (cursor == nullptr) return nullptr;
+  if (cursor == nullptr) return &unmade_cursor();
   try {
     cursor->open(target);
   } catch (const std::bad_alloc&) {
@@ -166,7 +177,9 @@ Cursor* open_cursor(const Target& target, KeyRange range, const ScanOptions& opt
   return cursor;
 }
 
-void close_cursor(Cursor* cursor) noexcept { delete static_cast<CursorState*>(cursor); }
+void close_cursor(Cursor* cursor) noexcept {
+  if (cursor != &unmade_cursor()) delete static_cast<CursorState*>(cursor);
+}
 void cursor_first(Cursor& cursor) noexcept { state(cursor).seek_first(); }
 void cursor_last(Cursor& cursor) noexcept { state(cursor).seek_last(); }
 void cursor_seek(Cursor& cursor, BytesView key) noexcept { state(cursor).seek_from(key); }

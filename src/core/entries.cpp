@@ -1,6 +1,7 @@
 /// \file
 /// The functions of core_abi.hpp that read and write entries.
 #include "base/printable.hpp"
+#include "core/arguments.hpp"
 #include "core/read_path.hpp"
 #include "core/run.hpp"
 #include "core/store_state.hpp"
@@ -40,34 +41,6 @@ Error read_entry(const char* operation, const Target& target, BytesView key, Use
   return Error(Errc::not_found, operation, base::printable(key));
 }
 
-/// Absolute expiry of a write, from its options and one reading of the clock.
-Error expiry(const char* operation, const PutOptions& options, std::int64_t now,
-             std::optional<std::int64_t>& out) {
-  out.reset();
-  if (options.ttl && options.expires_at) {
-    return Error(Errc::invalid_argument, operation, "both ttl and expires_at are given");
-  }
-  if (options.expires_at) {
-    out = options.expires_at->time_since_epoch().count();
-    if (*out < 0) return Error(Errc::invalid_argument, operation, "expires_at is before 1970");
-  }
-  if (!options.ttl) return {};
-  const std::int64_t ttl = options.ttl->count();
-  if (ttl <= 0) return Error(Errc::invalid_argument, operation, "the ttl is not positive");
-  if (ttl > std::numeric_limits<std::int64_t>::max() - now) {
-    return Error(Errc::invalid_argument, operation, "the ttl is too long");
-  }
-  out = now + ttl;
-  return {};
-}
-
-Error check_value(const char* operation, BytesView key, BytesView value) {
-  if (value.size() <= max_value_size) return {};
-  return Error(Errc::too_large, operation,
-               fmt::format("the value of {} has {} bytes; at most {} are allowed",
-                           base::printable(key), value.size(), max_value_size));
-}
-
 Error check_range(const char* operation, const KeyRange& range) {
   if (!range.bounded_above || BytesView(range.low) <= BytesView(range.high)) return {};
   return Error(Errc::invalid_argument, operation, "low is larger than high");
@@ -85,6 +58,7 @@ WriteContext context_of(const char* operation, const Target& target, WriteSessio
 Error get(const Target& target, BytesView key, Bytes& value) {
   constexpr const char* operation = "get";
   return guarded(operation, target, [&]() -> Error {
+    const Stopwatch stopwatch(target.store->latencies, TimedOperation::get);
     Error error = read_entry(operation, target, key, [&](const ReadView& view, const Row& row) {
       return copy_value(operation, view, row, value);
     });
@@ -193,7 +167,7 @@ Error count_live(const Target& target, std::uint64_t& entries) {
       std::uint64_t all = 0;
       std::uint64_t expired = 0;
       int rc = snkv_bt_count(cursor, &all);
-      if (rc == SNKV_BT_OK) rc = count_expired(view, expired);
+      if (rc == SNKV_BT_OK) rc = count_expired(view, all, expired);
       if (rc != SNKV_BT_OK) return btree::engine_error(operation, rc);
       entries = all - std::min(all, expired);
       return {};
@@ -206,6 +180,7 @@ Error count_live(const Target& target, std::uint64_t& entries) {
 Error put(const Target& target, BytesView key, BytesView value, const PutOptions& options) {
   constexpr const char* operation = "put";
   return guarded(operation, target, [&]() -> Error {
+    const Stopwatch stopwatch(target.store->latencies, TimedOperation::put);
     Counters& counters = target.store->counters;
     counters.add(Counters::puts);
     if (Error error = check_key(operation, key); error.failed()) return error;
@@ -301,9 +276,15 @@ Error purge_all_expired(const Target& target, std::uint64_t limit, std::uint64_t
   constexpr const char* operation = "purge_all_expired";
   return guarded(operation, target, [&]() -> Error {
     std::vector<std::shared_ptr<const Family>> families;
-    const auto collect = [&](snkv_bt*, const Catalog& catalog) -> Error {
+    // Looking first: taking the write lock for nothing would be felt by others.
+    const auto collect = [&](snkv_bt* bt, const Catalog& catalog) -> Error {
+      const std::int64_t now = target.store->now();
       for (const FamilyEntry& entry : catalog.families()) {
-        if (entry.expiry_root != 0) families.push_back(entry.family);
+        std::uint64_t expired = 0;
+        const ReadView view{bt, &entry, now, target.store.get()};
+        const int rc = count_expired(view, 1, expired);
+        if (rc != SNKV_BT_OK) return btree::engine_error(operation, rc);
+        if (expired > 0) families.push_back(entry.family);
       }
       return {};
     };

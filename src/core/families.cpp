@@ -63,6 +63,10 @@ Error create(const char* operation, WriteSession& session, std::string_view name
   if (id <= format::default_family_id || id > 0xffffffff) {
     return Error(Errc::corrupt, operation, "snkv_meta has no usable next_family_id");
   }
+  // A transaction that is rolled back takes the counter back too, but not the handles that were made in
+  // it: an id is never given out twice by one store.
+  id = std::max<std::int64_t>(id, session.store().next_family_id);
+  session.store().next_family_id = id + 1;
   session.close_cursors();
   rc = connection.execute(
       fmt::format("UPDATE snkv_meta SET value={} WHERE key='next_family_id'", id + 1));
@@ -171,6 +175,7 @@ Error drop_family(const Target& target, std::string_view name) {
         // Copied: the catalog that has the entry goes away with the first of the statements.
         const FamilyEntry doomed = *entry;
         const std::uint32_t id = doomed.family->id;
+        session.note(Change::Kind::clear, *doomed.family, {});
         const std::pair<std::uint32_t, std::string> side_tables[] = {
             {doomed.large_root, format::large_table_name(id)},
             {doomed.expiry_root, format::expiry_table_name(id)},

@@ -29,6 +29,8 @@ Error check_options(const Options& options) {
     return refuse("busy_timeout is negative or longer than 24 days");
   }
   if (options.cache_size / 1024 > 0x7fffffff) return refuse("cache_size is too large");
+  if (options.wal_size_limit > (std::uint64_t{1} << 62)) return refuse("wal_size_limit is too large");
+  if (options.housekeeping_interval.count() < 0) return refuse("housekeeping_interval is negative");
   if (options.wal_autocheckpoint > 0x7fffffff) return refuse("wal_autocheckpoint is too large");
   if (options.immutable && !options.read_only) return refuse("immutable needs read_only");
   if (options.journal != Journal::wal && options.journal != Journal::rollback) {
@@ -39,6 +41,8 @@ Error check_options(const Options& options) {
   }
   return {};
 }
+
+bool exists(const std::string& path) { return ::access(path.c_str(), F_OK) == 0; }
 
 /// What the engine would only call "unable to open" or "not a database".
 Error check_path(const std::string& path, const Options& options) {
@@ -59,6 +63,11 @@ Error check_path(const std::string& path, const Options& options) {
   }
   if (info.st_size == 0 && (options.read_only || !options.create_if_missing)) {
     return Error(Errc::not_a_store, operation, fmt::format("{} is empty", path));
+  }
+  // The engine takes less than a header for an empty file, and would write over it.
+  constexpr ::off_t smallest_page = 512;
+  if (info.st_size > 0 && info.st_size < smallest_page && !exists(path + "-journal")) {
+    return Error(Errc::not_a_store, operation, fmt::format("{} is no database", path));
   }
   if (options.error_if_exists && info.st_size > 0) {
     return Error(Errc::exists, operation, path);
@@ -81,19 +90,22 @@ Error StoreState::open_connection(const char* caller, btree::Connection& connect
   if (role == Role::writer && (in_memory || options.create_if_missing)) {
     flags |= SNKV_BT_OPEN_CREATE;
   }
-  int rc = connection.open(path, flags, timeout_ms(options));
+  int rc = connection.open(file, flags, timeout_ms(options));
   if (rc != SNKV_BT_OK) {
     Error error = connection.sql_error(caller, rc);
     return Error(error.code(), caller, fmt::format("{}: {}", file_name(), error.detail()), rc);
   }
   snkv_bt_configure_new(connection.get(), options.page_size);
-  static constexpr const char* sync_levels[] = {"OFF", "NORMAL", "FULL"};
+  // With a rollback journal only EXTRA syncs the folder too, without which a power cut can bring the
+  // journal back, and with it the state before the last commit.
+  const char* const full = options.journal == Journal::rollback ? "EXTRA" : "FULL";
+  const char* const sync_levels[] = {"OFF", "NORMAL", full};
   const std::string pragmas[] = {
       fmt::format("PRAGMA cache_size=-{}", options.cache_size / 1024),
       fmt::format("PRAGMA synchronous={}", sync_levels[static_cast<int>(options.sync)]),
       // After a snapshot made the log grow, the next writer that starts it anew gives the space back.
       fmt::format("PRAGMA journal_size_limit={}",
-                  std::uint64_t{2} * options.wal_autocheckpoint * options.page_size + (1u << 20)),
+                  options.wal_size_limit == 0 ? -1 : static_cast<std::int64_t>(options.wal_size_limit)),
   };
   for (const std::string& pragma : pragmas) {
     rc = connection.execute(pragma);
@@ -122,7 +134,11 @@ Error StoreState::open() {
   }
   if (Error error = create_if_empty(writer); error.failed()) return error;
   if (Error error = check_format(writer); error.failed()) return error;
-  return set_journal_mode(writer);
+  if (Error error = set_journal_mode(writer); error.failed()) return error;
+  if (options.housekeeping_interval.count() > 0) {
+    housekeeper_.start(*this, options.housekeeping_interval);
+  }
+  return {};
 }
 
 Error StoreState::create_if_empty(btree::Connection& connection) {
@@ -204,7 +220,18 @@ Error StoreState::check_format(btree::Connection& connection) const {
                               format::version));
   }
   if (version < 1 || user_version < 1) return refuse(Errc::corrupt, "has no format version");
-  return {};
+  return check_size(connection);
+}
+
+Error StoreState::check_size(btree::Connection& connection) const {
+  struct stat info {};
+  if (in_memory || ::stat(file.c_str(), &info) != 0) return {};
+  if (static_cast<std::uint64_t>(info.st_size) % snkv_bt_page_size(connection.get()) == 0) return {};
+  // A log may hold the page whose copying was interrupted. Without one, bytes are missing, which the
+  // engine would read as zeros.
+  struct stat log {};
+  if (::stat((file + "-wal").c_str(), &log) == 0 && log.st_size > 0) return {};
+  return Error(Errc::corrupt, operation, fmt::format("{} ends in the middle of a page", file_name()));
 }
 
 Error StoreState::set_journal_mode(btree::Connection& connection) const {

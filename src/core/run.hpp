@@ -62,4 +62,24 @@ template <class Work>
   return work(session);
 }
 
+/// Runs `work` as the head of the write queue, outside a transaction.
+template <class Work>
+[[nodiscard]] Error exclusively(const char* operation, const Target& target, Work&& work) {
+  if (target.scope != nullptr) {
+    return Error(Errc::invalid_argument, operation, "not inside a transaction or snapshot");
+  }
+  struct Place {
+    StoreState& store;
+    WriteQueue::Waiter waiter{};
+    bool entered = false;
+    ~Place() {
+      if (entered) store.queue.leave(waiter);
+    }
+  } place{*target.store};
+  Error error = place.store.enter_write_queue(operation, place.waiter);
+  if (error.failed()) return error;
+  place.entered = true;
+  return work(place.store);
+}
+
 }  // namespace snkv::core

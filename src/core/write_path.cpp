@@ -61,26 +61,47 @@ Error make_side_table(const WriteContext& context, const std::string& sql,
   return resolve(context, tables);
 }
 
-int next_large_id(snkv_bt_cursor* cursor, std::int64_t& id) {
-  int valid = 0;
-  const int rc = snkv_bt_last(cursor, &valid);
-  id = valid != 0 ? (snkv_bt_rowid(cursor) >> format::chunk_bits) + 1 : 1;
-  return rc;
+std::int64_t rowid_of(std::int64_t large_id, std::uint64_t chunk) {
+  return (large_id << format::chunk_bits) + static_cast<std::int64_t>(chunk);
 }
 
-Error write_large(const WriteContext& context, const FamilyEntry& tables, const NewEntry& entry,
-                  std::int64_t& id) {
-  WriteSession& session = context.session;
+/// An id for a large value, in a table that is made if need be.
+Error new_large_value(const WriteContext& context, const FamilyEntry*& tables, BytesView key,
+                      std::int64_t& id) {
+  if (tables->large_root == 0) {
+    Error error = make_side_table(context, format::large_table_sql(context.family.id), tables);
+    if (error.failed()) return error;
+  }
   snkv_bt_cursor* cursor = nullptr;
-  int rc = session.cursor(tables.large_root, SNKV_BT_ROWID, cursor);
-  if (rc == SNKV_BT_OK) rc = next_large_id(cursor, id);
-  const std::size_t chunk_size = snkv_bt_max_chunk(session.bt());
-  std::int64_t rowid = id << format::chunk_bits;
+  int valid = 0;
+  int rc = context.session.cursor(tables->large_root, SNKV_BT_ROWID, cursor);
+  if (rc == SNKV_BT_OK) rc = snkv_bt_last(cursor, &valid);
+  if (rc != SNKV_BT_OK) return engine_error(context, rc, key);
+  id = context.session.new_large_id(valid != 0 ? snkv_bt_rowid(cursor) >> format::chunk_bits : 0);
+  return {};
+}
+
+int put_chunk(WriteSession& session, const FamilyEntry& tables, std::int64_t rowid,
+              BytesView chunk) {
+  snkv_bt_cursor* cursor = nullptr;
+  const int rc = session.cursor(tables.large_root, SNKV_BT_ROWID, cursor);
+  if (rc != SNKV_BT_OK) return rc;
+  const Column columns[] = {Column::null(), Column::of(chunk)};
+  const BytesView record = encode(session, columns);
+  return snkv_bt_insert_rowid(cursor, rowid, record.data(), size32(record));
+}
+
+Error write_large(const WriteContext& context, const FamilyEntry*& tables, const NewEntry& entry,
+                  LargeValue& large) {
+  Error error = new_large_value(context, tables, entry.key, large.id);
+  if (error.failed()) return error;
+  large.size = entry.value.size();
+  const std::size_t chunk_size = snkv_bt_max_chunk(context.session.bt());
+  std::int64_t rowid = rowid_of(large.id, 0);
+  int rc = SNKV_BT_OK;
   for (std::size_t at = 0; rc == SNKV_BT_OK && at < entry.value.size(); at += chunk_size) {
     const BytesView chunk(entry.value.data() + at, std::min(chunk_size, entry.value.size() - at));
-    const Column columns[] = {Column::null(), Column::of(chunk)};
-    const BytesView record = encode(session, columns);
-    rc = snkv_bt_insert_rowid(cursor, rowid++, record.data(), size32(record));
+    rc = put_chunk(context.session, *tables, rowid++, chunk);
   }
   return rc == SNKV_BT_OK ? Error() : engine_error(context, rc, entry.key);
 }
@@ -152,6 +173,7 @@ Error erase_row(const WriteContext& context, const FamilyEntry& tables, snkv_bt_
   return change(context.session, [&]() -> Error {
     const int rc = snkv_bt_delete(cursor);
     if (rc != SNKV_BT_OK) return engine_error(context, rc, key);
+    context.session.note(Change::Kind::erase, context.family, key);
     return erase_side_entries(context, tables, key, old);
   });
 }
@@ -167,28 +189,27 @@ Error put_entry(const WriteContext& context, const NewEntry& entry) {
   Column columns[format::row_columns] = {Column::of(entry.key), Column::of(entry.expires_at),
                                          Column::of(entry.value)};
   std::span<const Column> record(columns, format::small_row_columns);
-  const bool large = btree::record_size(record) > session.max_local() &&
-                     entry.value.size() > format::large_value_minimum;
+  LargeValue large = entry.large;
+  const bool in_chunks = large.id != 0 || (btree::record_size(record) > session.max_local() &&
+                                           entry.value.size() > format::large_value_minimum);
   return change(session, [&]() -> Error {
     // The side tables first: making or writing them would cost the row's cursor its position [C4].
     if (entry.expires_at && tables->expiry_root == 0) {
       Error error = make_side_table(context, format::expiry_table_sql(context.family.id), tables);
       if (error.failed()) return error;
     }
-    if (large) {
-      if (tables->large_root == 0) {
-        Error error = make_side_table(context, format::large_table_sql(context.family.id), tables);
-        if (error.failed()) return error;
+    if (in_chunks) {
+      if (large.id == 0) {
+        if (Error error = write_large(context, tables, entry, large); error.failed()) return error;
       }
-      std::int64_t id = 0;
-      if (Error error = write_large(context, *tables, entry, id); error.failed()) return error;
       columns[format::row_value] = Column::null();
-      columns[format::row_large_id] = Column::of(id);
-      columns[format::row_large_size] = Column::of(static_cast<std::int64_t>(entry.value.size()));
+      columns[format::row_large_id] = Column::of(large.id);
+      columns[format::row_large_size] = Column::of(static_cast<std::int64_t>(large.size));
       record = columns;
     }
     SideEntries old;
     if (Error error = put_row(context, *tables, entry.key, record, old); error.failed()) return error;
+    session.note(Change::Kind::put, context.family, entry.key);
     if (old.expires_at == entry.expires_at) {
       old.expires_at.reset();  // the index has it already
     } else if (entry.expires_at) {
@@ -197,6 +218,62 @@ Error put_entry(const WriteContext& context, const NewEntry& entry) {
     }
     return erase_side_entries(context, *tables, entry.key, old);
   });
+}
+
+// ---- Large values in pieces ----
+
+Error begin_large_value(const WriteContext& context, BytesView key, std::int64_t& id) {
+  const btree::Lock lock(context.session.connection());
+  const FamilyEntry* tables = nullptr;
+  if (Error error = resolve(context, tables); error.failed()) return error;
+  return change(context.session, [&] { return new_large_value(context, tables, key, id); });
+}
+
+Error write_chunk(const WriteContext& context, BytesView key, std::int64_t id, std::uint64_t index,
+                  BytesView chunk) {
+  const btree::Lock lock(context.session.connection());
+  const FamilyEntry* tables = nullptr;
+  if (Error error = resolve(context, tables); error.failed()) return error;
+  return change(context.session, [&]() -> Error {
+    const int rc = put_chunk(context.session, *tables, rowid_of(id, index), chunk);
+    return rc == SNKV_BT_OK ? Error() : engine_error(context, rc, key);
+  });
+}
+
+Error erase_chunks(const WriteContext& context, BytesView key, std::int64_t id) {
+  const btree::Lock lock(context.session.connection());
+  const FamilyEntry* tables = nullptr;
+  if (Error error = resolve(context, tables); error.failed()) return error;
+  if (tables->large_root == 0) return {};  // its table was rolled back to a savepoint
+  return change(context.session, [&]() -> Error {
+    const int rc = erase_large(context.session, *tables, id);
+    return rc == SNKV_BT_OK ? Error() : engine_error(context, rc, key);
+  });
+}
+
+Error drop_unfinished_values(const char* operation, WriteSession& session) {
+  if (session.begun_values().empty()) return {};
+  const btree::Lock lock(session.connection());
+  session.lose_values(0);
+  Error error = change(session, [&]() -> Error {
+    for (const auto& value : session.begun_values()) {
+      const FamilyEntry* tables = session.catalog().find(value->family_id);
+      if (value->id == 0 || tables == nullptr) continue;
+      snkv_bt_cursor* cursor = nullptr;
+      bool found = false;
+      Row row;
+      int rc = session.cursor(tables->root, SNKV_BT_ROWS, cursor);
+      if (rc == SNKV_BT_OK) rc = find_row(session, cursor, value->key, found, row);
+      if (rc == SNKV_BT_OK && found && row.large_id == value->id) continue;
+      const WriteContext context{operation, session, *tables->family};
+      if (rc != SNKV_BT_OK) return engine_error(context, rc, value->key);
+      Error failed = erase_chunks(context, value->key, value->id);
+      if (failed.failed()) return failed;
+    }
+    return {};
+  });
+  session.forget_values();
+  return error;
 }
 
 Error erase_entry(const WriteContext& context, BytesView key, bool& existed) {
@@ -218,19 +295,30 @@ Error erase_entry(const WriteContext& context, BytesView key, bool& existed) {
   return error;
 }
 
+namespace {
+
+/// Empties the trees of a family, in O(pages).
+Error clear_trees(const WriteContext& context, const FamilyEntry& tables) {
+  context.session.close_cursors();
+  context.session.lose_values(context.family.id);
+  for (const std::uint32_t root : {tables.root, tables.large_root, tables.expiry_root}) {
+    if (root == 0) continue;
+    const int rc = snkv_bt_clear(context.session.bt(), root);
+    if (rc != SNKV_BT_OK) return engine_error(context, rc, context.family.name);
+  }
+  return {};
+}
+
+}  // namespace
+
 Error clear_family(const WriteContext& context) {
   WriteSession& session = context.session;
   const btree::Lock lock(session.connection());
   const FamilyEntry* tables = nullptr;
   if (Error error = resolve(context, tables); error.failed()) return error;
-  session.close_cursors();
   return change(session, [&]() -> Error {
-    for (const std::uint32_t root : {tables->root, tables->large_root, tables->expiry_root}) {
-      if (root == 0) continue;
-      const int rc = snkv_bt_clear(session.bt(), root);
-      if (rc != SNKV_BT_OK) return engine_error(context, rc, context.family.name);
-    }
-    return {};
+    session.note(Change::Kind::clear, context.family, {});
+    return clear_trees(context, *tables);
   });
 }
 
@@ -304,13 +392,47 @@ Error erase_nearly_all(const WriteContext& context, const FamilyEntry& tables, c
   if (rc != SNKV_BT_OK) return engine_error(context, rc, range.low);
   // Erasing one entry costs about as much as putting one back.
   if (all - in_range > in_range / 4) return {};
+  // Nor may the chunks of values go that somebody is still writing.
+  for (const auto& value : session.begun_values()) {
+    if (value->family_id == context.family.id) return {};
+  }
   Survivors survivors;
   const bool few = survivors.collect(cursor, range, rc);
   if (rc != SNKV_BT_OK) return engine_error(context, rc, range.low);
   if (!few) return {};
-  if (Error error = clear_family(context); error.failed()) return error;
   done = true;
-  return change(session, [&] { return survivors.restore(context, tables); });
+  return change(session, [&]() -> Error {
+    session.note(Change::Kind::range, context.family, range.low, range.high);
+    Error error = clear_trees(context, tables);
+    return error.failed() ? error : survivors.restore(context, tables);
+  });
+}
+
+/// Erases so many entries of a range, from its beginning.
+Error erase_one_by_one(const WriteContext& context, const FamilyEntry& tables, const KeyRange& range,
+                       std::uint64_t count) {
+  WriteSession& session = context.session;
+  snkv_bt_cursor* cursor = nullptr;
+  int rc = session.cursor(tables.root, SNKV_BT_ROWS, cursor);
+  if (rc != SNKV_BT_OK) return engine_error(context, rc, range.low);
+  for (std::uint64_t i = 0; i < count; ++i) {
+    // The first key of what is left of the range; found again each time, because erasing moves cells.
+    int order = 0;
+    rc = snkv_bt_seek(cursor, range.low.data(), size32(range.low), &order);
+    int valid = snkv_bt_valid(cursor);
+    if (rc == SNKV_BT_OK && valid != 0 && order < 0) rc = snkv_bt_next(cursor, &valid);
+    Row row;
+    if (rc == SNKV_BT_OK && valid == 0) rc = SNKV_BT_CORRUPT;  // the count said otherwise
+    if (rc == SNKV_BT_OK) rc = read_row(cursor, session.payload, row);
+    if (rc != SNKV_BT_OK) return engine_error(context, rc, range.low);
+    const Bytes key(row.key);
+    const SideEntries old(row);
+    bool found = false;
+    rc = find_row(session, cursor, key, found, row);
+    if (rc != SNKV_BT_OK) return engine_error(context, rc, key);
+    if (Error error = erase_row(context, tables, cursor, key, old); error.failed()) return error;
+  }
+  return {};
 }
 
 }  // namespace
@@ -330,27 +452,7 @@ Error erase_entries(const WriteContext& context, const KeyRange& range, std::uin
     Error error = erase_nearly_all(context, *tables, range, erased, done);
     if (error.failed() || done) return error;
   }
-  for (std::uint64_t i = 0; i < erased; ++i) {
-    // The first key of what is left of the range; found again each time, because erasing moves cells.
-    int order = 0;
-    rc = snkv_bt_seek(cursor, range.low.data(), size32(range.low), &order);
-    int valid = snkv_bt_valid(cursor);
-    if (rc == SNKV_BT_OK && valid != 0 && order < 0) rc = snkv_bt_next(cursor, &valid);
-    Row row;
-    if (rc == SNKV_BT_OK && valid == 0) rc = SNKV_BT_CORRUPT;  // the count said otherwise
-    if (rc == SNKV_BT_OK) rc = read_row(cursor, session.payload, row);
-    if (rc != SNKV_BT_OK) {
-      snkv_bt_poison(session.bt());
-      return engine_error(context, rc, range.low);
-    }
-    const Bytes key(row.key);
-    const SideEntries old(row);
-    bool found = false;
-    rc = find_row(session, cursor, key, found, row);
-    if (rc != SNKV_BT_OK) return engine_error(context, rc, key);
-    if (Error error = erase_row(context, *tables, cursor, key, old); error.failed()) return error;
-  }
-  return {};
+  return change(session, [&] { return erase_one_by_one(context, *tables, range, erased); });
 }
 
 Error set_entry_expiry(const WriteContext& context, BytesView key,
@@ -382,6 +484,7 @@ Error set_entry_expiry(const WriteContext& context, BytesView key,
     }
     SideEntries ignored;
     if (Error error = put_row(context, *tables, key, record, ignored); error.failed()) return error;
+    session.note(Change::Kind::put, context.family, key);
     int status = SNKV_BT_OK;
     if (old.expires_at) status = remove_expiry(session, *tables, *old.expires_at, key);
     if (status == SNKV_BT_OK && expires_at) status = add_expiry(session, *tables, *expires_at, key);

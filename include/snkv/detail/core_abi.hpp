@@ -10,9 +10,12 @@
 #include <snkv/detail/export.hpp>
 #include <snkv/error.hpp>
 #include <snkv/options.hpp>
+#include <snkv/sql_value.hpp>
 #include <snkv/stats.hpp>
+#include <snkv/watch.hpp>
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -56,7 +59,30 @@ SNKV_API Error vacuum(const Target& target, std::uint32_t max_pages, std::uint32
 SNKV_API Error integrity_check(const Target& target);
 SNKV_API Error stats(const Target& target, Stats& out);
 SNKV_API Error reset_stats(const Target& target);
+SNKV_API Error space(const Target& target, SpaceReport& out);
+SNKV_API Error backup(const Target& target, std::string_view path, const BackupOptions& options,
+                      const Progress& progress);
+SNKV_API Error compact(const Target& target, const Progress& progress);
+SNKV_API Error verify(const Target& target, const Progress& progress, VerifyReport& out);
 SNKV_API std::string_view path(const Target& target) noexcept;
+
+// ---- SQL ----
+
+/// The rows of a query. The fields are read inline by the facade; they change only in the functions
+/// below.
+struct Query {
+  bool valid = false;  ///< there is a current row
+  std::size_t columns = 0;
+};
+
+/// Opens a query and reads its first row. `out` is for `close_query`.
+SNKV_API Error open_query(const Target& target, std::string_view sql, const SqlValue* parameters,
+                          std::size_t count, Query*& out);
+SNKV_API void close_query(Query* query) noexcept;
+SNKV_API void query_next(Query& query) noexcept;
+SNKV_API SqlValue query_value(const Query& query, std::size_t column) noexcept;
+SNKV_API std::string_view query_column_name(const Query& query, std::size_t column) noexcept;
+SNKV_API Error query_status(const Query& query);
 
 // ---- Column families ----
 enum class FamilyMode { open, create, open_or_create };
@@ -106,8 +132,43 @@ SNKV_API Error update(const char* operation, const Target& target, BytesView key
 SNKV_API Error increment(const Target& target, BytesView key, std::int64_t delta,
                          const PutOptions& options, std::int64_t& result);
 
+// ---- Values in pieces ----
+
+/// A value that is being written, and one that is being read. The fields are read inline by the facade.
+struct BlobWriter {
+  std::uint64_t size = 0;
+};
+struct BlobReader {
+  std::uint64_t size = 0;
+};
+
+SNKV_API Error open_blob_writer(const Target& target, BytesView key, const BlobOptions& options,
+                                BlobWriter*& out);
+SNKV_API Error blob_write(BlobWriter* writer, std::uint64_t offset, BytesView bytes);
+SNKV_API Error blob_finish(BlobWriter* writer);
+SNKV_API void blob_cancel(BlobWriter* writer) noexcept;
+/// Cancels it unless it is finished.
+SNKV_API void close_blob_writer(BlobWriter* writer) noexcept;
+SNKV_API Error open_blob_reader(const Target& target, BytesView key, BlobReader*& out);
+SNKV_API Error blob_read(BlobReader* reader, std::uint64_t offset, std::byte* out, std::size_t size,
+                         std::size_t& got);
+SNKV_API void close_blob_reader(BlobReader* reader) noexcept;
+SNKV_API Error put_file(const Target& target, BytesView key, std::string_view path,
+                        const BlobOptions& options, const Progress& progress, std::uint64_t& size);
+SNKV_API Error get_to_file(const Target& target, BytesView key, std::string_view path,
+                           const Progress& progress, std::uint64_t& size);
+
 // ---- Batches ----
 SNKV_API Error write_batch(const Target& target, BytesView batch, const WriteOptions& options);
+
+// ---- Observation ----
+SNKV_API Error family_stats(const Target& target, FamilyStats& out);
+SNKV_API Error latency(const Target& target, TimedOperation which, LatencyHistogram& out);
+SNKV_API Error watch(const Target& target, BytesView prefix, WatchCallback callback,
+                     std::shared_ptr<void>& subscription);
+SNKV_API Error sequence(const Target& target, std::uint64_t& out);
+SNKV_API Error changes_since(const Target& target, std::uint64_t sequence,
+                             std::vector<Change>& out);
 
 // ---- Transactions and snapshots ----
 SNKV_API Error begin(const Target& target, const WriteOptions& options, Target& out);
@@ -137,6 +198,8 @@ struct Cursor {
 /// Opens a cursor on the keys of `range`, not yet positioned. On failure `out` is still a cursor,
 /// which is never valid and whose status is the error.
 SNKV_API Cursor* open_cursor(const Target& target, KeyRange range, const ScanOptions& options) noexcept;
+/// Opens a cursor that is on the entry of `key`; `not_found` if there is none.
+SNKV_API Error open_pinned(const Target& target, BytesView key, Cursor*& out);
 SNKV_API void close_cursor(Cursor* cursor) noexcept;
 SNKV_API void cursor_first(Cursor& cursor) noexcept;
 SNKV_API void cursor_last(Cursor& cursor) noexcept;
