@@ -46,6 +46,7 @@ enum class Errc : int {
   rollback_required = 26,     ///< A write of this transaction failed half-way; only rollback is left.
   aborted = 27,               ///< A callback of the caller asked to stop.
   too_large = 28,             ///< A key or value is larger than the format allows.
+  expired = 30,               ///< The snapshot was ended to free the log, or a change is kept no longer.
   internal = 29,              ///< A broken invariant of the library: please report it.
 };
 
@@ -73,6 +74,8 @@ class [[nodiscard]] Error {
   /// \param extended the engine's extended result code, or 0.
   Error(Errc code, const char* operation, std::string detail, int extended = 0) noexcept
       : code_(code), extended_(extended), operation_(operation), detail_(std::move(detail)) {}
+  /// The same; without the detail when there is no memory for it.
+  SNKV_API Error(Errc code, const char* operation, const char* detail, int extended = 0) noexcept;
 
   [[nodiscard]] Errc code() const noexcept { return code_; }
   [[nodiscard]] bool failed() const noexcept { return code_ != Errc::ok; }

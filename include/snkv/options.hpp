@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <string_view>
 
 namespace snkv {
 
@@ -42,6 +43,16 @@ enum class Checkpoint {
   full,      ///< Waits for the writer and for readers of old data, then copies everything.
   restart,   ///< Like full, and the next writer starts the log from its beginning.
   truncate,  ///< Like restart, and the log file is truncated to nothing.
+};
+
+/// How urgent a message is.
+enum class LogLevel { info, warning, error };
+
+/// What `Options::on_wal_limit` is told.
+struct WalPressure {
+  std::uint64_t wal_bytes = 0;                       ///< Size of the log.
+  std::uint64_t snapshots = 0;                       ///< Open snapshots and iterators of this store.
+  std::chrono::milliseconds oldest_snapshot_age{0};  ///< Age of the oldest of them.
 };
 
 /// How a store is opened.
@@ -79,6 +90,31 @@ struct Options {
   /// explicit `checkpoint` calls: the log then grows without bound. Not stored.
   std::uint32_t wal_autocheckpoint = 1000;
 
+  /// Size in bytes that the log shall not exceed; 0: any. When a commit leaves it larger, everything is
+  /// copied into the file and the log is started anew, for which short reads are waited for. A single
+  /// transaction can exceed it, and so can the time during which a snapshot or iterator, here or in
+  /// another process, needs the log: then see the next two. Not stored.
+  std::uint64_t wal_size_limit = 64u << 20;
+  /// When the log is over its limit because of snapshots or iterators of this store: end the oldest of
+  /// them, whose later reads then give `Errc::expired`. Iterators copy each entry if this is set.
+  bool expire_snapshots = false;
+  /// Called, by the thread that committed, when the log is over its limit and cannot be started anew.
+  std::function<void(const WalPressure&)> on_wal_limit{};
+  /// How often a background thread removes expired entries, and, when nothing was written meanwhile,
+  /// empties the log. Zero: there is no thread. Not stored.
+  std::chrono::milliseconds housekeeping_interval{0};
+  /// How many changes `Store::changes_since` can go back. They are kept in memory, so keys of this
+  /// process since the store was opened. Not stored.
+  std::size_t change_history = 0;
+
+  // ---- Observation ----
+
+  /// Measure how long operations take, for `Store::latency`. Costs two readings of a clock each.
+  bool latency_histograms = false;
+  /// Gets messages about what happens in the background. May be called from any thread, not at the same
+  /// time from two; what it throws is ignored.
+  std::function<void(LogLevel, std::string_view)> log{};
+
   // ---- For tests ----
 
   /// Where the store takes the time from, in milliseconds since the Unix epoch; empty: the system
@@ -86,16 +122,49 @@ struct Options {
   std::function<std::int64_t()> clock{};
 };
 
-/// Options of one write.
+/// A moment in time, as expiries are kept.
+using TimePoint = std::chrono::sys_time<std::chrono::milliseconds>;
+
+/// Options of one write, or of one transaction.
+struct WriteOptions {
+  /// What this commit promises; empty: what `Options::sync` says. Writes that share a commit get the
+  /// strongest that one of them asked for.
+  std::optional<Sync> sync{};
+};
+
+/// Options of a write that may leave an entry.
 struct PutOptions {
   /// Time until the entry expires; empty: never. Must be positive.
   std::optional<std::chrono::milliseconds> ttl{};
+  /// When the entry expires, instead of `ttl`. A moment that has passed already is allowed: the entry
+  /// is then expired from the start.
+  std::optional<TimePoint> expires_at{};
+  /// As in `WriteOptions`.
+  std::optional<Sync> sync{};
+};
+
+/// Options of a value that is written in pieces.
+struct BlobOptions {
+  /// Size of the finished value, when it is known: writing past it, or finishing short of it, is refused.
+  std::optional<std::uint64_t> size{};
+  /// As in `PutOptions`. The time runs from `BlobWriter::finish` on.
+  std::optional<std::chrono::milliseconds> ttl{};
+  /// As in `PutOptions`.
+  std::optional<TimePoint> expires_at{};
+  /// As in `WriteOptions`; ignored inside a transaction.
+  std::optional<Sync> sync{};
 };
 
 /// Bounds and direction of a scan; usually made by `all`, `prefix` and `range`.
 struct ScanOptions {
   /// Do not read values: `value()` is empty. Saves reading large values.
   bool keys_only = false;
+};
+
+/// Options of `Store::backup`.
+struct BackupOptions {
+  /// Leave out unused pages and put the rest in order. Slower, and the copy can be much smaller.
+  bool compact = false;
 };
 
 /// Called now and then by long operations: how much is done of how much. Return false to stop: the

@@ -14,8 +14,10 @@
 #pragma once
 
 #include <snkv/snapshot.hpp>
+#include <snkv/sql.hpp>
 #include <snkv/transaction.hpp>
 
+#include <array>
 #include <concepts>
 #include <cstdint>
 #include <string>
@@ -89,9 +91,9 @@ class Store : public EntryWriter {
 
   /// Starts a write transaction, waiting for other writers up to the busy timeout: `busy` after that,
   /// `locked` if this thread has one open already, `read_only`.
-  [[nodiscard]] Result<Transaction> begin() {
+  [[nodiscard]] Result<Transaction> begin(const WriteOptions& options = {}) {
     core::Target out;
-    Error error = core::begin(target_, out);
+    Error error = core::begin(target_, options, out);
     return facade::as_result(std::move(error), Transaction(std::move(out)));
   }
 
@@ -115,6 +117,13 @@ class Store : public EntryWriter {
   }
 
   // ---- Maintenance ----
+
+  /// `purge_expired` for all column families, in turn.
+  [[nodiscard]] Result<std::uint64_t> purge_all_expired(std::uint64_t limit = 0) {
+    std::uint64_t purged = 0;
+    Error error = core::purge_all_expired(target_, limit, purged);
+    return facade::as_result(std::move(error), std::move(purged));
+  }
 
   /// Copies the write-ahead log into the file, as far as `mode` says. `busy` when it had to wait
   /// longer than the busy timeout; `locked` inside a transaction of this thread. Without a log it does
@@ -141,9 +150,85 @@ class Store : public EntryWriter {
     return facade::as_result(core::integrity_check(target_));
   }
 
+  /// Like `integrity_check`, and checks what the library itself promises, in one snapshot: that every
+  /// row can be read, keys are in order, large values are complete and none is left over, the index of
+  /// expiries and the rows agree, the tables of the store belong together. What it has read; `corrupt`
+  /// with the first findings if there is something wrong, `schema_mismatch` if all that is wrong is that
+  /// a family's table was altered through SQL, `aborted`. Holds back the log like a snapshot; `progress`
+  /// counts pages, twice. O(file size).
+  [[nodiscard]] Result<VerifyReport> verify(const Progress& progress = {}) const {
+    VerifyReport out;
+    Error error = core::verify(target_, progress, out);
+    return facade::as_result(std::move(error), std::move(out));
+  }
+
+  /// Writes a copy of the latest commit to the new file `path`, while others read and write: a store of
+  /// its own, in one file. The file appears when it is complete and safely on the disk, and on any
+  /// failure not at all; until then the copy has another name in the same folder. Errors: `exists`
+  /// (anything of that name, the store itself included, or the log of a former database),
+  /// `invalid_argument` (an empty path, the name of this store's log), `cant_open`, `full`, `io_error`,
+  /// `aborted`, `busy`. A store in memory is saved this way. Holds back the log like a snapshot; with
+  /// `Journal::rollback` writers wait for it. `progress` counts pages. O(file size); with `compact`,
+  /// O(contents).
+  [[nodiscard]] Result<void> backup(std::string_view path, const BackupOptions& options = {},
+                                    const Progress& progress = {}) const {
+    return facade::as_result(core::backup(target_, path, options, progress));
+  }
+
+  /// Rewrites the whole file without unused pages, each tree in order. Families, handles and the page
+  /// size stay; other writers wait meanwhile, readers and snapshots go on. Needs as much temporary
+  /// space ($SQLITE_TMPDIR, $TMPDIR, /var/tmp or /tmp) as there is data, and as much again in the log.
+  /// The file itself shrinks at once, or when the last snapshot from before ends and a checkpoint runs.
+  /// Errors: `locked` (in a transaction of this thread), `busy` (another writer; with
+  /// `Journal::rollback` also a reader), `read_only`, `full`, `aborted`; it then has changed nothing.
+  /// `progress` counts pages, and must not use the store for writing. O(contents).
+  [[nodiscard]] Result<void> compact(const Progress& progress = {}) {
+    return facade::as_result(core::compact(target_, progress));
+  }
+
+  /// How large the file and the log are, and how much of it is in use. O(1).
+  [[nodiscard]] Result<SpaceReport> space() const {
+    SpaceReport out;
+    Error error = core::space(target_, out);
+    return facade::as_result(std::move(error), std::move(out));
+  }
+
+  /// The rows of one statement of SQL that reads, as of the latest commit (see sql.hpp). `parameters`
+  /// are for its `?`, in order: nullptr, integers, floating-point numbers, text (`std::string_view`),
+  /// blobs (`BytesView`), and `std::optional` of these. Errors: `invalid_argument` (SQL that is wrong,
+  /// several statements or none, the number of parameters), `read_only` (it would change something),
+  /// `too_large`, `busy`. Calculates the first row; what it costs to do so is up to the query.
+  template <class... Parameters>
+    requires(std::constructible_from<SqlValue, const Parameters&> && ...)
+  [[nodiscard]] Result<SqlRows> sql(std::string_view statement, const Parameters&... parameters) const {
+    const std::array<SqlValue, sizeof...(Parameters)> values{SqlValue(parameters)...};
+    core::Query* query = nullptr;
+    Error error = core::open_query(target_, statement, values.data(), values.size(), query);
+    return facade::as_result(std::move(error), SqlRows(query));
+  }
+
   [[nodiscard]] Result<Stats> stats() const {
     Stats out;
     Error error = core::stats(target_, out);
+    return facade::as_result(std::move(error), std::move(out));
+  }
+  /// How long operations of one kind took; `invalid_argument` unless `Options::latency_histograms`.
+  [[nodiscard]] Result<LatencyHistogram> latency(TimedOperation which) const {
+    LatencyHistogram out;
+    Error error = core::latency(target_, which, out);
+    return facade::as_result(std::move(error), std::move(out));
+  }
+  /// Number of the latest commit made through this store (0: none since it was opened).
+  [[nodiscard]] Result<std::uint64_t> sequence() const {
+    std::uint64_t out = 0;
+    Error error = core::sequence(target_, out);
+    return facade::as_result(std::move(error), std::move(out));
+  }
+  /// The changes of the commits after number `sequence`, oldest first (see watch.hpp). `expired` when
+  /// some of them are kept no longer: `Options::change_history` says how many are.
+  [[nodiscard]] Result<std::vector<Change>> changes_since(std::uint64_t sequence) const {
+    std::vector<Change> out;
+    Error error = core::changes_since(target_, sequence, out);
     return facade::as_result(std::move(error), std::move(out));
   }
   /// Sets the counters, not the gauges, to zero.

@@ -15,7 +15,7 @@ struct CodeText {
   std::string_view text;
 };
 
-constexpr std::array<CodeText, 30> texts{{
+constexpr std::array<CodeText, 31> texts{{
     {"ok", "no error"},
     {"not_found", "not found"},
     {"busy", "another writer holds the lock"},
@@ -46,6 +46,7 @@ constexpr std::array<CodeText, 30> texts{{
     {"aborted", "stopped by the caller"},
     {"too_large", "too large"},
     {"internal", "internal error"},
+    {"expired", "no longer kept"},
 }};
 
 CodeText text_of(Errc code) noexcept {
@@ -69,6 +70,15 @@ const std::error_category& error_category() noexcept {
 }
 
 std::string_view to_string(Errc code) noexcept { return text_of(code).name; }
+
+Error::Error(Errc code, const char* operation, const char* detail, int extended) noexcept
+    : code_(code), extended_(extended), operation_(operation) {
+  try {
+    detail_ = detail;
+  } catch (const std::bad_alloc&) {
+    // The code says enough.
+  }
+}
 
 std::string Error::message() const {
   std::string out = fmt::format("{}: {}", operation_, text_of(code_).text);

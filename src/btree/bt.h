@@ -53,10 +53,13 @@ enum {
   SNKV_BT_NOTADB = 26,
   SNKV_BT_ROW = 100,
   SNKV_BT_DONE = 101,
+  SNKV_BT_IOERR_NOMEM = 10 | (12 << 8),
   /* Ours: the cursor lost its position to a write, or was closed by the end of a transaction. */
   SNKV_BT_MOVED = 4 | (64 << 8),
   /* Ours: a write of this transaction failed; it must be rolled back. */
-  SNKV_BT_POISONED = 4 | (65 << 8)
+  SNKV_BT_POISONED = 4 | (65 << 8),
+  /* Ours: more than one statement of SQL. */
+  SNKV_BT_MANY = 1 | (66 << 8)
 };
 
 /* ---- Connections ---- */
@@ -77,6 +80,8 @@ void snkv_bt_close(snkv_bt *bt);
 /* Page size and incremental auto-vacuum of a file that is still empty; nothing happens to others, and
 ** nothing is written before the first transaction [S6]. */
 void snkv_bt_configure_new(snkv_bt *bt, uint32_t page_size);
+
+void snkv_bt_set_busy_timeout(snkv_bt *bt, int busy_timeout_ms);
 
 void snkv_bt_lock(snkv_bt *bt);
 void snkv_bt_unlock(snkv_bt *bt);
@@ -101,6 +106,11 @@ uint32_t snkv_bt_page_size(snkv_bt *bt);
 /* Raw read transaction: a stable snapshot until snkv_bt_end_read. *cookie is the schema cookie (S1). */
 int snkv_bt_begin_read(snkv_bt *bt, uint32_t *cookie);
 void snkv_bt_end_read(snkv_bt *bt);
+
+/* What the commits of the transactions begun from now on promise: 0 off, 1 normal, 2 full,
+** 3 full and the folder too, which a rollback journal needs. Cheap when
+** it is what it was. */
+int snkv_bt_set_sync(snkv_bt *bt, int level);
 
 /* Write transaction, through SQL BEGIN IMMEDIATE. */
 int snkv_bt_begin_write(snkv_bt *bt, uint32_t *cookie);
@@ -187,6 +197,12 @@ int snkv_bt_insert_rowid(snkv_bt_cursor *cursor, int64_t rowid, const void *reco
 int snkv_bt_delete(snkv_bt_cursor *cursor);
 
 int snkv_bt_count(snkv_bt_cursor *cursor, uint64_t *entries);
+/* Entries of an index tree, and the leaf pages they lie on. */
+int snkv_bt_count_pages(snkv_bt_cursor *cursor, uint64_t *entries, uint64_t *leaf_pages);
+/* Counts entries from the one under the cursor up to the first whose blob key is not less than `high`
+** (NULL: to the end), a leaf page at a time. The cursor loses its position. */
+int snkv_bt_count_until(snkv_bt_cursor *cursor, const void *high, uint32_t high_size,
+                        uint64_t *entries);
 /* Empties a tree, in O(pages). */
 int snkv_bt_clear(snkv_bt *bt, uint32_t root);
 
@@ -202,6 +218,55 @@ int64_t snkv_bt_column_int64(snkv_bt_stmt *stmt, int column);
 /* The bytes of a text or blob column; valid until the next step. */
 const void *snkv_bt_column_bytes(snkv_bt_stmt *stmt, int column, uint32_t *size);
 void snkv_bt_finalize(snkv_bt_stmt *stmt);
+
+/* The rest is for the SQL of users. Prepares one statement that reads; until it is finalized the
+** connection refuses all others. *out is NULL for a text without a statement. SNKV_BT_READONLY or
+** SNKV_BT_AUTH for one that would change anything, SNKV_BT_MANY for more than one. */
+int snkv_bt_prepare_reading(snkv_bt *bt, const char *sql, uint32_t size, snkv_bt_stmt **out);
+int snkv_bt_bind_double(snkv_bt_stmt *stmt, int index, double value);
+int snkv_bt_parameter_count(snkv_bt_stmt *stmt);
+int snkv_bt_column_count(snkv_bt_stmt *stmt);
+/* Valid until the statement is finalized. */
+const char *snkv_bt_column_name(snkv_bt_stmt *stmt, int column);
+
+typedef enum {
+  SNKV_BT_TYPE_INTEGER = 1,
+  SNKV_BT_TYPE_REAL = 2,
+  SNKV_BT_TYPE_TEXT = 3,
+  SNKV_BT_TYPE_BLOB = 4,
+  SNKV_BT_TYPE_NULL = 5
+} snkv_bt_type;
+snkv_bt_type snkv_bt_column_type(snkv_bt_stmt *stmt, int column);
+double snkv_bt_column_double(snkv_bt_stmt *stmt, int column);
+
+/* ---- Copies and long work ---- */
+
+typedef struct snkv_bt_backup snkv_bt_backup;
+
+/* How much is done of how much; not 0 stops the work with SNKV_BT_INTERRUPT. Must not throw. */
+typedef int (*snkv_bt_progress)(void *context, uint64_t done, uint64_t total);
+
+/* A transaction for reading through SQL and raw cursors alike; it ends with snkv_bt_rollback. */
+int snkv_bt_begin_mixed_read(snkv_bt *bt, uint32_t *cookie);
+
+/* Copies the database of `source`, whose raw read transaction is open, into the empty file of `target`,
+** which the caller has for itself. Nothing is safe before the copy was synced, and nothing is usable
+** after a failure. The copy has no log: it is one file. */
+int snkv_bt_backup_begin(snkv_bt *source, snkv_bt *target, snkv_bt_backup **out);
+/* Copies some pages. SNKV_BT_DONE after the last. */
+int snkv_bt_backup_step(snkv_bt_backup *backup, uint32_t pages, uint64_t *done, uint64_t *total);
+/* Ends the copy, finished or not, with the result of its last step. */
+int snkv_bt_backup_finish(snkv_bt_backup *backup);
+
+/* Rewrites the database without unused pages: in place, or into the file `into` (absolute, empty), which
+** is always one of the file system. Outside transactions. `report` counts pages; it may be NULL. */
+int snkv_bt_vacuum(snkv_bt *bt, const char *into, snkv_bt_progress report, void *context);
+
+/* Calls `report` once per `steps` small steps of SQL, counted from 1 and without a total. NULL ends it. */
+void snkv_bt_on_progress(snkv_bt *bt, int steps, snkv_bt_progress report, void *context);
+
+/* Size of the database file. */
+int64_t snkv_bt_file_bytes(snkv_bt *bt);
 
 /* ---- For the tests of the tests ---- */
 

@@ -8,6 +8,7 @@ namespace snkv::btree {
 Errc errc_of(int rc) noexcept {
   if (rc == SNKV_BT_POISONED) return Errc::rollback_required;
   if (rc == SNKV_BT_MOVED) return Errc::closed;
+  if (rc == SNKV_BT_IOERR_NOMEM) return Errc::no_memory;
   switch (rc & 0xff) {
     case SNKV_BT_OK:
       return Errc::ok;
@@ -40,10 +41,16 @@ Errc errc_of(int rc) noexcept {
   }
 }
 
-Error engine_error(const char* operation, int rc, std::string about) {
+Error engine_error(const char* operation, int rc, std::string_view about) noexcept {
   const char* text = snkv_bt_errstr(rc);
-  if (about.empty()) return Error(errc_of(rc), operation, text, rc);
-  return Error(errc_of(rc), operation, fmt::format("{}: {}", about, text), rc);
+  if (!about.empty()) {
+    try {
+      return Error(errc_of(rc), operation, fmt::format("{}: {}", about, text), rc);
+    } catch (const std::bad_alloc&) {
+      // Then without: what failed must be told all the same.
+    }
+  }
+  return Error(errc_of(rc), operation, text, rc);
 }
 
 int Connection::execute(const std::string& sql) noexcept {
@@ -67,13 +74,17 @@ int Connection::query_int64(const std::string& sql, std::int64_t& out,
   return rc == SNKV_BT_ROW || rc == SNKV_BT_DONE ? SNKV_BT_OK : rc;
 }
 
-Error Connection::sql_error(const char* operation, int rc) const {
-  std::string text = bt_ == nullptr ? snkv_bt_errstr(rc) : snkv_bt_errmsg(bt_);
-  if (const int system = system_errno(); system != 0 && (errc_of(rc) == Errc::cant_open ||
-                                                         errc_of(rc) == Errc::io_error)) {
-    text += fmt::format(" ({})", std::strerror(system));
+Error Connection::sql_error(const char* operation, int rc) const noexcept {
+  try {
+    std::string text = bt_ == nullptr ? snkv_bt_errstr(rc) : snkv_bt_errmsg(bt_);
+    if (const int system = system_errno(); system != 0 && (errc_of(rc) == Errc::cant_open ||
+                                                           errc_of(rc) == Errc::io_error)) {
+      text += fmt::format(" ({})", std::strerror(system));
+    }
+    return Error(errc_of(rc), operation, std::move(text), rc);
+  } catch (const std::bad_alloc&) {
+    return Error(errc_of(rc), operation, "", rc);
   }
-  return Error(errc_of(rc), operation, std::move(text), rc);
 }
 
 }  // namespace snkv::btree

@@ -12,6 +12,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <utility>
 
 namespace snkv::btree {
@@ -19,8 +20,9 @@ namespace snkv::btree {
 /// The `Errc` for an engine code.
 [[nodiscard]] Errc errc_of(int rc) noexcept;
 
-/// An error for an engine code, with the engine's description of it. `rc` must be a failure.
-[[nodiscard]] Error engine_error(const char* operation, int rc, std::string about = {});
+/// An error for an engine code, with the engine's description of it, unless there is no memory for that.
+/// `rc` must be a failure.
+[[nodiscard]] Error engine_error(const char* operation, int rc, std::string_view about = {}) noexcept;
 
 /// One connection to the file.
 class Connection {
@@ -51,8 +53,8 @@ class Connection {
   /// Runs one SQL statement and gives the first column of its first row, `fallback` if there is none.
   [[nodiscard]] int query_int64(const std::string& sql, std::int64_t& out,
                                 std::int64_t fallback = 0) noexcept;
-  /// An error for a failed SQL call: with the statement's own message.
-  [[nodiscard]] Error sql_error(const char* operation, int rc) const;
+  /// An error for a failed SQL call: with the statement's own message, unless there is no memory for it.
+  [[nodiscard]] Error sql_error(const char* operation, int rc) const noexcept;
 
  private:
   snkv_bt* bt_ = nullptr;
@@ -82,6 +84,11 @@ class Statement {
 
   [[nodiscard]] int prepare(Connection& connection, const char* sql) noexcept {
     return snkv_bt_prepare(connection.get(), sql, &stmt_);
+  }
+  /// For SQL of users: one that changes anything is refused. A text without a statement leaves `get` null.
+  [[nodiscard]] int prepare_reading(Connection& connection, std::string_view sql) noexcept {
+    return snkv_bt_prepare_reading(connection.get(), sql.data(),
+                                   static_cast<std::uint32_t>(sql.size()), &stmt_);
   }
   [[nodiscard]] int step() noexcept { return snkv_bt_step(stmt_); }
   [[nodiscard]] snkv_bt_stmt* get() const noexcept { return stmt_; }

@@ -10,6 +10,10 @@
 
 #include "memory_vfs.inc.c"
 
+#ifdef SNKV_TESTING
+#include "fault_vfs.inc.c"
+#endif
+
 /* [B4] What this file takes for granted about the amalgamation. */
 #if SQLITE_VERSION_NUMBER != 3054001 && !defined(SNKV_SQLITE_ANY_VERSION)
 #error "snkv is made for SQLite 3.54.1: it uses internals that other versions may change"
@@ -27,6 +31,7 @@ _Static_assert(SNKV_BT_BUSY == SQLITE_BUSY && SNKV_BT_LOCKED == SQLITE_LOCKED &&
                    SNKV_BT_PROTOCOL == SQLITE_PROTOCOL && SNKV_BT_NOTADB == SQLITE_NOTADB &&
                    SNKV_BT_MISUSE == SQLITE_MISUSE && SNKV_BT_ABORT == SQLITE_ABORT &&
                    SNKV_BT_SCHEMA == SQLITE_SCHEMA && SNKV_BT_TOOBIG == SQLITE_TOOBIG &&
+                   SNKV_BT_IOERR_NOMEM == SQLITE_IOERR_NOMEM &&
                    SNKV_BT_ROW == SQLITE_ROW && SNKV_BT_DONE == SQLITE_DONE,
                "result codes differ from SQLite's");
 _Static_assert(BTREE_SAVEPOSITION == 0x02 && BTREE_APPEND == 0x08, "B-tree flags changed");
@@ -59,14 +64,24 @@ struct snkv_bt {
   sqlite3_stmt *begin_stmt, *commit_stmt, *rollback_stmt;
   snkv_bt_cursor *cursors;      /* open ones */
   snkv_bt_cursor *free_cursors; /* closed ones, kept for reuse: a get should not malloc */
+  int sync;                     /* level + 1 as last set by snkv_bt_set_sync; 0: never */
   int reading;                  /* a raw read transaction is open */
   int poisoned;                 /* a write failed: no commit [T11] */
   uint32_t wal_frames;          /* from the WAL hook: frames in the log after the last commit */
+  snkv_bt_progress report;      /* of snkv_bt_on_progress */
+  void *report_context;
+  uint64_t reported;
 };
 
 struct snkv_bt_stmt {
   snkv_bt *bt;
   sqlite3_stmt *stmt;
+  int guarded; /* from a user: the connection has an authorizer */
+};
+
+struct snkv_bt_backup {
+  snkv_bt *source, *target;
+  sqlite3_backup *backup;
 };
 
 #ifdef SNKV_MUTATIONS
@@ -88,10 +103,10 @@ static int on_wal_commit(void *context, sqlite3 *db, const char *schema, int fra
   return SQLITE_OK;
 }
 
-/* A URI for an immutable database: every byte that could mean something in a URI is escaped. */
-static char *immutable_uri(const char *path) {
+/* A URI for a path: every byte that could mean something in a URI is escaped. */
+static char *uri_of(const char *path, const char *query) {
   static const char hex[] = "0123456789abcdef";
-  char *uri = sqlite3_malloc64(3 * (sqlite3_uint64)strlen(path) + 32);
+  char *uri = sqlite3_malloc64(3 * (sqlite3_uint64)strlen(path) + strlen(query) + 6);
   char *out = uri;
   if (uri == 0) return 0;
   memcpy(out, "file:", 5);
@@ -105,7 +120,7 @@ static char *immutable_uri(const char *path) {
       *out++ = hex[*in & 15];
     }
   }
-  memcpy(out, "?immutable=1", 13);
+  memcpy(out, query, strlen(query) + 1);
   return uri;
 }
 
@@ -138,13 +153,16 @@ int snkv_bt_open(const char *path, int flags, int busy_timeout_ms, snkv_bt **out
     vfs = "snkv-memory";
   } else if (flags & SNKV_BT_OPEN_IMMUTABLE) {
     sqlite_flags |= SQLITE_OPEN_URI;
-    uri = immutable_uri(path);
+    uri = uri_of(path, "?immutable=1");
     if (uri == 0) {
       sqlite3_free(bt);
       return SQLITE_NOMEM;
     }
     path = uri;
   }
+#ifdef SNKV_TESTING
+  if (vfs == 0) vfs = faultvfsName();
+#endif
   rc = sqlite3_open_v2(path, &bt->db, sqlite_flags, vfs);
   sqlite3_free(uri);
   if (bt->db == 0) {
@@ -191,6 +209,10 @@ void snkv_bt_configure_new(snkv_bt *bt, uint32_t page_size) {
   sqlite3BtreeSetPageSize(bt->tree, (int)page_size, 0, 0);
   sqlite3BtreeSetAutoVacuum(bt->tree, BTREE_AUTOVACUUM_INCR);
   sqlite3_mutex_leave(bt->db->mutex);
+}
+
+void snkv_bt_set_busy_timeout(snkv_bt *bt, int busy_timeout_ms) {
+  sqlite3_busy_timeout(bt->db, busy_timeout_ms);
 }
 
 void snkv_bt_lock(snkv_bt *bt) { sqlite3_mutex_enter(bt->db->mutex); }
@@ -251,6 +273,16 @@ static int run(snkv_bt *bt, sqlite3_stmt **stmt, const char *sql) {
     sqlite3_step(*stmt);
     rc = sqlite3_reset(*stmt);
   }
+  return rc;
+}
+
+int snkv_bt_set_sync(snkv_bt *bt, int level) {
+  static const char *const sql[] = {"PRAGMA synchronous=OFF", "PRAGMA synchronous=NORMAL",
+                                    "PRAGMA synchronous=FULL", "PRAGMA synchronous=EXTRA"};
+  int rc;
+  if (bt->sync == level + 1) return SQLITE_OK;
+  rc = sqlite3_exec(bt->db, sql[level], 0, 0, 0); /* [S7] */
+  if (rc == SQLITE_OK) bt->sync = level + 1;
   return rc;
 }
 
@@ -736,6 +768,87 @@ int snkv_bt_count(snkv_bt_cursor *cursor, uint64_t *entries) {
   return finish(cursor->bt, rc);
 }
 
+/* How the record under the cursor compares to `bound`: <0 when it is smaller. */
+static int compare_current(snkv_bt_cursor *cursor, UnpackedRecord *bound, int *order) {
+  const void *data;
+  uint32_t local, size;
+  int rc = snkv_bt_payload(cursor, &data, &local, &size);
+  if (rc != SQLITE_OK) return rc;
+  if (local < size) {
+    /* [M9] Unpacking may read a little beyond the end. */
+    char *copy = sqlite3_malloc64((u64)size + 18);
+    if (copy == 0) return SQLITE_NOMEM_BKPT;
+    memset(copy + size, 0, 18);
+    rc = sqlite3BtreePayload(cursor->btc, 0, size, copy);
+    if (rc == SQLITE_OK) *order = sqlite3VdbeRecordCompare((int)size, copy, bound);
+    sqlite3_free(copy);
+  } else {
+    *order = sqlite3VdbeRecordCompare((int)size, data, bound);
+  }
+  return rc == SQLITE_OK ? bound->errCode : rc;
+}
+
+/* Moves within the current leaf page. */
+static void go_to_cell(BtCursor *btc, int index) {
+  btc->ix = (u16)index;
+  btc->info.nSize = 0;
+  btc->curFlags &= ~(BTCF_ValidNKey | BTCF_ValidOvfl | BTCF_AtLast);
+}
+
+int snkv_bt_count_until(snkv_bt_cursor *cursor, const void *high, uint32_t high_size,
+                        uint64_t *entries) {
+  Mem field;
+  UnpackedRecord bound;
+  int rc = SQLITE_OK;
+  int valid = snkv_bt_valid(cursor);
+  *entries = 0;
+  if (cursor->bt == 0) return SNKV_BT_MOVED;
+  memset(&bound, 0, sizeof(bound));
+  fill_mem(cursor->bt, &field, high, high_size);
+  bound.pKeyInfo = key_info(cursor->bt, SNKV_BT_ROWS);
+  bound.aMem = &field;
+  bound.nField = 1;
+  while (rc == SQLITE_OK && valid) {
+    BtCursor *btc = cursor->btc;
+    const int here = btc->ix;
+    const int last = btc->pPage->nCell - 1;
+    int order = -1;
+    if (btc->pPage->leaf && here < last) {
+      go_to_cell(btc, last);
+      if (high != 0) rc = compare_current(cursor, &bound, &order);
+      if (rc != SQLITE_OK) break;
+      if (order < 0) {
+        *entries += (uint64_t)(last - here);
+        continue; /* the last cell itself is counted below */
+      }
+      go_to_cell(btc, here);
+    }
+    if (high != 0) rc = compare_current(cursor, &bound, &order);
+    if (rc != SQLITE_OK || order >= 0) break;
+    *entries += 1;
+    rc = snkv_bt_next(cursor, &valid);
+  }
+  cursor->positioned = cursor->sought = 0;
+  return finish(cursor->bt, rc);
+}
+
+int snkv_bt_count_pages(snkv_bt_cursor *cursor, uint64_t *entries, uint64_t *leaf_pages) {
+  int valid = 0;
+  int rc = snkv_bt_first(cursor, &valid);
+  *entries = *leaf_pages = 0;
+  while (rc == SQLITE_OK && valid) {
+    BtCursor *btc = cursor->btc;
+    *entries += 1;
+    if (btc->pPage->leaf) {
+      *entries += (uint64_t)(btc->pPage->nCell - 1 - btc->ix);
+      *leaf_pages += 1;
+      go_to_cell(btc, btc->pPage->nCell - 1);
+    }
+    rc = snkv_bt_next(cursor, &valid);
+  }
+  return rc;
+}
+
 int snkv_bt_clear(snkv_bt *bt, uint32_t root) {
   snkv_bt_cursor *cursor, *next;
   int rc;
@@ -799,5 +912,246 @@ const void *snkv_bt_column_bytes(snkv_bt_stmt *stmt, int column, uint32_t *size)
 void snkv_bt_finalize(snkv_bt_stmt *stmt) {
   if (stmt == 0) return;
   sqlite3_finalize(stmt->stmt);
+  if (stmt->guarded) sqlite3_set_authorizer(stmt->bt->db, 0, 0);
   sqlite3_free(stmt);
+}
+
+/* Pragmas that only tell something. The rest change the connection, or might one day. */
+static int is_telling_pragma(const char *name, const char *argument) {
+  static const char *const plain[] = {
+      "application_id", "auto_vacuum",    "collation_list", "compile_options", "database_list",
+      "encoding",       "freelist_count", "function_list",  "page_count",      "page_size",
+      "pragma_list",    "schema_version", "table_list",     "user_version"};
+  static const char *const with_argument[] = {"index_info", "index_list", "index_xinfo",
+                                              "integrity_check", "quick_check", "table_info",
+                                              "table_list", "table_xinfo"};
+  size_t i;
+  for (i = 0; i < ArraySize(with_argument); ++i) {
+    if (sqlite3_stricmp(name, with_argument[i]) == 0) return 1;
+  }
+  for (i = 0; argument == 0 && i < ArraySize(plain); ++i) {
+    if (sqlite3_stricmp(name, plain[i]) == 0) return 1;
+  }
+  return 0;
+}
+
+static int authorize_reading(void *context, int action, const char *first, const char *second,
+                             const char *schema, const char *trigger) {
+  (void)context;
+  (void)schema;
+  (void)trigger;
+  switch (action) {
+    case SQLITE_SELECT:
+    case SQLITE_READ:
+    case SQLITE_FUNCTION:
+    case SQLITE_RECURSIVE:
+      return SQLITE_OK;
+    case SQLITE_PRAGMA:
+      return is_telling_pragma(first, second) ? SQLITE_OK : SQLITE_DENY;
+    default:
+      return SQLITE_DENY;
+  }
+}
+
+/* Whether there is anything but blanks and comments; an error in it counts as something. */
+static int has_statement(sqlite3 *db, const char *sql, int size) {
+  sqlite3_stmt *stmt = 0;
+  int rc = size > 0 ? sqlite3_prepare_v2(db, sql, size, &stmt, 0) : SQLITE_OK;
+  int found = rc != SQLITE_OK || stmt != 0;
+  sqlite3_finalize(stmt);
+  return found;
+}
+
+int snkv_bt_prepare_reading(snkv_bt *bt, const char *sql, uint32_t size, snkv_bt_stmt **out) {
+  snkv_bt_stmt *stmt;
+  const char *tail = 0;
+  int rc;
+  *out = 0;
+  if (bt->reading) return SQLITE_MISUSE; /* [T5] */
+  stmt = sqlite3MallocZero(sizeof(*stmt));
+  if (stmt == 0) return SQLITE_NOMEM;
+  stmt->bt = bt;
+  /* It stays for as long as the statement does: one may be compiled again, and functions that are
+  ** tables run pragmas of their own. */
+  stmt->guarded = 1;
+  sqlite3_set_authorizer(bt->db, authorize_reading, 0);
+  rc = sqlite3_prepare_v2(bt->db, sql, (int)size, &stmt->stmt, &tail);
+  if (rc == SQLITE_OK && stmt->stmt != 0) {
+    if (!sqlite3_stmt_readonly(stmt->stmt)) {
+      rc = SQLITE_READONLY;
+    } else if (has_statement(bt->db, tail, (int)(sql + size - tail))) {
+      rc = SNKV_BT_MANY;
+    }
+  }
+  if (rc == SQLITE_OK && stmt->stmt != 0) {
+    *out = stmt;
+    return SQLITE_OK;
+  }
+  snkv_bt_finalize(stmt);
+  return rc;
+}
+
+int snkv_bt_bind_double(snkv_bt_stmt *stmt, int index, double value) {
+  return sqlite3_bind_double(stmt->stmt, index, value);
+}
+int snkv_bt_parameter_count(snkv_bt_stmt *stmt) { return sqlite3_bind_parameter_count(stmt->stmt); }
+int snkv_bt_column_count(snkv_bt_stmt *stmt) { return sqlite3_column_count(stmt->stmt); }
+const char *snkv_bt_column_name(snkv_bt_stmt *stmt, int column) {
+  return sqlite3_column_name(stmt->stmt, column);
+}
+snkv_bt_type snkv_bt_column_type(snkv_bt_stmt *stmt, int column) {
+  return (snkv_bt_type)sqlite3_column_type(stmt->stmt, column);
+}
+double snkv_bt_column_double(snkv_bt_stmt *stmt, int column) {
+  return sqlite3_column_double(stmt->stmt, column);
+}
+
+/* ---- Copies and long work ---- */
+
+int snkv_bt_begin_mixed_read(snkv_bt *bt, uint32_t *cookie) {
+  int value = 0;
+  int rc;
+  if (bt->reading) return SQLITE_MISUSE;
+  rc = sqlite3_exec(bt->db, "BEGIN", 0, 0, 0);
+  if (rc != SQLITE_OK) return rc;
+  /* Statements that end leave the read transaction alone while the SQL one is open. */
+  bt->db->busyHandler.nBusy = 0; /* [T4] */
+  rc = sqlite3BtreeBeginTrans(bt->tree, 0, &value);
+  *cookie = (uint32_t)value;
+  if (rc != SQLITE_OK) snkv_bt_rollback(bt);
+  return finish(bt, rc);
+}
+
+int snkv_bt_backup_begin(snkv_bt *source, snkv_bt *target, snkv_bt_backup **out) {
+  snkv_bt_backup *backup;
+  int rc;
+  *out = 0;
+  /* [S5] With its transaction open, commits of other connections do not make the copy start anew. */
+  if (!source->reading) return SQLITE_MISUSE;
+  /* A file that is thrown away after any failure needs no journal. */
+  rc = sqlite3_exec(target->db, "PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF", 0, 0, 0);
+  if (rc != SQLITE_OK) return rc;
+  backup = sqlite3MallocZero(sizeof(*backup));
+  if (backup == 0) return SQLITE_NOMEM;
+  backup->source = source;
+  backup->target = target;
+  backup->backup = sqlite3_backup_init(target->db, "main", source->db, "main");
+  if (backup->backup == 0) {
+    rc = sqlite3_extended_errcode(target->db);
+    sqlite3_free(backup);
+    return rc;
+  }
+  *out = backup;
+  return SQLITE_OK;
+}
+
+int snkv_bt_backup_step(snkv_bt_backup *backup, uint32_t pages, uint64_t *done, uint64_t *total) {
+  int rc = sqlite3_backup_step(backup->backup, (int)pages);
+  *total = (uint64_t)sqlite3_backup_pagecount(backup->backup);
+  *done = *total - (uint64_t)sqlite3_backup_remaining(backup->backup);
+  return rc;
+}
+
+int snkv_bt_backup_finish(snkv_bt_backup *backup) {
+  snkv_bt *target = backup->target;
+  int complete = backup->backup->rc == SQLITE_DONE;
+  int rc = sqlite3_backup_finish(backup->backup);
+  sqlite3_free(backup);
+  if (rc != SQLITE_OK || !complete) return rc;
+  /* The first page came with the mark of a database that has a log. */
+  sqlite3_mutex_enter(target->db->mutex);
+  rc = sqlite3BtreeSetVersion(target->tree, 1);
+  if (rc == SQLITE_OK) {
+    rc = sqlite3BtreeCommit(target->tree);
+  } else {
+    sqlite3BtreeRollback(target->tree, SQLITE_ABORT_ROLLBACK, 0);
+  }
+  rc = finish(target, rc);
+  sqlite3_mutex_leave(target->db->mutex);
+  return rc;
+}
+
+typedef struct {
+  sqlite3 *db;
+  snkv_bt_progress report;
+  void *context;
+} vacuum_state;
+
+/* VACUUM fills a database that it attaches last. */
+static int on_vacuum_progress(void *argument) {
+  vacuum_state *state = argument;
+  sqlite3 *db = state->db;
+  Btree *from = db->aDb[0].pBt;
+  Btree *to = db->nDb > 2 ? db->aDb[db->nDb - 1].pBt : 0;
+  uint64_t done = 0, total = 0;
+  if (sqlite3BtreeTxnState(from) != SQLITE_TXN_NONE) {
+    u32 unused = 0;
+    sqlite3BtreeGetMeta(from, BTREE_FREE_PAGE_COUNT, &unused);
+    total = sqlite3BtreeLastPage(from) - unused;
+  }
+  if (to != 0) done = sqlite3BtreeLastPage(to);
+  return state->report(state->context, done < total ? done : total, total);
+}
+
+int snkv_bt_vacuum(snkv_bt *bt, const char *into, snkv_bt_progress report, void *context) {
+  vacuum_state state;
+  char *uri = 0;
+  sqlite3_stmt *stmt = 0;
+  const unsigned saved_flags = bt->db->openFlags;
+  int rc = SQLITE_OK;
+  if (bt->reading || bt->cursors != 0 || !bt->db->autoCommit) return SQLITE_MISUSE; /* [S3] */
+  if (into != 0) {
+    char query[64];
+    sqlite3_snprintf(sizeof(query), query, "?vfs=%s", sqlite3_vfs_find(0)->zName);
+    uri = uri_of(into, query);
+    if (uri == 0) return SQLITE_NOMEM;
+    bt->db->openFlags |= SQLITE_OPEN_URI;
+  } else if (strcmp(bt->db->pVfs->zName, MEMVFS_NAME) != 0) {
+    /* The new database is built in a temporary file: there may not be memory for it. */
+    rc = sqlite3_exec(bt->db, "PRAGMA temp_store=FILE", 0, 0, 0);
+  }
+  if (rc == SQLITE_OK) {
+    rc = sqlite3_prepare_v2(bt->db, into != 0 ? "VACUUM INTO ?1" : "VACUUM", -1, &stmt, 0);
+  }
+  if (rc == SQLITE_OK && into != 0) rc = sqlite3_bind_text(stmt, 1, uri, -1, SQLITE_STATIC);
+  if (rc == SQLITE_OK) {
+    state.db = bt->db;
+    state.report = report;
+    state.context = context;
+    if (report != 0) sqlite3_progress_handler(bt->db, 20000, on_vacuum_progress, &state);
+    rc = sqlite3_step(stmt);
+    sqlite3_progress_handler(bt->db, 0, 0, 0);
+    if (rc == SQLITE_DONE) rc = SQLITE_OK;
+  }
+  sqlite3_finalize(stmt);
+  sqlite3_free(uri);
+  bt->db->openFlags = saved_flags;
+  if (into == 0 && rc == SQLITE_OK) {
+    rc = sqlite3_exec(bt->db, "PRAGMA temp_store=DEFAULT", 0, 0, 0);
+  } else if (into == 0) {
+    bt->db->temp_store = 0; /* the same, without losing the message of the failure */
+  }
+  return rc;
+}
+
+static int on_progress(void *argument) {
+  snkv_bt *bt = argument;
+  return bt->report(bt->report_context, ++bt->reported, 0);
+}
+
+void snkv_bt_on_progress(snkv_bt *bt, int steps, snkv_bt_progress report, void *context) {
+  bt->report = report;
+  bt->report_context = context;
+  bt->reported = 0;
+  sqlite3_progress_handler(bt->db, report != 0 ? steps : 0, report != 0 ? on_progress : 0, bt);
+}
+
+int64_t snkv_bt_file_bytes(snkv_bt *bt) {
+  Pager *pager;
+  i64 size = 0;
+  sqlite3_mutex_enter(bt->db->mutex);
+  pager = sqlite3BtreePager(bt->tree);
+  if (isOpen(pager->fd) && sqlite3OsFileSize(pager->fd, &size) != SQLITE_OK) size = 0;
+  sqlite3_mutex_leave(bt->db->mutex);
+  return size;
 }

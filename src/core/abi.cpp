@@ -1,5 +1,5 @@
 /// \file
-/// The functions of core_abi.hpp that concern entries, transactions, snapshots and cursors.
+/// The functions of core_abi.hpp that concern the store's life, transactions, snapshots and cursors.
 #include "base/printable.hpp"
 #include "core/cursor.hpp"
 #include "core/format.hpp"
@@ -77,121 +77,12 @@ KeyRange prefix_range(BytesView prefix) {
   return range;
 }
 
-// ---- Entries ----
-
-Error get(const Target& target, BytesView key, Bytes& value) {
-  constexpr const char* operation = "get";
-  return guarded(operation, target, [&]() -> Error {
-    Counters& counters = target.store->counters;
-    counters.add(Counters::gets);
-    if (Error error = check_key(operation, key); error.failed()) return error;
-    bool found = false;
-    Error error = with_view(operation, target, [&](const ReadView& view, snkv_bt_cursor* cursor) {
-      return find_entry(operation, view, cursor, key, found, [&](const Row& row) -> Error {
-        if (row.large_id != 0) return read_large(operation, view, row, value);
-        if (!value.try_resize_for_overwrite(row.value.size())) {
-          return Error(Errc::no_memory, operation, "");
-        }
-        if (!row.value.empty()) std::memcpy(value.data(), row.value.data(), row.value.size());
-        return {};
-      });
-    });
-    if (error.failed()) return error;
-    if (!found) return Error(Errc::not_found, operation, base::printable(key));
-    counters.add(Counters::bytes_read, value.size());
-    return {};
-  });
-}
-
-Error contains(const Target& target, BytesView key, bool& found) {
-  constexpr const char* operation = "contains";
-  return guarded(operation, target, [&]() -> Error {
-    target.store->counters.add(Counters::gets);
-    if (Error error = check_key(operation, key); error.failed()) return error;
-    return with_view(operation, target, [&](const ReadView& view, snkv_bt_cursor* cursor) {
-      return find_entry(operation, view, cursor, key, found, [](const Row&) { return Error(); });
-    });
-  });
-}
-
-namespace {
-
-/// Absolute expiry of a write, from its options and one reading of the clock.
-Error expiry(const char* operation, const PutOptions& options, std::int64_t now,
-             std::optional<std::int64_t>& out) {
-  if (!options.ttl) return {};
-  const std::int64_t ttl = options.ttl->count();
-  if (ttl <= 0) return Error(Errc::invalid_argument, operation, "the ttl is not positive");
-  if (ttl > std::numeric_limits<std::int64_t>::max() - now) {
-    return Error(Errc::invalid_argument, operation, "the ttl is too long");
-  }
-  out = now + ttl;
-  return {};
-}
-
-}  // namespace
-
-Error put(const Target& target, BytesView key, BytesView value, const PutOptions& options) {
-  constexpr const char* operation = "put";
-  return guarded(operation, target, [&]() -> Error {
-    Counters& counters = target.store->counters;
-    counters.add(Counters::puts);
-    if (Error error = check_key(operation, key); error.failed()) return error;
-    if (value.size() > max_value_size) {
-      return Error(Errc::too_large, operation,
-                   fmt::format("the value of {} has {} bytes; at most {} are allowed",
-                               base::printable(key), value.size(), max_value_size));
-    }
-    if (target.family == nullptr) return Error(Errc::closed, operation, "");
-    const auto work = [&](WriteSession& session) -> Error {
-      NewEntry entry{key, value, {}};
-      Error error = expiry(operation, options, session.now(), entry.expires_at);
-      return error.failed() ? error : put_entry(operation, session, *target.family, entry);
-    };
-    if (Error error = write_in_scope(operation, target, work); error.failed()) return error;
-    counters.add(Counters::bytes_written, key.size() + value.size());
-    return {};
-  });
-}
-
-Error erase(const Target& target, BytesView key, bool& existed) {
-  constexpr const char* operation = "erase";
-  return guarded(operation, target, [&]() -> Error {
-    target.store->counters.add(Counters::deletes);
-    if (Error error = check_key(operation, key); error.failed()) return error;
-    const auto work = [&](WriteSession& session) {
-      return erase_entry(operation, session, *target.family, key, existed);
-    };
-    return write_in_scope(operation, target, work);
-  });
-}
-
-Error clear(const Target& target) {
-  constexpr const char* operation = "clear";
-  return guarded(operation, target, [&]() -> Error {
-    const auto work = [&](WriteSession& session) {
-      return clear_family(operation, session, *target.family);
-    };
-    return write_in_scope(operation, target, work);
-  });
-}
-
-Error count(const Target& target, std::uint64_t& entries) {
-  constexpr const char* operation = "count";
-  return guarded(operation, target, [&]() -> Error {
-    return with_view(operation, target, [&](const ReadView&, snkv_bt_cursor* cursor) -> Error {
-      const int rc = snkv_bt_count(cursor, &entries);
-      return rc == SNKV_BT_OK ? Error() : btree::engine_error(operation, rc);
-    });
-  });
-}
-
 // ---- Transactions and snapshots ----
 
-Error begin(const Target& target, Target& out) {
+Error begin(const Target& target, const WriteOptions& options, Target& out) {
   return guarded("begin", target, [&]() -> Error {
     auto transaction = std::make_shared<TransactionState>();
-    if (Error error = transaction->open("begin", target.store); error.failed()) return error;
+    if (Error error = transaction->open("begin", target.store, options); error.failed()) return error;
     out = {target.store, target.family, std::move(transaction)};
     return {};
   });
@@ -264,11 +155,20 @@ bool backoff(unsigned attempt) noexcept {
 
 namespace {
 CursorState& state(Cursor& cursor) noexcept { return static_cast<CursorState&>(cursor); }
+
+/// Stands for a cursor there was no memory for: without it a scan would end as if there were no entries.
+/// It refers to no store, so that it never changes and all threads may have it.
+Cursor& unmade_cursor() noexcept {
+  static CursorState cursor({}, {});
+  static const bool told = (cursor.fail(Error(Errc::no_memory, "iterate", "")), true);
+  static_cast<void>(told);
+  return cursor;
+}
 }  // namespace
 
 Cursor* open_cursor(const Target& target, KeyRange range, const ScanOptions& options) noexcept {
   auto* cursor = new (std::nothrow) CursorState(std::move(range), options);
-  if (cursor == nullptr) return nullptr;
+  if (cursor == nullptr) return &unmade_cursor();
   try {
     cursor->open(target);
   } catch (const std::bad_alloc&) {
@@ -277,7 +177,9 @@ Cursor* open_cursor(const Target& target, KeyRange range, const ScanOptions& opt
   return cursor;
 }
 
-void close_cursor(Cursor* cursor) noexcept { delete static_cast<CursorState*>(cursor); }
+void close_cursor(Cursor* cursor) noexcept {
+  if (cursor != &unmade_cursor()) delete static_cast<CursorState*>(cursor);
+}
 void cursor_first(Cursor& cursor) noexcept { state(cursor).seek_first(); }
 void cursor_last(Cursor& cursor) noexcept { state(cursor).seek_last(); }
 void cursor_seek(Cursor& cursor, BytesView key) noexcept { state(cursor).seek_from(key); }

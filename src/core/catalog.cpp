@@ -101,12 +101,14 @@ Error Catalog::load(const char* operation, snkv_bt* bt, std::uint32_t cookie,
     entry.family = std::make_shared<const Family>(Family{table->name, id});
     entry.root = table->root;
     entry.altered = alteration(*table, format::family_table_sql(name, id), attached);
-    if (const auto large = tables.find(format::large_table_name(id)); large != tables.end()) {
-      entry.large_root = large->second->root;
-      if (entry.altered.empty()) {
-        entry.altered = alteration(*large->second, format::large_table_sql(id), attached);
-      }
-    }
+    const auto side_table = [&](const std::string& side_name, const std::string& sql) {
+      const auto found = tables.find(side_name);
+      if (found == tables.end()) return std::uint32_t{0};
+      if (entry.altered.empty()) entry.altered = alteration(*found->second, sql, attached);
+      return found->second->root;
+    };
+    entry.large_root = side_table(format::large_table_name(id), format::large_table_sql(id));
+    entry.expiry_root = side_table(format::expiry_table_name(id), format::expiry_table_sql(id));
     catalog->families_.push_back(std::move(entry));
   }
   std::sort(catalog->families_.begin(), catalog->families_.end(),

@@ -25,6 +25,7 @@ struct FamilyEntry {
   std::shared_ptr<const Family> family;
   std::uint32_t root = 0;
   std::uint32_t large_root = 0;   ///< 0: no large value was ever stored
+  std::uint32_t expiry_root = 0;  ///< 0: no entry that expires was ever stored
   std::string altered;            ///< what SQL did to its tables; empty if nothing [K8]
 };
 

@@ -26,6 +26,7 @@ void Counters::sum_into(Stats& out) const noexcept {
   out.checkpoints = sum(checkpoints);
   out.ttl_expired = sum(ttl_expired);
   out.ttl_purged = sum(ttl_purged);
+  out.wal_over_limit = sum(wal_over_limit);
 }
 
 void Counters::reset() noexcept {

@@ -28,6 +28,7 @@ class Counters {
     checkpoints,
     ttl_expired,
     ttl_purged,
+    wal_over_limit,
     id_count
   };
 

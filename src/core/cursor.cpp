@@ -40,10 +40,11 @@ void CursorState::open(const Target& target) {
   family_ = target.family;
   store_->counters.add(Counters::iterations);
   if (target.scope == nullptr) {
-    snapshot_ = std::make_shared<SnapshotState>();
-    if (Error error = snapshot_->open(operation, store_); error.failed()) {
+    auto snapshot = std::make_shared<SnapshotState>();
+    if (Error error = snapshot->open(operation, store_); error.failed()) {
       return fail(std::move(error));
     }
+    snapshot_ = std::move(snapshot);
   } else if (target.scope->kind() == Scope::Kind::snapshot) {
     snapshot_ = std::static_pointer_cast<SnapshotState>(target.scope);
   } else {
@@ -84,8 +85,11 @@ void CursorState::guarded(const char* caller, Body&& body) noexcept {
       error = Error(Errc::forked, caller, "");
     } else if (snapshot_ != nullptr && snapshot_->reader.get() != nullptr) {
       const std::lock_guard guard(snapshot_->mutex);
-      const btree::Lock lock(snapshot_->reader->connection);
-      error = run(lock.get(), *snapshot_->reader->catalog);
+      error = snapshot_->check(caller);
+      if (!error.failed()) {
+        const btree::Lock lock(snapshot_->reader->connection);
+        error = run(lock.get(), *snapshot_->reader->catalog);
+      }
     } else {
       return;  // the snapshot could not be taken: the status says why
     }
@@ -202,7 +206,7 @@ Error CursorState::take_entry(const Row& row) {
     if (Error error = read_large(operation, view, row, large_); error.failed()) return error;
     content = large_;
   }
-  if (transaction_ == nullptr) {
+  if (transaction_ == nullptr && !store_->options.expire_snapshots) {
     // Nothing writes on a snapshot's connection, and the tree's cursor keeps the page in memory.
     key = row.key;
     value = content;

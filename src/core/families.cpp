@@ -172,11 +172,17 @@ Error drop_family(const Target& target, std::string_view name) {
       const FamilyEntry* entry = session.catalog().find(name);
       if (entry == nullptr) return not_found(operation, name);
       return change(session, [&]() -> Error {
-        // Copied: the catalog that has the entry goes away with the first of the two statements.
+        // Copied: the catalog that has the entry goes away with the first of the statements.
         const FamilyEntry doomed = *entry;
-        if (doomed.large_root != 0) {
-          Error error = session.change_schema(
-              operation, "DROP TABLE " + format::large_table_name(doomed.family->id));
+        const std::uint32_t id = doomed.family->id;
+        session.note(Change::Kind::clear, *doomed.family, {});
+        const std::pair<std::uint32_t, std::string> side_tables[] = {
+            {doomed.large_root, format::large_table_name(id)},
+            {doomed.expiry_root, format::expiry_table_name(id)},
+        };
+        for (const auto& [root, table] : side_tables) {
+          if (root == 0) continue;
+          Error error = session.change_schema(operation, "DROP TABLE " + table);
           if (error.failed()) return error;
         }
         return session.change_schema(operation, "DROP TABLE " + format::quoted(name));

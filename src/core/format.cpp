@@ -42,4 +42,15 @@ std::string large_table_sql(std::uint32_t family_id) {
                      large_table_name(family_id));
 }
 
+std::string expiry_table_name(std::uint32_t family_id) {
+  return fmt::format("snkv_expiry_{}", family_id);
+}
+
+std::string expiry_table_sql(std::uint32_t family_id) {
+  return fmt::format(
+      "CREATE TABLE {}(expires_at INTEGER NOT NULL, key BLOB NOT NULL, "
+      "PRIMARY KEY(expires_at, key)) STRICT, WITHOUT ROWID",
+      expiry_table_name(family_id));
+}
+
 }  // namespace snkv::core::format

@@ -39,5 +39,8 @@ inline constexpr int chunk_bits = 20;
 /// The side table of a family's large values.
 [[nodiscard]] std::string large_table_name(std::uint32_t family_id);
 [[nodiscard]] std::string large_table_sql(std::uint32_t family_id);
+/// The expiries of a family, in order of time.
+[[nodiscard]] std::string expiry_table_name(std::uint32_t family_id);
+[[nodiscard]] std::string expiry_table_sql(std::uint32_t family_id);
 
 }  // namespace snkv::core::format

@@ -10,24 +10,6 @@
 #include <fmt/format.h>
 
 namespace snkv::core {
-namespace {
-
-/// Runs `work` as the head of the write queue, outside a transaction.
-template <class Work>
-Error exclusively(const char* operation, const Target& target, Work&& work) {
-  if (target.scope != nullptr) {
-    return Error(Errc::invalid_argument, operation, "not inside a transaction or snapshot");
-  }
-  WriteQueue::Waiter place;
-  StoreState& store = *target.store;
-  if (Error error = store.enter_write_queue(operation, place); error.failed()) return error;
-  Error error = work(store);
-  store.queue.leave(place);
-  return error;
-}
-
-}  // namespace
-
 Error checkpoint(const Target& target, Checkpoint mode, CheckpointResult& out) {
   constexpr const char* operation = "checkpoint";
   return guarded(operation, target, [&]() -> Error {
@@ -127,6 +109,24 @@ Error stats(const Target& target, Stats& out) {
     store.counters.sum_into(gathered);
     out = gathered;
     return {};
+  });
+}
+
+Error space(const Target& target, SpaceReport& out) {
+  constexpr const char* operation = "space";
+  return guarded(operation, target, [&]() -> Error {
+    return with_catalog(operation, {target.store, nullptr, nullptr},
+                        [&](snkv_bt* bt, const Catalog&) -> Error {
+                          std::uint32_t pages = 0;
+                          std::uint32_t free_pages = 0;
+                          snkv_bt_pages(bt, &pages, &free_pages);
+                          const std::uint64_t page_size = snkv_bt_page_size(bt);
+                          out.file_bytes = static_cast<std::uint64_t>(snkv_bt_file_bytes(bt));
+                          out.live_bytes = (pages - free_pages) * page_size;
+                          out.free_bytes = free_pages * page_size;
+                          out.wal_bytes = static_cast<std::uint64_t>(snkv_bt_wal_bytes(bt));
+                          return {};
+                        });
   });
 }
 

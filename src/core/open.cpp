@@ -29,6 +29,8 @@ Error check_options(const Options& options) {
     return refuse("busy_timeout is negative or longer than 24 days");
   }
   if (options.cache_size / 1024 > 0x7fffffff) return refuse("cache_size is too large");
+  if (options.wal_size_limit > (std::uint64_t{1} << 62)) return refuse("wal_size_limit is too large");
+  if (options.housekeeping_interval.count() < 0) return refuse("housekeeping_interval is negative");
   if (options.wal_autocheckpoint > 0x7fffffff) return refuse("wal_autocheckpoint is too large");
   if (options.immutable && !options.read_only) return refuse("immutable needs read_only");
   if (options.journal != Journal::wal && options.journal != Journal::rollback) {
@@ -103,7 +105,7 @@ Error StoreState::open_connection(const char* caller, btree::Connection& connect
       fmt::format("PRAGMA synchronous={}", sync_levels[static_cast<int>(options.sync)]),
       // After a snapshot made the log grow, the next writer that starts it anew gives the space back.
       fmt::format("PRAGMA journal_size_limit={}",
-                  std::uint64_t{2} * options.wal_autocheckpoint * options.page_size + (1u << 20)),
+                  options.wal_size_limit == 0 ? -1 : static_cast<std::int64_t>(options.wal_size_limit)),
   };
   for (const std::string& pragma : pragmas) {
     rc = connection.execute(pragma);
@@ -132,7 +134,11 @@ Error StoreState::open() {
   }
   if (Error error = create_if_empty(writer); error.failed()) return error;
   if (Error error = check_format(writer); error.failed()) return error;
-  return set_journal_mode(writer);
+  if (Error error = set_journal_mode(writer); error.failed()) return error;
+  if (options.housekeeping_interval.count() > 0) {
+    housekeeper_.start(*this, options.housekeeping_interval);
+  }
+  return {};
 }
 
 Error StoreState::create_if_empty(btree::Connection& connection) {

@@ -3,6 +3,7 @@
 #include "btree/record.hpp"
 #include "core/format.hpp"
 
+#include <algorithm>
 #include <fmt/format.h>
 
 namespace snkv::core {
@@ -65,50 +66,181 @@ int read_row(snkv_bt_cursor* cursor, Bytes& scratch, Row& row) {
                                                                        : SNKV_BT_CORRUPT;
 }
 
+namespace {
+
+/// A cursor on the chunks of one large value.
+class ChunkCursor {
+ public:
+  [[nodiscard]] int open(const ReadView& view, std::int64_t large_id) noexcept {
+    first_ = large_id << format::chunk_bits;
+    return cursor_.open(view.bt, view.family->large_root, SNKV_BT_ROWID, false);
+  }
+
+  [[nodiscard]] int seek(std::uint64_t index) noexcept {
+    int order = 0;
+    const int rc = snkv_bt_seek_rowid(cursor_.get(), rowid(index), &order);
+    return rc == SNKV_BT_OK ? look(order == 0 && snkv_bt_valid(cursor_.get()) != 0) : rc;
+  }
+  /// From the chunk before.
+  [[nodiscard]] int next(std::uint64_t index) noexcept {
+    int valid = 0;
+    const int rc = snkv_bt_next(cursor_.get(), &valid);
+    if (rc != SNKV_BT_OK) return rc;
+    return look(valid != 0 && snkv_bt_rowid(cursor_.get()) == rowid(index));
+  }
+
+  /// Whether the chunk that was sought is there.
+  [[nodiscard]] bool found() const noexcept { return found_; }
+  /// Size of the chunk; 0 if its record is malformed.
+  [[nodiscard]] std::uint32_t size() const noexcept { return content_.size; }
+  [[nodiscard]] int read(std::uint64_t offset, std::size_t amount, std::byte* out) noexcept {
+    return snkv_bt_read(cursor_.get(), content_.offset + static_cast<std::uint32_t>(offset),
+                        static_cast<std::uint32_t>(amount), out);
+  }
+
+ private:
+  [[nodiscard]] std::int64_t rowid(std::uint64_t index) const noexcept {
+    return first_ + static_cast<std::int64_t>(index);
+  }
+  [[nodiscard]] int look(bool found) noexcept {
+    found_ = found;
+    content_ = {};
+    if (!found) return SNKV_BT_OK;
+    const void* data = nullptr;
+    std::uint32_t local = 0;
+    std::uint32_t size = 0;
+    const int rc = snkv_bt_payload(cursor_.get(), &data, &local, &size);
+    if (rc != SNKV_BT_OK) return rc;
+    btree::ColumnExtent extents[2];
+    if (btree::parse_record({data, local}, size, extents)) content_ = extents[1];
+    return SNKV_BT_OK;
+  }
+
+  btree::Cursor cursor_;
+  std::int64_t first_ = 0;
+  btree::ColumnExtent content_;
+  bool found_ = false;
+};
+
+Error broken_large_value(const char* operation, BytesView key, const char* why) {
+  return Error(Errc::corrupt, operation,
+               fmt::format("the large value of {} {}", base::printable(key), why));
+}
+
+}  // namespace
+
 Error read_large(const char* operation, const ReadView& view, const Row& row, Bytes& out) {
-  const auto broken = [&](const char* why) {
-    return Error(Errc::corrupt, operation,
-                 fmt::format("the large value of {} {}", base::printable(row.key), why));
-  };
-  if (view.family->large_root == 0) return broken("has no table");
+  if (row.large_size == 0) return broken_large_value(operation, row.key, "is empty");
   // A damaged size must not make us take memory for what the file cannot hold.
   std::uint32_t pages = 0;
   std::uint32_t free_pages = 0;
   snkv_bt_pages(view.bt, &pages, &free_pages);
   if (row.large_size > std::uint64_t{pages} * snkv_bt_page_size(view.bt)) {
-    return broken("is larger than the file");
+    return broken_large_value(operation, row.key, "is larger than the file");
   }
   if (!out.try_resize_for_overwrite(row.large_size)) {
     return Error(Errc::no_memory, operation, fmt::format("{} bytes", row.large_size));
   }
-  btree::Cursor cursor;
-  int rc = cursor.open(view.bt, view.family->large_root, SNKV_BT_ROWID, false);
-  int order = 0;
-  std::int64_t rowid = row.large_id << format::chunk_bits;
-  if (rc == SNKV_BT_OK) rc = snkv_bt_seek_rowid(cursor.get(), rowid, &order);
-  if (rc != SNKV_BT_OK) return btree::engine_error(operation, rc, base::printable(row.key));
-  if (order != 0 || snkv_bt_valid(cursor.get()) == 0) return broken("is missing");
+  LargeValue value{row.large_id, row.large_size, 0};
+  return read_large_part(operation, view, row.key, value, 0, out.data(), out.size());
+}
 
-  std::uint64_t have = 0;
-  for (int valid = 1;;) {
-    const void* data = nullptr;
-    std::uint32_t local = 0;
-    std::uint32_t size = 0;
-    rc = snkv_bt_payload(cursor.get(), &data, &local, &size);
-    if (rc != SNKV_BT_OK) break;
-    btree::ColumnExtent extents[2];
-    if (!btree::parse_record({data, local}, size, extents)) return broken("has a malformed chunk");
-    const std::uint32_t chunk = extents[1].size;
-    if (chunk == 0 || chunk > row.large_size - have) return broken("has a chunk of a wrong size");
-    rc = snkv_bt_read(cursor.get(), extents[1].offset, chunk, out.data() + have);
-    if (rc != SNKV_BT_OK) break;
-    have += chunk;
-    if (have == row.large_size) return {};
-    rc = snkv_bt_next(cursor.get(), &valid);
-    if (rc != SNKV_BT_OK) break;
-    if (valid == 0 || snkv_bt_rowid(cursor.get()) != ++rowid) return broken("lacks a chunk");
+Error read_large_part(const char* operation, const ReadView& view, BytesView key, LargeValue& value,
+                      std::uint64_t offset, std::byte* out, std::size_t size) {
+  const auto broken = [&](const char* why) { return broken_large_value(operation, key, why); };
+  if (view.family->large_root == 0) return broken("has no table");
+  ChunkCursor chunk;
+  int rc = chunk.open(view, value.id);
+  std::uint64_t index = value.chunk_size == 0 ? 0 : offset / value.chunk_size;
+  if (rc == SNKV_BT_OK) rc = chunk.seek(index);
+  if (rc == SNKV_BT_OK && value.chunk_size == 0) {
+    if (!chunk.found()) return broken("is missing");
+    if (chunk.size() == 0) return broken("has a malformed chunk");
+    value.chunk_size = chunk.size();
+    index = offset / value.chunk_size;
+    if (index > 0) rc = chunk.seek(index);
   }
-  return btree::engine_error(operation, rc, base::printable(row.key));
+  for (std::size_t have = 0; rc == SNKV_BT_OK;) {
+    if (!chunk.found()) return broken("lacks a chunk");
+    const std::uint64_t begin = index * value.chunk_size;
+    const std::uint64_t left = value.size - std::min(value.size, begin);
+    if (left == 0 || chunk.size() != std::min<std::uint64_t>(value.chunk_size, left)) {
+      return broken("has a chunk of a wrong size");
+    }
+    const std::uint64_t within = offset + have - begin;
+    const std::size_t amount = std::min<std::size_t>(chunk.size() - within, size - have);
+    rc = chunk.read(within, amount, out + have);
+    have += amount;
+    if (rc != SNKV_BT_OK || have == size) break;
+    rc = chunk.next(++index);
+  }
+  return rc == SNKV_BT_OK ? Error() : btree::engine_error(operation, rc, base::printable(key));
+}
+
+Error row_value(const char* operation, const ReadView& view, const Row& row, Bytes& buffer,
+                BytesView& out) {
+  out = row.value;
+  if (row.large_id == 0) return {};
+  Error error = read_large(operation, view, row, buffer);
+  out = buffer;
+  return error;
+}
+
+namespace {
+
+/// The time in the entry of an index of expiries that the cursor is on.
+int read_expiry(snkv_bt_cursor* cursor, std::int64_t& at) {
+  const void* data = nullptr;
+  std::uint32_t local = 0;
+  std::uint32_t size = 0;
+  const int rc = snkv_bt_payload(cursor, &data, &local, &size);
+  if (rc != SNKV_BT_OK) return rc;
+  btree::ColumnExtent extents[1];
+  if (!btree::parse_record({data, local}, size, extents) ||
+      extents[0].offset + extents[0].size > local) {
+    return SNKV_BT_CORRUPT;
+  }
+  const Column when = btree::decode_column(extents[0], static_cast<const std::byte*>(data));
+  if (when.type != Column::Type::integer) return SNKV_BT_CORRUPT;
+  at = when.integer;
+  return SNKV_BT_OK;
+}
+
+}  // namespace
+
+int count_expired(const ReadView& view, std::uint64_t most, std::uint64_t& entries) {
+  entries = 0;
+  if (view.family->expiry_root == 0) return SNKV_BT_OK;
+  btree::Cursor cursor;
+  int valid = 0;
+  int rc = cursor.open(view.bt, view.family->expiry_root, SNKV_BT_EXPIRY, false);
+  if (rc == SNKV_BT_OK) rc = snkv_bt_first(cursor.get(), &valid);
+  while (rc == SNKV_BT_OK && valid != 0 && entries < most) {
+    std::int64_t at = 0;
+    rc = read_expiry(cursor.get(), at);
+    if (rc != SNKV_BT_OK || at > view.now) break;
+    ++entries;
+    rc = snkv_bt_next(cursor.get(), &valid);
+  }
+  return rc;
+}
+
+int count_keys(snkv_bt_cursor* cursor, const KeyRange& range, std::uint64_t& entries) {
+  entries = 0;
+  if (range.bounded_above && range.high.empty()) return SNKV_BT_OK;  // nothing is below the empty key
+  int order = 0;
+  int valid = 0;
+  int rc = SNKV_BT_OK;
+  if (range.low.empty()) {
+    rc = snkv_bt_first(cursor, &valid);
+  } else {
+    rc = snkv_bt_seek(cursor, range.low.data(), static_cast<std::uint32_t>(range.low.size()), &order);
+    valid = snkv_bt_valid(cursor);
+    if (rc == SNKV_BT_OK && valid != 0 && order < 0) rc = snkv_bt_next(cursor, &valid);
+  }
+  if (rc != SNKV_BT_OK || valid == 0) return rc;
+  return snkv_bt_count_until(cursor, range.bounded_above ? range.high.data() : nullptr,
+                             static_cast<std::uint32_t>(range.high.size()), &entries);
 }
 
 Error check_key(const char* operation, BytesView key) {

@@ -36,11 +36,28 @@ struct Row {
   }
 };
 
+/// A large value, as its row has it.
+struct LargeValue {
+  std::int64_t id = 0;           ///< 0: there is none
+  std::uint64_t size = 0;
+  std::uint32_t chunk_size = 0;  ///< of all its chunks but the last; 0: the first one tells
+};
+
 /// Decodes the row under the cursor; `scratch` takes the record when it does not lie in one page.
 [[nodiscard]] int read_row(snkv_bt_cursor* cursor, Bytes& scratch, Row& row);
 
 /// Reads a large value from the side table of its family.
 [[nodiscard]] Error read_large(const char* operation, const ReadView& view, const Row& row, Bytes& out);
+
+/// Reads `size` bytes (not 0) at `offset` of the large value of `key`, all of which must lie inside it;
+/// no other chunks than these bytes lie in, and the first if `value.chunk_size` has to be found out.
+[[nodiscard]] Error read_large_part(const char* operation, const ReadView& view, BytesView key,
+                                    LargeValue& value, std::uint64_t offset, std::byte* out,
+                                    std::size_t size);
+
+/// The value of a row: where it lies, or put together in `buffer`.
+[[nodiscard]] Error row_value(const char* operation, const ReadView& view, const Row& row,
+                              Bytes& buffer, BytesView& out);
 
 /// Calls `use(cursor's row)` for the live entry of `key`; `found` tells whether there was one. The row's
 /// views are good during the call only.
@@ -58,6 +75,12 @@ template <class Body>
 [[nodiscard]] Error with_catalog(const char* operation, const Target& target, Body&& body);
 
 [[nodiscard]] Error check_key(const char* operation, BytesView key);
+
+/// Counts the entries that have expired, up to `most`, by the index of expiries.
+[[nodiscard]] int count_expired(const ReadView& view, std::uint64_t most, std::uint64_t& entries);
+
+/// Counts the keys of a range, expired ones included. The cursor loses its position.
+[[nodiscard]] int count_keys(snkv_bt_cursor* cursor, const KeyRange& range, std::uint64_t& entries);
 
 }  // namespace snkv::core
 

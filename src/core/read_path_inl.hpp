@@ -29,6 +29,7 @@ template <class Body>
   if (Error error = target.store->check(operation); error.failed()) return error;
   auto& snapshot = static_cast<SnapshotState&>(*target.scope);
   const std::lock_guard guard(snapshot.mutex);
+  if (Error error = snapshot.check(operation); error.failed()) return error;
   const btree::Lock lock(snapshot.reader->connection);
   return body(lock.get(), *snapshot.reader->catalog, snapshot.now);
 }

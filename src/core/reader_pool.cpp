@@ -50,9 +50,10 @@ Error ReaderLease::acquire(const char* operation, StoreState& store) {
   store_ = &store;
   reader_ = store.readers.take();
   if (reader_ != nullptr) return {};
-  reader_ = std::make_unique<Reader>();
-  Error error = store.open_connection(operation, reader_->connection, StoreState::Role::reader);
-  if (error.failed()) reader_.reset();
+  // Ours only when it is whole: whatever a lease has goes to the pool.
+  auto fresh = std::make_unique<Reader>();
+  Error error = store.open_connection(operation, fresh->connection, StoreState::Role::reader);
+  if (!error.failed()) reader_ = std::move(fresh);
   return error;
 }
 

@@ -22,6 +22,8 @@ template <class Body>
     error = body();
   } catch (const std::bad_alloc&) {
     error = Error(Errc::no_memory, operation, "");
+  } catch (...) {
+    error = Error(Errc::aborted, operation, "the function that was called threw an exception");
   }
   if (error.failed() && !(error == Errc::not_found)) target.store->counters.add(Counters::errors);
   return error;
@@ -42,11 +44,12 @@ template <class Steps>
   return error;
 }
 
-/// Runs `work(session)` in the target's transaction, or in one of its own.
+/// Runs `work(session)` in the target's transaction, or in one of its own, which promises `sync`.
 template <class Work>
-[[nodiscard]] Error write_in_scope(const char* operation, const Target& target, Work&& work) {
+[[nodiscard]] Error write_in_scope(const char* operation, const Target& target, Work&& work,
+                                   std::optional<Sync> sync = {}) {
   if (target.scope == nullptr) {
-    const WriteOperation step(work);
+    const WriteOperation step(work, sync);
     return target.store->write(operation, step);
   }
   if (target.scope->kind() == Scope::Kind::snapshot) {
@@ -57,6 +60,26 @@ template <class Work>
   WriteSession& session = transaction.session();
   if (snkv_bt_poisoned(session.bt()) != 0) return Error(Errc::rollback_required, operation, "");
   return work(session);
+}
+
+/// Runs `work` as the head of the write queue, outside a transaction.
+template <class Work>
+[[nodiscard]] Error exclusively(const char* operation, const Target& target, Work&& work) {
+  if (target.scope != nullptr) {
+    return Error(Errc::invalid_argument, operation, "not inside a transaction or snapshot");
+  }
+  struct Place {
+    StoreState& store;
+    WriteQueue::Waiter waiter{};
+    bool entered = false;
+    ~Place() {
+      if (entered) store.queue.leave(waiter);
+    }
+  } place{*target.store};
+  Error error = place.store.enter_write_queue(operation, place.waiter);
+  if (error.failed()) return error;
+  place.entered = true;
+  return work(place.store);
 }
 
 }  // namespace snkv::core

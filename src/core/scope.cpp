@@ -1,14 +1,16 @@
 #include "core/scope.hpp"
 
 #include "core/store_state.hpp"
+#include "core/write_path.hpp"
 #include "core/write_session.hpp"
 
 namespace snkv::core {
 
 // ---- Pins ----
 
-Error Pin::add(const char* operation, StoreState& store) {
+Error Pin::add(const char* operation, StoreState& store, SnapshotState* owner) {
   since_ = Clock::now();
+  owner_ = owner;
   if (!store.pins.add(*this)) return Error(Errc::closed, operation, "the store was closed");
   store_ = &store;
   return {};
@@ -47,6 +49,14 @@ std::uint64_t PinRegistry::count(std::chrono::milliseconds& oldest) const noexce
   return count_;
 }
 
+bool PinRegistry::expire_oldest() noexcept {
+  const std::lock_guard lock(mutex_);
+  for (Pin* pin = oldest_; pin != nullptr; pin = pin->next_) {
+    if (pin->owner_ != nullptr && pin->owner_->expire()) return true;
+  }
+  return false;
+}
+
 bool PinRegistry::close_if_empty() noexcept {
   const std::lock_guard lock(mutex_);
   if (count_ > 0) return false;
@@ -63,7 +73,8 @@ void PinRegistry::reopen() noexcept {
 
 Error SnapshotState::open(const char* operation, const std::shared_ptr<StoreState>& owner) {
   store = owner;
-  if (Error error = pin_.add(operation, *store); error.failed()) return error;
+  const std::lock_guard guard(mutex);
+  if (Error error = pin_.add(operation, *store, this); error.failed()) return error;
   if (Error error = reader.acquire(operation, *store); error.failed()) return error;
   const btree::Lock lock(reader->connection);
   std::uint32_t cookie = 0;
@@ -74,7 +85,22 @@ Error SnapshotState::open(const char* operation, const std::shared_ptr<StoreStat
   return reader->refresh(operation, cookie);
 }
 
+bool SnapshotState::expire() noexcept {
+  const std::lock_guard guard(mutex);
+  if (!reading_) return false;
+  const btree::Lock lock(reader->connection);
+  snkv_bt_end_read(lock.get());
+  reading_ = false;
+  return true;
+}
+
+Error SnapshotState::check(const char* operation) const {
+  if (reading_) return {};
+  return Error(Errc::expired, operation, "the snapshot held back the log for too long");
+}
+
 SnapshotState::~SnapshotState() {
+  pin_.remove();  // from here on nobody else can end the read
   if (!reading_ || store->fork_guard.forked()) return;
   const btree::Lock lock(reader->connection);
   snkv_bt_end_read(lock.get());
@@ -84,10 +110,11 @@ SnapshotState::~SnapshotState() {
 
 WriteSession& TransactionState::session() const noexcept { return store_->session; }
 
-Error TransactionState::open(const char* operation, const std::shared_ptr<StoreState>& store) {
+Error TransactionState::open(const char* operation, const std::shared_ptr<StoreState>& store,
+                             const WriteOptions& options) {
   store_ = store;
   if (Error error = store->enter_write_queue(operation, place_); error.failed()) return error;
-  if (Error error = store->session.begin(operation); error.failed()) {
+  if (Error error = store->session.begin(operation, options.sync); error.failed()) {
     store->queue.leave(place_);
     return error;
   }
@@ -114,10 +141,15 @@ Error TransactionState::commit() {
   if (snkv_bt_poisoned(session().bt()) != 0) {
     return Error(Errc::rollback_required, "commit", "");
   }
+  if (Error error = drop_unfinished_values("commit", session()); error.failed()) {
+    abandon();
+    return error;
+  }
   Error error = session().commit("commit");
   if (error == Errc::busy) return error;  // still open
   if (!error.failed()) store_->after_commit();
   end();
+  store_->feed.deliver();
   return error;
 }
 

@@ -14,6 +14,7 @@
 
 namespace snkv::core {
 
+class SnapshotState;
 class StoreState;
 class WriteSession;
 
@@ -40,13 +41,14 @@ class Pin {
   Pin& operator=(const Pin&) = delete;
   ~Pin() { remove(); }
 
-  /// Fails with `closed` when the store is.
-  [[nodiscard]] Error add(const char* operation, StoreState& store);
+  /// Fails with `closed` when the store is. `owner` is whose read it is; none: it is never ended early.
+  [[nodiscard]] Error add(const char* operation, StoreState& store, SnapshotState* owner);
   void remove() noexcept;
 
  private:
   friend class PinRegistry;
   StoreState* store_ = nullptr;
+  SnapshotState* owner_ = nullptr;
   Pin* next_ = nullptr;
   Pin* previous_ = nullptr;
   Clock::time_point since_{};
@@ -58,6 +60,8 @@ class PinRegistry {
   void remove(Pin& pin) noexcept;
   /// Number of pins, and the age of the oldest.
   [[nodiscard]] std::uint64_t count(std::chrono::milliseconds& oldest) const noexcept;
+  /// Ends the oldest read that has not been ended yet; false if there is none.
+  [[nodiscard]] bool expire_oldest() noexcept;
   /// Refuses new pins from now on, unless there are any: then it changes nothing and returns false.
   [[nodiscard]] bool close_if_empty() noexcept;
   /// Undoes `close_if_empty`.
@@ -78,6 +82,10 @@ class SnapshotState final : public Scope {
   ~SnapshotState() override;
 
   [[nodiscard]] Error open(const char* operation, const std::shared_ptr<StoreState>& store);
+  /// Ends the read before its time; false if it was ended already.
+  [[nodiscard]] bool expire() noexcept;
+  /// `expired` after that; asked with `mutex` held.
+  [[nodiscard]] Error check(const char* operation) const;
 
   /// Held for every use of the connection.
   std::mutex mutex;
@@ -97,7 +105,8 @@ class TransactionState final : public Scope {
   TransactionState() noexcept : Scope(Kind::transaction) {}
   ~TransactionState() override;
 
-  [[nodiscard]] Error open(const char* operation, const std::shared_ptr<StoreState>& store);
+  [[nodiscard]] Error open(const char* operation, const std::shared_ptr<StoreState>& store,
+                           const WriteOptions& options);
   [[nodiscard]] Error commit();
   [[nodiscard]] Error rollback();
   void abandon() noexcept;

@@ -4,32 +4,44 @@
 #include <chrono>
 #include <filesystem>
 #include <limits>
+#include <system_error>
 #include <utility>
 
 namespace snkv::core {
 
 namespace {
 
-std::string absolute(const std::string& path) {
-  std::error_code error;
-  const auto full = std::filesystem::absolute(path, error);
-  return error || path.empty() ? path : full.string();
+std::string real_path_of(std::filesystem::path path) {
+  std::error_code failed;
+  for (int links = 0; links < 40; ++links) {
+    path = std::filesystem::weakly_canonical(path, failed);
+    // A link to a file that is not there yet was not followed.
+    if (failed || !std::filesystem::is_symlink(path, failed)) break;
+    path = path.parent_path() / std::filesystem::read_symlink(path, failed);
+  }
+  return path.string();
 }
 
 }  // namespace
 
 StoreState::StoreState(std::string given_path, bool memory, Options opts)
     : path(std::move(given_path)),
-      file(memory ? path : absolute(path)),
-      in_memory(memory), options(std::move(opts)), session(*this) {}
+      file(memory ? path : real_path_of(path)),
+      in_memory(memory),
+      options(std::move(opts)),
+      latencies(options.latency_histograms),
+      feed(options.change_history),
+      session(*this) {}
 
 StoreState::~StoreState() {
   if (fork_guard.forked()) {
     // The parent's locks and log are not ours to touch: only forget them.
     readers.leak();
     writer.leak();
+    housekeeper_.leak();
     return;
   }
+  housekeeper_.stop();
   readers.close();
   writer.close();
 }
@@ -48,6 +60,7 @@ Error StoreState::close() {
   readers.close();
   writer.close();
   queue.leave(place);
+  housekeeper_.stop();
   return {};
 }
 
@@ -94,6 +107,7 @@ Error StoreState::write(const char* operation, const WriteOperation& work) {
   after_commit();
   Error result = std::move(place.result);
   queue.leave(place, followers);
+  feed.deliver();
   return result;
 }
 
@@ -106,13 +120,16 @@ Error run(const WriteOperation& work, WriteSession& session, const char* operati
   } catch (const std::bad_alloc&) {
     snkv_bt_poison(session.bt());
     return Error(Errc::no_memory, operation, "");
+  } catch (...) {
+    // Only a function of the caller throws anything else, and those run before anything is changed.
+    return Error(Errc::aborted, operation, "the function that was called threw an exception");
   }
 }
 
 }  // namespace
 
-Error StoreState::carry_out(const char* operation, const WriteOperation& work) {
-  if (Error error = session.begin(operation); error.failed()) return error;
+Error StoreState::carry_out(const char* operation, const WriteOperation& work) noexcept {
+  if (Error error = session.begin(operation, work.sync); error.failed()) return error;
   Error error = run(work, session, operation);
   if (error.failed()) {
     session.rollback();
@@ -124,9 +141,14 @@ Error StoreState::carry_out(const char* operation, const WriteOperation& work) {
 }
 
 bool StoreState::carry_out_group(const char* operation, WriteQueue::Waiter& head,
-                                 const std::vector<WriteQueue::Waiter*>& followers) {
+                                 const std::vector<WriteQueue::Waiter*>& followers) noexcept {
   if (followers.empty()) return false;
-  if (session.begin(operation).failed()) return false;
+  const auto level = [this](const WriteQueue::Waiter& waiter) {
+    return waiter.operation->sync.value_or(options.sync);
+  };
+  Sync strongest = level(head);
+  for (const WriteQueue::Waiter* follower : followers) strongest = std::max(strongest, level(*follower));
+  if (session.begin(operation, strongest).failed()) return false;
   head.result = run(*head.operation, session, operation);
   for (WriteQueue::Waiter* follower : followers) {
     if (snkv_bt_poisoned(session.bt()) != 0) break;
@@ -142,8 +164,9 @@ bool StoreState::carry_out_group(const char* operation, WriteQueue::Waiter& head
 }
 
 void StoreState::after_commit() noexcept {
-  if (options.wal_autocheckpoint == 0) return;
   const std::uint32_t frames = snkv_bt_take_wal_frames(writer.get());
+  limit_log(frames);
+  if (options.wal_autocheckpoint == 0) return;
   if (frames < options.wal_autocheckpoint) {
     next_checkpoint_ = options.wal_autocheckpoint;
     return;
@@ -158,8 +181,63 @@ void StoreState::after_commit() noexcept {
   if (error.failed() && !(error == Errc::busy)) counters.add(Counters::errors);
 }
 
+void StoreState::limit_log(std::uint32_t frames) noexcept {
+  if (options.wal_size_limit == 0 || options.journal != Journal::wal) return;
+  const std::uint64_t bytes = std::uint64_t{frames} * snkv_bt_page_size(writer.get());
+  if (bytes <= options.wal_size_limit) {
+    next_limit_ = 0;
+    return;
+  }
+  // When it was in vain, not at every commit again: only after the log has grown by a part of the limit.
+  if (bytes < next_limit_) return;
+  next_limit_ = bytes + options.wal_size_limit / 8;
+  // Reads that are under way end soon; snapshots do not.
+  constexpr int patience_ms = 20;
+  do {
+    CheckpointResult result;
+    snkv_bt_set_busy_timeout(writer.get(), patience_ms);
+    const Error error = checkpoint("checkpoint", Checkpoint::restart, result);
+    snkv_bt_set_busy_timeout(writer.get(), static_cast<int>(options.busy_timeout.count()));
+    if (!error.failed()) return;
+  } while (options.expire_snapshots && pins.expire_oldest());
+  counters.add(Counters::wal_over_limit);
+  WalPressure pressure{bytes, 0, {}};
+  pressure.snapshots = pins.count(pressure.oldest_snapshot_age);
+  log(LogLevel::warning, "the log is over its size limit: a snapshot or iterator holds it back");
+  try {
+    if (options.on_wal_limit) options.on_wal_limit(pressure);
+  } catch (...) {
+    // The caller's own affair: the commit has happened.
+  }
+}
+
+void StoreState::empty_idle_log() noexcept {
+  if (options.read_only || options.journal != Journal::wal) return;
+  WriteQueue::Waiter place;
+  if (queue.enter("checkpoint", place, WriteQueue::Clock::now()).failed()) return;
+  if (!closed_.load() && snkv_bt_wal_bytes(writer.get()) > 0) {
+    CheckpointResult result;
+    snkv_bt_set_busy_timeout(writer.get(), 0);
+    const Error error = checkpoint("checkpoint", Checkpoint::truncate, result);
+    snkv_bt_set_busy_timeout(writer.get(), static_cast<int>(options.busy_timeout.count()));
+    if (!error.failed()) log(LogLevel::info, "emptied the log");
+  }
+  queue.leave(place);
+}
+
+void StoreState::log(LogLevel level, std::string_view message) const noexcept {
+  if (!options.log) return;
+  try {
+    const std::lock_guard lock(log_mutex_);
+    options.log(level, message);
+  } catch (...) {
+    // What a log throws must not change what it is told about.
+  }
+}
+
 Error StoreState::checkpoint(const char* operation, Checkpoint mode, CheckpointResult& out) {
   const btree::Lock lock(writer);
+  const Stopwatch stopwatch(latencies, TimedOperation::checkpoint);
   const int rc = snkv_bt_checkpoint(lock.get(), static_cast<int>(mode), &out.wal_frames,
                                     &out.checkpointed);
   if (rc != SNKV_BT_OK) return btree::engine_error(operation, rc);

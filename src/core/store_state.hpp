@@ -3,8 +3,11 @@
 #pragma once
 
 #include "btree/connection.hpp"
+#include "core/change_feed.hpp"
 #include "core/counters.hpp"
 #include "core/fork_guard.hpp"
+#include "core/housekeeper.hpp"
+#include "core/latency.hpp"
 #include "core/reader_pool.hpp"
 #include "core/scope.hpp"
 #include "core/write_queue.hpp"
@@ -54,16 +57,24 @@ class StoreState {
   void after_commit() noexcept;
   [[nodiscard]] Error checkpoint(const char* operation, Checkpoint mode, CheckpointResult& out);
 
+  /// Empties the log if nobody is in the way. For the housekeeper.
+  void empty_idle_log() noexcept;
+  /// Hands a message to the caller's log.
+  void log(LogLevel level, std::string_view message) const noexcept;
+
   /// Milliseconds since the Unix epoch.
   [[nodiscard]] std::int64_t now() const;
 
   const std::string path;  ///< As it was given.
-  const std::string file;  ///< Where that was then: the working folder may change.
+  /// Where the file is, links followed, wherever the process goes meanwhile.
+  const std::string file;
   const bool in_memory;
   const Options options;
   const ForkGuard fork_guard;
 
   Counters counters;
+  Latencies latencies;
+  ChangeFeed feed;
   PinRegistry pins;
   ReaderPool readers;
   WriteQueue queue;
@@ -80,11 +91,16 @@ class StoreState {
   [[nodiscard]] Error check_size(btree::Connection& connection) const;
   [[nodiscard]] Error set_journal_mode(btree::Connection& connection) const;
   [[nodiscard]] std::string file_name() const;
-  [[nodiscard]] Error carry_out(const char* operation, const WriteOperation& work);
+  [[nodiscard]] Error carry_out(const char* operation, const WriteOperation& work) noexcept;
   [[nodiscard]] bool carry_out_group(const char* operation, WriteQueue::Waiter& head,
-                                     const std::vector<WriteQueue::Waiter*>& followers);
+                                     const std::vector<WriteQueue::Waiter*>& followers) noexcept;
+
+  void limit_log(std::uint32_t frames) noexcept;
 
   std::atomic<bool> closed_{false};
+  mutable std::mutex log_mutex_;  // one message at a time
+  Housekeeper housekeeper_;
+  std::uint64_t next_limit_ = 0;       // bytes of the log at which to try again to start it anew
   std::uint32_t next_checkpoint_ = 0;  // frames at which to try again; for the head of the queue
 };
 

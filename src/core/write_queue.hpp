@@ -5,12 +5,14 @@
 #pragma once
 
 #include <snkv/error.hpp>
+#include <snkv/options.hpp>
 
 #include <chrono>
 #include <condition_variable>
 #include <cstddef>
 #include <functional>
 #include <mutex>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -23,11 +25,15 @@ class WriteSession;
 class WriteOperation {
  public:
   template <class F>
-  explicit WriteOperation(F& function) noexcept
-      : object_(const_cast<void*>(static_cast<const void*>(&function))),
+  explicit WriteOperation(F& function, std::optional<Sync> wanted = {}) noexcept
+      : sync(wanted),
+        object_(const_cast<void*>(static_cast<const void*>(&function))),
         call_([](void* object, WriteSession& session) {
           return (*static_cast<F*>(object))(session);
         }) {}
+
+  /// What the commit shall promise; empty: what the store's options say.
+  const std::optional<Sync> sync;
 
   [[nodiscard]] Error operator()(WriteSession& session) const { return call_(object_, session); }
 

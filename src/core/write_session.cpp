@@ -7,15 +7,25 @@ namespace snkv::core {
 
 btree::Connection& WriteSession::connection() const noexcept { return store_.writer; }
 
-Error WriteSession::begin(const char* operation) {
+Error WriteSession::begin(const char* operation, std::optional<Sync> sync) noexcept {
   const btree::Lock lock(connection());
   std::uint32_t cookie = 0;
-  const int rc = snkv_bt_begin_write(bt(), &cookie);
+  int level = static_cast<int>(sync.value_or(store_.options.sync));
+  if (level == 2 && store_.options.journal == Journal::rollback) level = 3;
+  int rc = snkv_bt_set_sync(bt(), level);
+  if (rc == SNKV_BT_OK) rc = snkv_bt_begin_write(bt(), &cookie);
   if (rc != SNKV_BT_OK) return btree::engine_error(operation, rc, "beginning a write transaction");
   schema_changed_ = false;
+  noting_ = store_.feed.wanted();
   now_ = store_.now();
+  max_local_ = snkv_bt_max_local(bt());
   if (catalog_ != nullptr && (catalog_->cookie() == cookie || snkv_bt_breaks("S1"))) return {};
-  Error error = Catalog::load(operation, bt(), cookie, catalog_);
+  Error error;
+  try {
+    error = Catalog::load(operation, bt(), cookie, catalog_);
+  } catch (const std::bad_alloc&) {
+    error = Error(Errc::no_memory, operation, "");
+  }
   if (error.failed()) {
     catalog_ = nullptr;
     snkv_bt_rollback(bt());
@@ -23,8 +33,9 @@ Error WriteSession::begin(const char* operation) {
   return error;
 }
 
-Error WriteSession::commit(const char* operation) {
+Error WriteSession::commit(const char* operation) noexcept {
   const btree::Lock lock(connection());
+  const Stopwatch stopwatch(store_.latencies, TimedOperation::commit);
   cursors_.clear();
   const int rc = snkv_bt_commit(bt());
   if (rc != SNKV_BT_OK && snkv_bt_in_write(bt()) != 0 && rc != SNKV_BT_POISONED) {
@@ -36,6 +47,7 @@ Error WriteSession::commit(const char* operation) {
     end();
     return btree::engine_error(operation, rc, "committing");
   }
+  store_.feed.publish(std::move(changes_));
   end();
   store_.counters.add(Counters::wal_commits);
   return {};
@@ -49,7 +61,18 @@ void WriteSession::rollback() noexcept {
   end();
 }
 
-void WriteSession::end() noexcept { schema_changed_ = false; }
+void WriteSession::end() noexcept {
+  schema_changed_ = false;
+  begun_values_.clear();
+  last_large_id_ = 0;
+  open_savepoints_ = 0;
+  changes_.clear();
+  change_marks_.clear();
+}
+
+void WriteSession::note(Change::Kind kind, const Family& family, BytesView key, BytesView high) {
+  if (noting_) changes_.push_back({0, family.name, kind, Bytes(key), Bytes(high)});
+}
 
 Error WriteSession::resolve(const char* operation, const Family& family, bool for_writing,
                             const FamilyEntry*& out) const {
@@ -99,8 +122,12 @@ Error WriteSession::refresh_catalog(const char* operation) {
 Error WriteSession::savepoint(unsigned number) {
   const btree::Lock lock(connection());
   cursors_.clear();
+  change_marks_.resize(number);
+  change_marks_.push_back(changes_.size());
   const int rc = snkv_bt_savepoint(bt(), number);
-  return rc == SNKV_BT_OK ? Error() : connection().sql_error("savepoint", rc);
+  if (rc != SNKV_BT_OK) return connection().sql_error("savepoint", rc);
+  open_savepoints_ = number + 1;
+  return {};
 }
 
 Error WriteSession::savepoint_rollback(unsigned number) {
@@ -108,6 +135,9 @@ Error WriteSession::savepoint_rollback(unsigned number) {
   cursors_.clear();
   const int rc = snkv_bt_savepoint_rollback(bt(), number);
   if (rc != SNKV_BT_OK) return connection().sql_error("savepoint rollback", rc);
+  open_savepoints_ = number + 1;
+  lose_values(0);
+  changes_.resize(change_marks_[number]);
   return schema_changed_ ? refresh_catalog("savepoint rollback") : Error();
 }
 
@@ -115,7 +145,27 @@ Error WriteSession::savepoint_release(unsigned number) {
   const btree::Lock lock(connection());
   cursors_.clear();
   const int rc = snkv_bt_savepoint_release(bt(), number);
-  return rc == SNKV_BT_OK ? Error() : connection().sql_error("savepoint release", rc);
+  if (rc != SNKV_BT_OK) return connection().sql_error("savepoint release", rc);
+  open_savepoints_ = number;
+  return {};
+}
+
+std::shared_ptr<BegunValue> WriteSession::begin_value(std::uint32_t family_id, BytesView key) {
+  auto value = std::make_shared<BegunValue>();
+  value->family_id = family_id;
+  value->key = Bytes(key);
+  begun_values_.push_back(value);
+  return value;
+}
+
+void WriteSession::end_value(const std::shared_ptr<BegunValue>& value) noexcept {
+  if (value->id == 0 || open_savepoints_ == 0) std::erase(begun_values_, value);
+}
+
+void WriteSession::lose_values(std::uint32_t family_id) noexcept {
+  for (const auto& value : begun_values_) {
+    if (family_id == 0 || value->family_id == family_id) value->lost = true;
+  }
 }
 
 }  // namespace snkv::core

@@ -8,9 +8,13 @@
 
 #include <snkv/bytes.hpp>
 #include <snkv/error.hpp>
+#include <snkv/options.hpp>
+#include <snkv/watch.hpp>
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
 namespace snkv::core {
@@ -18,13 +22,23 @@ namespace snkv::core {
 class StoreState;
 struct Family;
 
+/// A large value that a blob writer of this transaction has begun. Its chunks must not stay in the file
+/// unless the row under its key refers to them when the transaction commits.
+struct BegunValue {
+  std::uint32_t family_id = 0;
+  Bytes key;
+  std::int64_t id = 0;  ///< 0: nothing of it is in the file yet
+  bool lost = false;    ///< no longer to be written: cancelled, or a part of it was undone or cleared
+};
+
 class WriteSession {
  public:
   explicit WriteSession(StoreState& store) noexcept : store_(store) {}
 
-  [[nodiscard]] Error begin(const char* operation);
+  /// `sync` is what the commit shall promise; empty: what the store's options say.
+  [[nodiscard]] Error begin(const char* operation, std::optional<Sync> sync = {}) noexcept;
   /// After `busy` the transaction is still open; after any other error it was rolled back.
-  [[nodiscard]] Error commit(const char* operation);
+  [[nodiscard]] Error commit(const char* operation) noexcept;
   void rollback() noexcept;
 
   /// The family as this transaction sees it: `dropped`, or with `for_writing` `schema_mismatch`.
@@ -51,6 +65,28 @@ class WriteSession {
   /// One reading of the clock per transaction.
   [[nodiscard]] std::int64_t now() const noexcept { return now_; }
 
+  /// Largest record that stays inside its cell of a family's tree [K7].
+  [[nodiscard]] std::uint32_t max_local() const noexcept { return max_local_; }
+
+  /// Keeps a change for the feed, if anybody wants to know.
+  void note(Change::Kind kind, const Family& family, BytesView key, BytesView high = {});
+
+  // ---- Large values ----
+
+  /// An id that no other large value of this transaction has or had; `last` is the largest in use.
+  [[nodiscard]] std::int64_t new_large_id(std::int64_t last) noexcept {
+    return last_large_id_ = std::max(last, last_large_id_) + 1;
+  }
+  [[nodiscard]] std::shared_ptr<BegunValue> begin_value(std::uint32_t family_id, BytesView key);
+  /// Forgets a value that was finished or erased, unless going back to a savepoint could undo that.
+  void end_value(const std::shared_ptr<BegunValue>& value) noexcept;
+  [[nodiscard]] const std::vector<std::shared_ptr<BegunValue>>& begun_values() const noexcept {
+    return begun_values_;
+  }
+  void forget_values() noexcept { begun_values_.clear(); }
+  /// Marks the values of a family as lost; 0: of all families.
+  void lose_values(std::uint32_t family_id) noexcept;
+
   /// Scratch space for records, so that a put need not allocate.
   Bytes record;
   Bytes payload;
@@ -66,7 +102,14 @@ class WriteSession {
   std::shared_ptr<const Catalog> catalog_;
   bool schema_changed_ = false;  // catalog_ is good for this transaction only [S2]
   std::vector<CachedCursor> cursors_;
+  bool noting_ = false;
+  std::vector<Change> changes_;
+  std::vector<std::size_t> change_marks_;  // by savepoint number: how many changes there were
+  std::vector<std::shared_ptr<BegunValue>> begun_values_;
+  std::int64_t last_large_id_ = 0;
+  unsigned open_savepoints_ = 0;
   std::int64_t now_ = 0;
+  std::uint32_t max_local_ = 0;
 };
 
 }  // namespace snkv::core

@@ -10,10 +10,15 @@
 #include <snkv/detail/export.hpp>
 #include <snkv/error.hpp>
 #include <snkv/options.hpp>
+#include <snkv/sql_value.hpp>
 #include <snkv/stats.hpp>
+#include <snkv/watch.hpp>
 
+#include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -54,7 +59,30 @@ SNKV_API Error vacuum(const Target& target, std::uint32_t max_pages, std::uint32
 SNKV_API Error integrity_check(const Target& target);
 SNKV_API Error stats(const Target& target, Stats& out);
 SNKV_API Error reset_stats(const Target& target);
+SNKV_API Error space(const Target& target, SpaceReport& out);
+SNKV_API Error backup(const Target& target, std::string_view path, const BackupOptions& options,
+                      const Progress& progress);
+SNKV_API Error compact(const Target& target, const Progress& progress);
+SNKV_API Error verify(const Target& target, const Progress& progress, VerifyReport& out);
 SNKV_API std::string_view path(const Target& target) noexcept;
+
+// ---- SQL ----
+
+/// The rows of a query. The fields are read inline by the facade; they change only in the functions
+/// below.
+struct Query {
+  bool valid = false;  ///< there is a current row
+  std::size_t columns = 0;
+};
+
+/// Opens a query and reads its first row. `out` is for `close_query`.
+SNKV_API Error open_query(const Target& target, std::string_view sql, const SqlValue* parameters,
+                          std::size_t count, Query*& out);
+SNKV_API void close_query(Query* query) noexcept;
+SNKV_API void query_next(Query& query) noexcept;
+SNKV_API SqlValue query_value(const Query& query, std::size_t column) noexcept;
+SNKV_API std::string_view query_column_name(const Query& query, std::size_t column) noexcept;
+SNKV_API Error query_status(const Query& query);
 
 // ---- Column families ----
 enum class FamilyMode { open, create, open_or_create };
@@ -67,12 +95,83 @@ SNKV_API std::string_view family_name(const Target& target) noexcept;
 SNKV_API Error get(const Target& target, BytesView key, Bytes& value);
 SNKV_API Error contains(const Target& target, BytesView key, bool& found);
 SNKV_API Error put(const Target& target, BytesView key, BytesView value, const PutOptions& options);
-SNKV_API Error erase(const Target& target, BytesView key, bool& existed);
-SNKV_API Error clear(const Target& target);
+SNKV_API Error erase(const Target& target, BytesView key, const WriteOptions& options, bool& existed);
+SNKV_API Error clear(const Target& target, const WriteOptions& options);
 SNKV_API Error count(const Target& target, std::uint64_t& entries);
+SNKV_API Error count_range(const Target& target, const KeyRange& range, std::uint64_t& entries);
+SNKV_API Error count_live(const Target& target, std::uint64_t& entries);
+SNKV_API Error multi_get(const Target& target, const BytesView* keys, std::size_t count,
+                         std::optional<Bytes>* values);
+SNKV_API Error erase_range(const Target& target, const KeyRange& range, const WriteOptions& options,
+                           std::uint64_t& erased);
+
+/// Calls `use(context, value)` while the value lies in the page cache.
+using VisitFunction = void (*)(void* context, BytesView value);
+SNKV_API Error visit(const Target& target, BytesView key, VisitFunction use, void* context);
+
+// ---- Expiry ----
+/// `remaining` is empty for an entry that does not expire.
+SNKV_API Error ttl(const Target& target, BytesView key,
+                   std::optional<std::chrono::milliseconds>& remaining);
+/// Sets the expiry that `options` name; none: the entry no longer expires.
+SNKV_API Error set_expiry(const char* operation, const Target& target, BytesView key,
+                          const PutOptions& options);
+SNKV_API Error purge_expired(const Target& target, std::uint64_t limit, std::uint64_t& purged);
+SNKV_API Error purge_all_expired(const Target& target, std::uint64_t limit, std::uint64_t& purged);
+
+// ---- Atomic read-modify-write ----
+
+/// What `update` does with an entry.
+enum class Update { keep, put, erase };
+/// Decides about an entry: gets its value (`nullptr` if absent) and says what shall happen; for `put` it
+/// fills `desired`. May be called more than once, and must not use the store.
+using UpdateFunction = Error (*)(void* context, const BytesView* current, Bytes& desired,
+                                 Update& decision);
+SNKV_API Error update(const char* operation, const Target& target, BytesView key,
+                      const PutOptions& options, UpdateFunction decide, void* context);
+SNKV_API Error increment(const Target& target, BytesView key, std::int64_t delta,
+                         const PutOptions& options, std::int64_t& result);
+
+// ---- Values in pieces ----
+
+/// A value that is being written, and one that is being read. The fields are read inline by the facade.
+struct BlobWriter {
+  std::uint64_t size = 0;
+};
+struct BlobReader {
+  std::uint64_t size = 0;
+};
+
+SNKV_API Error open_blob_writer(const Target& target, BytesView key, const BlobOptions& options,
+                                BlobWriter*& out);
+SNKV_API Error blob_write(BlobWriter* writer, std::uint64_t offset, BytesView bytes);
+SNKV_API Error blob_finish(BlobWriter* writer);
+SNKV_API void blob_cancel(BlobWriter* writer) noexcept;
+/// Cancels it unless it is finished.
+SNKV_API void close_blob_writer(BlobWriter* writer) noexcept;
+SNKV_API Error open_blob_reader(const Target& target, BytesView key, BlobReader*& out);
+SNKV_API Error blob_read(BlobReader* reader, std::uint64_t offset, std::byte* out, std::size_t size,
+                         std::size_t& got);
+SNKV_API void close_blob_reader(BlobReader* reader) noexcept;
+SNKV_API Error put_file(const Target& target, BytesView key, std::string_view path,
+                        const BlobOptions& options, const Progress& progress, std::uint64_t& size);
+SNKV_API Error get_to_file(const Target& target, BytesView key, std::string_view path,
+                           const Progress& progress, std::uint64_t& size);
+
+// ---- Batches ----
+SNKV_API Error write_batch(const Target& target, BytesView batch, const WriteOptions& options);
+
+// ---- Observation ----
+SNKV_API Error family_stats(const Target& target, FamilyStats& out);
+SNKV_API Error latency(const Target& target, TimedOperation which, LatencyHistogram& out);
+SNKV_API Error watch(const Target& target, BytesView prefix, WatchCallback callback,
+                     std::shared_ptr<void>& subscription);
+SNKV_API Error sequence(const Target& target, std::uint64_t& out);
+SNKV_API Error changes_since(const Target& target, std::uint64_t sequence,
+                             std::vector<Change>& out);
 
 // ---- Transactions and snapshots ----
-SNKV_API Error begin(const Target& target, Target& out);
+SNKV_API Error begin(const Target& target, const WriteOptions& options, Target& out);
 SNKV_API Error commit(const Target& target);
 SNKV_API Error rollback(const Target& target);
 /// Rolls back when the transaction is still open. For destructors.
@@ -99,6 +198,8 @@ struct Cursor {
 /// Opens a cursor on the keys of `range`, not yet positioned. On failure `out` is still a cursor,
 /// which is never valid and whose status is the error.
 SNKV_API Cursor* open_cursor(const Target& target, KeyRange range, const ScanOptions& options) noexcept;
+/// Opens a cursor that is on the entry of `key`; `not_found` if there is none.
+SNKV_API Error open_pinned(const Target& target, BytesView key, Cursor*& out);
 SNKV_API void close_cursor(Cursor* cursor) noexcept;
 SNKV_API void cursor_first(Cursor& cursor) noexcept;
 SNKV_API void cursor_last(Cursor& cursor) noexcept;

@@ -1,0 +1,310 @@
+/// \file
+/// The functions of core_abi.hpp that write the whole store anew: `backup` into another file, `compact`
+/// in place.
+#include "core/pinned_reader.hpp"
+#include "core/progress.hpp"
+#include "core/run.hpp"
+#include "core/store_state.hpp"
+
+#include <snkv/detail/core_abi.hpp>
+
+#include <array>
+#include <atomic>
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <string>
+#include <string_view>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <utility>
+
+namespace snkv::core {
+namespace {
+
+/// What the engine keeps beside a database file.
+constexpr std::array<const char*, 3> sidecars = {"-wal", "-shm", "-journal"};
+
+Error system_error(Errc code, const char* operation, const std::string& path) {
+  return Error(code, operation, fmt::format("{}: {}", path, std::strerror(errno)));
+}
+
+// ---- The place of the copy ----
+
+/// The absolute path of something that need not exist, in a folder that must.
+Error resolve_path(const char* operation, const std::string& path, std::string& out) {
+  const std::size_t slash = path.rfind('/');
+  const std::string name = slash == std::string::npos ? path : path.substr(slash + 1);
+  const std::string folder = slash == std::string::npos ? "." : path.substr(0, slash + 1);
+  if (name.empty() || name == "." || name == "..") {
+    return Error(Errc::cant_open, operation, fmt::format("{} names a folder", path));
+  }
+  struct Free {
+    void operator()(char* text) const noexcept { std::free(text); }
+  };
+  const std::unique_ptr<char, Free> real(::realpath(folder.c_str(), nullptr));
+  if (real == nullptr && errno == ENOMEM) return Error(Errc::no_memory, operation, "");
+  if (real == nullptr) return system_error(Errc::cant_open, operation, folder);
+  out = real.get();
+  if (out != "/") out += '/';
+  out += name;
+  return {};
+}
+
+/// `exists` if there is anything of that name.
+Error check_free(const char* operation, const StoreState& store, const std::string& path) {
+  struct stat found {};
+  if (::lstat(path.c_str(), &found) != 0) {
+    return errno == ENOENT ? Error() : system_error(Errc::cant_open, operation, path);
+  }
+  struct stat own {};
+  const bool followed = ::stat(path.c_str(), &found) == 0;
+  if (followed && !store.in_memory && ::stat(store.path.c_str(), &own) == 0 &&
+      own.st_dev == found.st_dev && own.st_ino == found.st_ino) {
+    return Error(Errc::exists, operation, fmt::format("{} is the store itself", path));
+  }
+  return Error(Errc::exists, operation,
+               followed && S_ISDIR(found.st_mode) ? fmt::format("{} is a folder", path) : path);
+}
+
+/// Where the copy goes, as an absolute path.
+Error check_target(const char* operation, const StoreState& store, std::string_view target,
+                   std::string& out) {
+  const std::string path(target);
+  if (path.empty()) return Error(Errc::invalid_argument, operation, "the path is empty");
+  if (path.find('\0') != std::string::npos) {
+    return Error(Errc::invalid_argument, operation, "the path contains a NUL");
+  }
+  if (Error error = check_free(operation, store, path); error.failed()) return error;
+  if (Error error = resolve_path(operation, path, out); error.failed()) return error;
+  std::string own;
+  if (!store.in_memory) {
+    if (Error error = resolve_path(operation, store.path, own); error.failed()) return error;
+  }
+  for (const char* suffix : sidecars) {
+    if (!store.in_memory && out == own + suffix) {
+      return Error(Errc::invalid_argument, operation,
+                   fmt::format("{} is a name that the store needs for itself", path));
+    }
+    // The engine would take it for the log of the copy.
+    if (Error error = check_free(operation, store, out + suffix); error.failed()) return error;
+  }
+  return {};
+}
+
+/// As the store's own, so that a copy of a private file is private.
+::mode_t mode_for_copy(const StoreState& store) {
+  struct stat own {};
+  if (store.in_memory || ::stat(store.path.c_str(), &own) != 0) return 0644;
+  return (own.st_mode & 0777) | 0600;
+}
+
+/// rename, but never over something that is there.
+int rename_to_free(const std::string& from, const std::string& to) {
+#if defined(__linux__) && defined(RENAME_NOREPLACE)
+  if (::renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE) == 0) return 0;
+  if (errno != ENOSYS && errno != EINVAL) return -1;
+#endif
+  struct stat found {};
+  if (::lstat(to.c_str(), &found) == 0) {
+    errno = EEXIST;
+    return -1;
+  }
+  return ::rename(from.c_str(), to.c_str());
+}
+
+int sync_path(const std::string& path, int flags) {
+  const int file = ::open(path.c_str(), flags | O_CLOEXEC);
+  if (file < 0) return -1;
+  int rc = ::fsync(file);
+  // Not every file system can sync a folder.
+  if (rc != 0 && (flags & O_DIRECTORY) != 0 && (errno == EINVAL || errno == ENOTSUP)) rc = 0;
+  const int reason = errno;
+  ::close(file);
+  errno = reason;
+  return rc;
+}
+
+/// The copy while it is being made, under a name of its own; goes away unless it is published.
+class UnfinishedFile {
+ public:
+  UnfinishedFile() = default;
+  UnfinishedFile(const UnfinishedFile&) = delete;
+  UnfinishedFile& operator=(const UnfinishedFile&) = delete;
+  ~UnfinishedFile() {
+    if (path_.empty()) return;
+    ::unlink(path_.c_str());
+    for (const char* suffix : sidecars) ::unlink((path_ + suffix).c_str());
+  }
+
+  /// Creates an empty file beside `target`.
+  [[nodiscard]] Error create(const char* operation, const std::string& target, ::mode_t mode) {
+    static std::atomic<unsigned> number{0};
+    for (;;) {
+      std::string path = fmt::format("{}.tmp-{}-{}", target, ::getpid(), number.fetch_add(1));
+      const int file = ::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, mode);
+      if (file >= 0) {
+        ::close(file);
+        path_ = std::move(path);
+        return {};
+      }
+      if (errno == EEXIST) continue;  // left behind by a process that had our number and was killed
+      return system_error(errno == ENOSPC || errno == EDQUOT ? Errc::full : Errc::cant_open,
+                          operation, path);
+    }
+  }
+
+  /// Makes it safe on the disk, and gives it its name.
+  [[nodiscard]] Error publish(const char* operation, const std::string& target) {
+    if (sync_path(path_, O_RDWR) != 0) {
+      return system_error(errno == ENOSPC || errno == EDQUOT ? Errc::full : Errc::io_error,
+                          operation, path_);
+    }
+    if (rename_to_free(path_, target) != 0) {
+      return system_error(errno == EEXIST ? Errc::exists : Errc::io_error, operation, target);
+    }
+    path_ = target;  // still to be removed if the folder cannot be synced
+    if (sync_path(target.substr(0, target.rfind('/') + 1), O_RDONLY | O_DIRECTORY) != 0) {
+      return system_error(Errc::io_error, operation, target);
+    }
+    path_.clear();
+    return {};
+  }
+
+  [[nodiscard]] const std::string& path() const noexcept { return path_; }
+
+ private:
+  std::string path_;
+};
+
+// ---- Copying ----
+
+/// A copy page by page. Ends by itself.
+class PageCopy {
+ public:
+  PageCopy() = default;
+  PageCopy(const PageCopy&) = delete;
+  PageCopy& operator=(const PageCopy&) = delete;
+  ~PageCopy() { static_cast<void>(finish()); }
+
+  [[nodiscard]] int begin(snkv_bt* source, snkv_bt* target) noexcept {
+    return snkv_bt_backup_begin(source, target, &backup_);
+  }
+  [[nodiscard]] int step(std::uint64_t& done, std::uint64_t& total) noexcept {
+    constexpr std::uint32_t pages = 256;
+    return snkv_bt_backup_step(backup_, pages, &done, &total);
+  }
+  [[nodiscard]] int finish() noexcept {
+    snkv_bt_backup* backup = std::exchange(backup_, nullptr);
+    return backup == nullptr ? SNKV_BT_OK : snkv_bt_backup_finish(backup);
+  }
+
+ private:
+  snkv_bt_backup* backup_ = nullptr;
+};
+
+Error copy_pages(const char* operation, btree::Connection& source, const std::string& path,
+                 ProgressReport& progress) {
+  btree::Connection target;
+  int rc = target.open(path, SNKV_BT_OPEN_OWNED, 0);
+  if (rc != SNKV_BT_OK) {
+    return Error(btree::errc_of(rc), operation,
+                 fmt::format("{}: {}", path, target.sql_error(operation, rc).detail()), rc);
+  }
+  const btree::Lock lock(source);
+  const btree::ReadTransaction transaction(lock);
+  if (transaction.rc() != SNKV_BT_OK) {
+    return btree::engine_error(operation, transaction.rc(), "beginning a read transaction");
+  }
+  PageCopy copy;
+  rc = copy.begin(lock.get(), target.get());
+  while (rc == SNKV_BT_OK) {
+    std::uint64_t done = 0;
+    std::uint64_t total = 0;
+    rc = copy.step(done, total);
+    if (rc != SNKV_BT_OK && rc != SNKV_BT_DONE) break;
+    if (!progress.report(done, total)) return progress.error(operation);
+  }
+  if (rc == SNKV_BT_DONE) rc = copy.finish();
+  return rc == SNKV_BT_OK ? Error() : btree::engine_error(operation, rc, path);
+}
+
+/// Runs VACUUM. The engine tells no progress of the last part, which is reported in the end.
+Error vacuum(const char* operation, btree::Connection& connection, const char* into,
+             ProgressReport& progress) {
+  struct Context {
+    ProgressReport& progress;
+    std::uint64_t total;
+  } context{progress, 1};
+  const auto report = [](void* argument, std::uint64_t done, std::uint64_t total) noexcept -> int {
+    auto& at = *static_cast<Context*>(argument);
+    if (total > 0) at.total = total;
+    return at.progress.report(done, total) ? 0 : 1;
+  };
+  const int rc = snkv_bt_vacuum(connection.get(), into, report, &context);
+  if (rc != SNKV_BT_OK && progress.stopped()) return progress.error(operation);
+  if (rc != SNKV_BT_OK) return connection.sql_error(operation, rc);
+  static_cast<void>(progress.report(context.total, context.total));
+  return {};
+}
+
+}  // namespace
+
+Error backup(const Target& target, std::string_view path, const BackupOptions& options,
+             const Progress& progress) {
+  constexpr const char* operation = "backup";
+  return guarded(operation, target, [&]() -> Error {
+    StoreState& store = *target.store;
+    if (Error error = store.check(operation); error.failed()) return error;
+    std::string place;
+    if (Error error = check_target(operation, store, path, place); error.failed()) return error;
+    PinnedReader reader;
+    if (Error error = reader.open(operation, target.store); error.failed()) return error;
+    UnfinishedFile file;
+    if (Error error = file.create(operation, place, mode_for_copy(store)); error.failed()) {
+      return error;
+    }
+    ProgressReport report(progress);
+    Error error = options.compact
+                      ? vacuum(operation, reader.connection(), file.path().c_str(), report)
+                      : copy_pages(operation, reader.connection(), file.path(), report);
+    if (!error.failed() && report.stopped()) error = report.error(operation);
+    if (error.failed()) return error;
+    return file.publish(operation, place);
+  });
+}
+
+Error compact(const Target& target, const Progress& progress) {
+  constexpr const char* operation = "compact";
+  return guarded(operation, target, [&]() -> Error {
+    return exclusively(operation, target, [&](StoreState& store) -> Error {
+      ProgressReport report(progress);
+      {
+        const btree::Lock lock(store.writer);
+        const Sync sync = store.options.sync;
+        if (const int rc = snkv_bt_set_sync(lock.get(), static_cast<int>(sync)); rc != SNKV_BT_OK) {
+          return store.writer.sql_error(operation, rc);
+        }
+        if (Error error = vacuum(operation, store.writer, nullptr, report); error.failed()) {
+          return error;
+        }
+      }
+      // The file shrinks when the log, which now has all of it, is copied back. What stands in the way
+      // of that is no failure: the next checkpoint does it.
+      CheckpointResult result;
+      Error error = store.checkpoint(operation, Checkpoint::passive, result);
+      if (!error.failed() && result.checkpointed == result.wal_frames) {
+        snkv_bt_set_busy_timeout(store.writer.get(), 0);
+        error = store.checkpoint(operation, Checkpoint::truncate, result);
+        snkv_bt_set_busy_timeout(store.writer.get(),
+                                 static_cast<int>(store.options.busy_timeout.count()));
+      }
+      return error == Errc::busy ? Error() : error;
+    });
+  });
+}
+
+}  // namespace snkv::core

@@ -1,0 +1,228 @@
+/// \file
+/// `WriteBatch`: its encoding (see the grammar in write_batch.hpp) and its carrying out.
+#include "base/printable.hpp"
+#include "core/read_path.hpp"
+#include "core/run.hpp"
+#include "core/write_path.hpp"
+
+#include <snkv/detail/core_abi.hpp>
+#include <snkv/write_batch.hpp>
+
+#include <cstring>
+#include <fmt/format.h>
+#include <limits>
+
+namespace snkv {
+namespace {
+
+void append_number(std::string& out, std::uint64_t value, unsigned bytes) {
+  for (unsigned i = 0; i < bytes; ++i) out += static_cast<char>(value >> (8 * i));
+}
+
+void append_string(std::string& out, BytesView bytes) {
+  append_number(out, bytes.size(), 4);
+  out += bytes.view();
+}
+
+}  // namespace
+
+WriteBatch& WriteBatch::put(BytesView key, BytesView value, const PutOptions& options) {
+  data_ += options.ttl ? 'T' : options.expires_at ? 'X' : 'P';
+  append_string(data_, key);
+  append_string(data_, value);
+  if (options.ttl) {
+    append_number(data_, static_cast<std::uint64_t>(options.ttl->count()), 8);
+  } else if (options.expires_at) {
+    append_number(data_, static_cast<std::uint64_t>(options.expires_at->time_since_epoch().count()),
+                  8);
+  }
+  return *this;
+}
+
+WriteBatch& WriteBatch::erase(BytesView key) {
+  data_ += 'D';
+  append_string(data_, key);
+  return *this;
+}
+
+WriteBatch& WriteBatch::erase_range(BytesView low, BytesView high) {
+  data_ += 'R';
+  append_string(data_, low);
+  append_string(data_, high);
+  return *this;
+}
+
+WriteBatch& WriteBatch::clear_family() {
+  data_ += 'C';
+  return *this;
+}
+
+WriteBatch& WriteBatch::in_family(std::string_view name) {
+  data_ += 'F';
+  append_string(data_, name);
+  return *this;
+}
+
+namespace core {
+namespace {
+
+constexpr const char* operation = "write";
+
+Error malformed() { return Error(Errc::invalid_argument, operation, "the batch is malformed"); }
+
+/// One operation of a batch.
+struct Step {
+  char tag = 0;
+  BytesView first;
+  BytesView second;
+  std::int64_t number = 0;
+};
+
+/// Reads a batch from front to back.
+class BatchReader {
+ public:
+  explicit BatchReader(BytesView data) noexcept : rest_(data) {}
+
+  [[nodiscard]] bool at_end() const noexcept { return rest_.empty(); }
+
+  [[nodiscard]] bool next(Step& step) {
+    step = {};
+    step.tag = rest_.view()[0];
+    rest_ = BytesView(rest_.data() + 1, rest_.size() - 1);
+    switch (step.tag) {
+      case 'P':
+      case 'R':
+        return string(step.first) && string(step.second);
+      case 'T':
+      case 'X':
+        return string(step.first) && string(step.second) && number(step.number);
+      case 'D':
+      case 'F':
+        return string(step.first);
+      case 'C':
+        return true;
+      default:
+        return false;
+    }
+  }
+
+ private:
+  bool unsigned_number(std::size_t bytes, std::uint64_t& out) {
+    if (rest_.size() < bytes) return false;
+    out = 0;
+    for (std::size_t i = 0; i < bytes; ++i) {
+      out |= static_cast<std::uint64_t>(rest_.data()[i]) << (8 * i);
+    }
+    rest_ = BytesView(rest_.data() + bytes, rest_.size() - bytes);
+    return true;
+  }
+  bool number(std::int64_t& out) {
+    std::uint64_t bits = 0;
+    if (!unsigned_number(8, bits)) return false;
+    out = static_cast<std::int64_t>(bits);
+    return true;
+  }
+  bool string(BytesView& out) {
+    std::uint64_t size = 0;
+    if (!unsigned_number(4, size) || size > rest_.size()) return false;
+    out = BytesView(rest_.data(), size);
+    rest_ = BytesView(rest_.data() + size, rest_.size() - size);
+    return true;
+  }
+
+  BytesView rest_;
+};
+
+/// Everything that can be refused without looking at the store, so that a bad batch changes nothing.
+Error check(BytesView batch) {
+  BatchReader reader(batch);
+  Step step;
+  while (!reader.at_end()) {
+    if (!reader.next(step)) return malformed();
+    if (step.tag == 'F' || step.tag == 'C') continue;
+    if (step.tag == 'R') {
+      if (step.first > step.second) {
+        return Error(Errc::invalid_argument, operation, "low is larger than high");
+      }
+      continue;
+    }
+    if (Error error = check_key(operation, step.first); error.failed()) return error;
+    if (step.second.size() > max_value_size) {
+      return Error(Errc::too_large, operation, base::printable(step.first));
+    }
+    if ((step.tag == 'T' && step.number <= 0) || (step.tag == 'X' && step.number < 0)) {
+      return Error(Errc::invalid_argument, operation,
+                   fmt::format("the expiry of {} is not allowed", base::printable(step.first)));
+    }
+  }
+  return {};
+}
+
+Error carry_out(const Step& step, const WriteContext& context) {
+  bool existed = false;
+  std::uint64_t erased = 0;
+  NewEntry entry{step.first, step.second, {}};
+  switch (step.tag) {
+    case 'T':
+      if (step.number > std::numeric_limits<std::int64_t>::max() - context.session.now()) {
+        return Error(Errc::invalid_argument, operation, "the ttl is too long");
+      }
+      entry.expires_at = context.session.now() + step.number;
+      return put_entry(context, entry);
+    case 'X':
+      entry.expires_at = step.number;
+      return put_entry(context, entry);
+    case 'P':
+      return put_entry(context, entry);
+    case 'D':
+      return erase_entry(context, step.first, existed);
+    case 'R':
+      return erase_entries(context, {Bytes(step.first), Bytes(step.second), true}, erased);
+    default:
+      return clear_family(context);
+  }
+}
+
+/// Calls `use` with each operation and its family; `not_found` if one of the families is not there.
+template <class Use>
+Error for_each(WriteSession& session, const Target& target, BytesView batch, Use&& use) {
+  std::shared_ptr<const Family> family = target.family;
+  BatchReader reader(batch);
+  Step step;
+  while (!reader.at_end()) {
+    if (!reader.next(step)) return malformed();
+    if (step.tag != 'F') {
+      if (Error error = use(step, *family); error.failed()) return error;
+      continue;
+    }
+    const FamilyEntry* named =
+        step.first.empty() ? nullptr : session.catalog().find(step.first.view());
+    if (named == nullptr && !step.first.empty()) {
+      return Error(Errc::not_found, operation,
+                   fmt::format("column family {}", base::printable(step.first)));
+    }
+    family = named == nullptr ? target.family : named->family;
+  }
+  return {};
+}
+
+}  // namespace
+
+Error write_batch(const Target& target, BytesView batch, const WriteOptions& options) {
+  return guarded(operation, target, [&]() -> Error {
+    if (Error error = check(batch); error.failed()) return error;
+    const auto work = [&](WriteSession& session) -> Error {
+      const auto ignore = [](const Step&, const Family&) { return Error(); };
+      if (Error error = for_each(session, target, batch, ignore); error.failed()) return error;
+      return change(session, [&] {
+        return for_each(session, target, batch, [&](const Step& step, const Family& family) {
+          return carry_out(step, {operation, session, family});
+        });
+      });
+    };
+    return write_in_scope(operation, target, work, options.sync);
+  });
+}
+
+}  // namespace core
+}  // namespace snkv

@@ -1,0 +1,100 @@
+#include "core/change_feed.hpp"
+
+#include <algorithm>
+#include <fmt/format.h>
+
+namespace snkv::core {
+
+bool ChangeFeed::Subscriber::concerns(const Change& change) const noexcept {
+  if (change.family != family) return false;
+  switch (change.kind) {
+    case Change::Kind::clear:
+      return true;
+    case Change::Kind::range:
+      // The range and the keys with the prefix overlap: neither ends before the other begins.
+      return (change.high.empty() || BytesView(prefix) < BytesView(change.high)) &&
+             (BytesView(change.key) <= BytesView(prefix) ||
+              BytesView(change.key).starts_with(prefix));
+    default:
+      return BytesView(change.key).starts_with(prefix);
+  }
+}
+
+void ChangeFeed::publish(std::vector<Change>&& changes) {
+  const std::uint64_t number = sequence_.fetch_add(1, std::memory_order_acq_rel) + 1;
+  if (changes.empty()) return;
+  const std::lock_guard lock(mutex_);
+  try {
+    for (Change& change : changes) {
+      change.sequence = number;
+      if (history_size_ > 0) history_.push_back(change);
+      if (subscribers_wanted_.load() > 0) pending_.push_back(std::move(change));
+    }
+  } catch (const std::bad_alloc&) {
+    // The commit has happened: what cannot be told is forgotten, and said to be.
+    history_.clear();
+    forgotten_ = number;
+  }
+  while (history_.size() > history_size_) {
+    forgotten_ = std::max(forgotten_, history_.front().sequence);
+    history_.pop_front();
+  }
+}
+
+void ChangeFeed::deliver() noexcept {
+  std::unique_lock lock(mutex_);
+  if (delivering_) return;
+  delivering_ = true;
+  while (!pending_.empty()) {
+    const Change change = std::move(pending_.front());
+    pending_.pop_front();
+    // Subscriptions that ended meanwhile are dropped on the way.
+    std::erase_if(subscribers_, [](const auto& subscriber) { return subscriber.expired(); });
+    for (std::size_t i = 0; i < subscribers_.size(); ++i) {
+      std::shared_ptr<Subscriber> subscriber = subscribers_[i].lock();
+      if (subscriber == nullptr || !subscriber->concerns(change)) continue;
+      lock.unlock();
+      try {
+        subscriber->callback(change);
+      } catch (...) {
+        // The caller's own affair; the next subscriber and the next change are not to suffer.
+      }
+      subscriber.reset();
+      lock.lock();
+    }
+  }
+  delivering_ = false;
+}
+
+std::shared_ptr<void> ChangeFeed::subscribe(std::string family, BytesView prefix,
+                                            WatchCallback callback) {
+  auto subscriber = std::make_shared<Subscriber>();
+  subscriber->family = std::move(family);
+  subscriber->prefix = Bytes(prefix);
+  subscriber->callback = std::move(callback);
+  const std::lock_guard lock(mutex_);
+  subscribers_.push_back(subscriber);
+  subscriber->wanted = &subscribers_wanted_;
+  subscribers_wanted_.fetch_add(1);
+  return subscriber;
+}
+
+Error ChangeFeed::since(const char* operation, std::uint64_t sequence,
+                        std::vector<Change>& out) const {
+  const std::lock_guard lock(mutex_);
+  if (history_size_ == 0) {
+    return Error(Errc::invalid_argument, operation, "Options::change_history is 0");
+  }
+  if (sequence < forgotten_) {
+    return Error(Errc::expired, operation,
+                 fmt::format("changes are kept from commit {} on", forgotten_ + 1));
+  }
+  std::vector<Change> found;
+  for (const Change& change : history_) {
+    if (change.sequence > sequence) found.push_back(change);
+  }
+  out = std::move(found);
+  return {};
+}
+
+}  // namespace snkv::core

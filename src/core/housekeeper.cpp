@@ -1,0 +1,52 @@
+#include "core/housekeeper.hpp"
+
+#include "core/store_state.hpp"
+
+#include <snkv/detail/core_abi.hpp>
+
+#include <fmt/format.h>
+
+namespace snkv::core {
+
+void Housekeeper::start(StoreState& store, std::chrono::milliseconds interval) {
+  thread_ = std::make_unique<std::thread>([this, &store, interval] { run(store, interval); });
+}
+
+void Housekeeper::stop() noexcept {
+  if (thread_ == nullptr) return;
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  wake_.notify_all();
+  thread_->join();
+  thread_.reset();
+}
+
+void Housekeeper::run(StoreState& store, std::chrono::milliseconds interval) noexcept {
+  // A handle on the store that does not keep it alive: the store waits for this thread, not the reverse.
+  const Target target{std::shared_ptr<StoreState>(std::shared_ptr<void>(), &store), nullptr, nullptr};
+  constexpr std::uint64_t slice = 1000;
+  std::uint64_t last_seen = store.feed.sequence();
+  std::unique_lock lock(mutex_);
+  while (!wake_.wait_for(lock, interval, [this] { return stopping_; })) {
+    lock.unlock();
+    std::uint64_t purged = slice;
+    while (purged == slice) {
+      if (purge_all_expired(target, slice, purged).failed()) break;
+      if (purged > 0) {
+        char text[64];  // no allocation: nothing may be thrown here
+        const auto end = fmt::format_to_n(text, sizeof text, "purged {} expired entries", purged).out;
+        store.log(LogLevel::info, {text, static_cast<std::size_t>(end - text)});
+      }
+      const std::lock_guard check(mutex_);
+      if (stopping_) return;
+    }
+    const std::uint64_t now = store.feed.sequence();
+    if (now == last_seen) store.empty_idle_log();
+    last_seen = now;
+    lock.lock();
+  }
+}
+
+}  // namespace snkv::core

@@ -1,0 +1,533 @@
+/// \file
+/// The function of core_abi.hpp that checks a store against everything that the file format promises.
+#include "base/printable.hpp"
+#include "btree/record.hpp"
+#include "core/format.hpp"
+#include "core/pinned_reader.hpp"
+#include "core/progress.hpp"
+#include "core/read_path.hpp"
+#include "core/run.hpp"
+#include "core/store_state.hpp"
+
+#include <snkv/detail/core_abi.hpp>
+
+#include <algorithm>
+#include <fmt/format.h>
+#include <string>
+#include <vector>
+
+namespace snkv::core {
+namespace {
+
+constexpr const char* operation = "verify";
+
+/// What is wrong, the first of it.
+class Findings {
+ public:
+  void add(std::string what) {
+    ++count_;
+    if (count_ > most) return;
+    if (!text_.empty()) text_ += "; ";
+    text_ += what;
+  }
+  [[nodiscard]] bool empty() const noexcept { return count_ == 0; }
+  /// No more of them would be named.
+  [[nodiscard]] bool enough() const noexcept { return count_ >= most; }
+  [[nodiscard]] Error error(Errc code) const {
+    return Error(code, operation, enough() ? text_ + "; and perhaps more" : text_);
+  }
+
+ private:
+  static constexpr std::size_t most = 20;
+  std::string text_;
+  std::size_t count_ = 0;
+};
+
+/// Counts bytes read as pages for the progress function; the engine's own check is the first half.
+class Pace {
+ public:
+  Pace(ProgressReport& report, std::uint64_t pages, std::uint64_t page_size) noexcept
+      : report_(report), pages_(pages), page_size_(page_size) {}
+
+  [[nodiscard]] bool engine(std::uint64_t steps) noexcept {
+    // Its steps are pages, and then pieces of work on rows that nobody can count beforehand.
+    return report_.report(std::min(steps * engine_steps, pages_), 2 * pages_);
+  }
+  [[nodiscard]] bool read(std::uint64_t bytes) noexcept {
+    bytes_ += bytes;
+    if (bytes_ < next_) return true;
+    next_ = bytes_ + 256 * page_size_;
+    return report_.report(pages_ + std::min(bytes_ / page_size_, pages_), 2 * pages_);
+  }
+  [[nodiscard]] bool finish() noexcept { return report_.report(2 * pages_, 2 * pages_); }
+  [[nodiscard]] Error stopped() const { return report_.error(operation); }
+
+  static constexpr int engine_steps = 1000;
+
+ private:
+  ProgressReport& report_;
+  const std::uint64_t pages_;
+  const std::uint64_t page_size_;
+  std::uint64_t bytes_ = 0;
+  std::uint64_t next_ = 0;
+};
+
+/// Damage that the engine meets is a finding; anything else stops the check.
+bool is_damage(int rc) {
+  const Errc code = btree::errc_of(rc);
+  return code == Errc::corrupt || code == Errc::not_a_store;
+}
+
+// ---- One family ----
+
+class FamilyCheck {
+ public:
+  FamilyCheck(snkv_bt* bt, const FamilyEntry& family, Findings& findings, Pace& pace,
+              VerifyReport& report)
+      : bt_(bt), family_(family), findings_(findings), pace_(pace), report_(report) {}
+
+  [[nodiscard]] Error run() {
+    Error error = rows();
+    if (!error.failed()) error = chunks();
+    if (!error.failed() && rows_complete_) error = expiries();
+    return error;
+  }
+
+ private:
+  struct LargeReference {
+    std::int64_t id;
+    std::uint64_t size;
+  };
+
+  void found(std::string_view what) {
+    findings_.add(fmt::format("family {}: {}", base::printable(family_.family->name), what));
+  }
+  /// Turns what the engine said about a tree into a finding or an error.
+  [[nodiscard]] Error engine_said(int rc, const char* tree) {
+    if (!is_damage(rc)) return btree::engine_error(operation, rc, tree);
+    found(fmt::format("{}: {}", tree, snkv_bt_errstr(rc)));
+    return {};
+  }
+
+  [[nodiscard]] Error rows();
+  [[nodiscard]] Error row(const Row& row, btree::Cursor& expiries);
+  [[nodiscard]] Error row_expiry(const Row& row, btree::Cursor& expiries);
+  [[nodiscard]] Error chunks();
+  void reference_without_chunks(const LargeReference& reference);
+  void check_references();
+  [[nodiscard]] Error expiries();
+  [[nodiscard]] int expiry_entry(snkv_bt_cursor* entries, snkv_bt_cursor* rows);
+  [[nodiscard]] std::string key_of(std::int64_t large_id);
+
+  snkv_bt* bt_;
+  const FamilyEntry& family_;
+  Findings& findings_;
+  Pace& pace_;
+  VerifyReport& report_;
+  std::vector<LargeReference> references_;  // from rows; sorted by id once all are known
+  std::uint64_t indexed_ = 0;               // rows that expire and are in the index
+  bool rows_complete_ = false;
+};
+
+Error FamilyCheck::rows() {
+  btree::Cursor cursor;
+  btree::Cursor expiries;
+  int valid = 0;
+  int rc = cursor.open(bt_, family_.root, SNKV_BT_ROWS, false);
+  if (rc == SNKV_BT_OK && family_.expiry_root != 0) {
+    rc = expiries.open(bt_, family_.expiry_root, SNKV_BT_EXPIRY, false);
+  }
+  if (rc == SNKV_BT_OK) rc = snkv_bt_first(cursor.get(), &valid);
+  Bytes scratch;
+  Bytes previous;
+  while (rc == SNKV_BT_OK && valid != 0 && !findings_.enough()) {
+    Row current;
+    rc = read_row(cursor.get(), scratch, current);
+    if (rc != SNKV_BT_OK && !is_damage(rc)) break;
+    if (rc != SNKV_BT_OK) {
+      found(previous.empty() ? std::string("the first row cannot be read")
+                             : fmt::format("the row after {} cannot be read", base::printable(previous)));
+      rc = SNKV_BT_OK;
+    } else {
+      if (!previous.empty() && current.key <= BytesView(previous)) {
+        found(fmt::format("key {} is not larger than the one before it",
+                          base::printable(current.key)));
+      }
+      if (Error error = row(current, expiries); error.failed()) return error;
+      if (!pace_.read(current.key.size() + current.value.size() + 8)) return pace_.stopped();
+      previous.resize_for_overwrite(0);
+      previous.resize_for_overwrite(current.key.size());
+      std::copy(current.key.span().begin(), current.key.span().end(), previous.begin());
+    }
+    rc = snkv_bt_next(cursor.get(), &valid);
+  }
+  if (rc != SNKV_BT_OK) return engine_said(rc, "the tree of rows");
+  rows_complete_ = valid == 0;
+  return {};
+}
+
+Error FamilyCheck::row(const Row& row, btree::Cursor& expiries) {
+  ++report_.entries;
+  report_.bytes += row.key.size() + row.value.size() + row.large_size;
+  if (row.key.empty() || row.key.size() > max_key_size) {
+    found(fmt::format("a key has {} bytes", row.key.size()));
+  }
+  if (row.large_id != 0) {
+    ++report_.large_values;
+    references_.push_back({row.large_id, row.large_size});
+    if (row.large_id < 0 || !row.value.empty() || row.large_size == 0) {
+      found(fmt::format("the row of {} has a malformed large value", base::printable(row.key)));
+    }
+  }
+  return row.expires_at ? row_expiry(row, expiries) : Error();
+}
+
+Error FamilyCheck::row_expiry(const Row& row, btree::Cursor& expiries) {
+  int order = 1;
+  if (expiries.is_open()) {
+    const int rc = snkv_bt_seek_expiry(expiries.get(), *row.expires_at, row.key.data(),
+                                       static_cast<std::uint32_t>(row.key.size()), &order);
+    if (rc != SNKV_BT_OK) return engine_said(rc, "the index of expiries");
+    if (snkv_bt_valid(expiries.get()) == 0) order = 1;
+  }
+  if (order == 0) {
+    ++indexed_;
+  } else {
+    found(fmt::format("the expiry {} of {} is not in the index", *row.expires_at,
+                      base::printable(row.key)));
+  }
+  return {};
+}
+
+/// The key of a large value, for a finding. O(entries).
+std::string FamilyCheck::key_of(std::int64_t large_id) {
+  btree::Cursor cursor;
+  int valid = 0;
+  int rc = cursor.open(bt_, family_.root, SNKV_BT_ROWS, false);
+  if (rc == SNKV_BT_OK) rc = snkv_bt_first(cursor.get(), &valid);
+  Bytes scratch;
+  while (rc == SNKV_BT_OK && valid != 0) {
+    Row current;
+    rc = read_row(cursor.get(), scratch, current);
+    if (rc == SNKV_BT_OK && current.large_id == large_id) return base::printable(current.key);
+    if (rc == SNKV_BT_OK || is_damage(rc)) rc = snkv_bt_next(cursor.get(), &valid);
+  }
+  return "?";
+}
+
+void FamilyCheck::check_references() {
+  std::sort(references_.begin(), references_.end(),
+            [](const LargeReference& a, const LargeReference& b) { return a.id < b.id; });
+  for (std::size_t i = 1; i < references_.size(); ++i) {
+    if (references_[i].id == references_[i - 1].id) {
+      found(fmt::format("two rows have the large value {}, that of {}", references_[i].id,
+                        key_of(references_[i].id)));
+    }
+  }
+}
+
+void FamilyCheck::reference_without_chunks(const LargeReference& reference) {
+  found(fmt::format("the large value {} of {} is missing", reference.id, key_of(reference.id)));
+}
+
+/// Goes through chunks and references in parallel: both are in order of ids.
+Error FamilyCheck::chunks() {
+  check_references();
+  auto reference = references_.begin();
+  btree::Cursor cursor;
+  int valid = 0;
+  int rc = SNKV_BT_OK;
+  if (family_.large_root != 0) {
+    rc = cursor.open(bt_, family_.large_root, SNKV_BT_ROWID, false);
+    if (rc == SNKV_BT_OK) rc = snkv_bt_first(cursor.get(), &valid);
+  }
+  constexpr std::int64_t index_mask = (std::int64_t{1} << format::chunk_bits) - 1;
+  while (rc == SNKV_BT_OK && valid != 0 && !findings_.enough()) {
+    // The chunks of one value.
+    const std::int64_t id = snkv_bt_rowid(cursor.get()) >> format::chunk_bits;
+    std::int64_t expected = 0;
+    std::int64_t gap = -1;
+    std::uint64_t bytes = 0;
+    std::uint32_t full = 0;
+    std::uint32_t last = 0;
+    bool malformed = false;
+    while (rc == SNKV_BT_OK && valid != 0 &&
+           snkv_bt_rowid(cursor.get()) >> format::chunk_bits == id) {
+      const std::int64_t index = snkv_bt_rowid(cursor.get()) & index_mask;
+      if (index != expected && gap < 0) gap = expected;
+      const void* data = nullptr;
+      std::uint32_t local = 0;
+      std::uint32_t size = 0;
+      rc = snkv_bt_payload(cursor.get(), &data, &local, &size);
+      if (rc != SNKV_BT_OK) break;
+      btree::ColumnExtent extents[2];
+      // All chunks but the last are as large as the first: that is how a position is found.
+      if (!btree::parse_record({data, local}, size, extents) || extents[1].serial_type < 12 ||
+          extents[1].size == 0 || last != full || (full != 0 && extents[1].size > full)) {
+        malformed = true;
+      }
+      last = extents[1].size;
+      if (full == 0) full = last;
+      bytes += last;
+      expected = index + 1;
+      if (!pace_.read(last)) return pace_.stopped();
+      rc = snkv_bt_next(cursor.get(), &valid);
+    }
+    if (rc != SNKV_BT_OK) break;
+    for (; reference != references_.end() && reference->id < id; ++reference) {
+      reference_without_chunks(*reference);
+    }
+    if (reference == references_.end() || reference->id != id) {
+      if (rows_complete_) found(fmt::format("the large value {} belongs to no row", id));
+      continue;
+    }
+    const std::uint64_t size = reference->size;
+    for (; reference != references_.end() && reference->id == id;) ++reference;
+    const auto broken = [&](std::string_view why) {
+      found(fmt::format("the large value {} of {} {}", id, key_of(id), why));
+    };
+    if (gap >= 0) {
+      broken(fmt::format("lacks chunk {}", gap));
+    } else if (bytes != size) {
+      broken(fmt::format("has {} bytes in its chunks, {} in its row", bytes, size));
+    } else if (malformed) {
+      broken("has a malformed chunk");
+    }
+  }
+  if (rc != SNKV_BT_OK) return engine_said(rc, "the tree of large values");
+  for (; reference != references_.end() && !findings_.enough(); ++reference) {
+    reference_without_chunks(*reference);
+  }
+  return {};
+}
+
+/// One entry of the index must have its row.
+int FamilyCheck::expiry_entry(snkv_bt_cursor* entries, snkv_bt_cursor* rows) {
+  const void* data = nullptr;
+  std::uint32_t local = 0;
+  std::uint32_t size = 0;
+  int rc = snkv_bt_payload(entries, &data, &local, &size);
+  if (rc != SNKV_BT_OK) return rc;
+  Bytes record;
+  if (!record.try_resize_for_overwrite(size)) return SNKV_BT_NOMEM;
+  rc = snkv_bt_read(entries, 0, size, record.data());
+  if (rc != SNKV_BT_OK) return rc;
+  btree::ColumnExtent extents[2];
+  if (!btree::parse_record(record, size, extents)) return SNKV_BT_CORRUPT;
+  const btree::Column at = btree::decode_column(extents[0], record.data());
+  const BytesView key = btree::decode_column(extents[1], record.data()).bytes;
+  int order = 0;
+  rc = snkv_bt_seek(rows, key.data(), static_cast<std::uint32_t>(key.size()), &order);
+  if (rc != SNKV_BT_OK) return rc;
+  Bytes scratch;
+  Row row;
+  if (order == 0 && snkv_bt_valid(rows) != 0) rc = read_row(rows, scratch, row);
+  if (rc == SNKV_BT_OK && row.expires_at != at.integer) {
+    found(fmt::format("the index has the expiry {} of {}, whose row does not", at.integer,
+                      base::printable(key)));
+  }
+  return rc;
+}
+
+/// Every row has been found in the index: if that has no more entries, there is nothing else in it.
+Error FamilyCheck::expiries() {
+  if (family_.expiry_root == 0) return {};
+  btree::Cursor entries;
+  btree::Cursor rows;
+  std::uint64_t count = 0;
+  int valid = 0;
+  int rc = entries.open(bt_, family_.expiry_root, SNKV_BT_EXPIRY, false);
+  if (rc == SNKV_BT_OK) rc = snkv_bt_count(entries.get(), &count);
+  if (rc == SNKV_BT_OK && count == indexed_) return {};
+  if (rc == SNKV_BT_OK) rc = rows.open(bt_, family_.root, SNKV_BT_ROWS, false);
+  if (rc == SNKV_BT_OK) rc = snkv_bt_first(entries.get(), &valid);
+  while (rc == SNKV_BT_OK && valid != 0 && !findings_.enough()) {
+    rc = expiry_entry(entries.get(), rows.get());
+    if (rc == SNKV_BT_OK) rc = snkv_bt_next(entries.get(), &valid);
+  }
+  return rc == SNKV_BT_OK ? Error() : engine_said(rc, "the index of expiries");
+}
+
+// ---- The store ----
+
+/// The transaction of the whole check: SQL and cursors see one snapshot.
+class MixedRead {
+ public:
+  explicit MixedRead(const btree::Lock& lock) noexcept : bt_(lock.get()) {
+    rc_ = snkv_bt_begin_mixed_read(bt_, &cookie_);
+  }
+  MixedRead(const MixedRead&) = delete;
+  MixedRead& operator=(const MixedRead&) = delete;
+  ~MixedRead() {
+    if (rc_ == SNKV_BT_OK) snkv_bt_rollback(bt_);
+  }
+  [[nodiscard]] int rc() const noexcept { return rc_; }
+  [[nodiscard]] std::uint32_t cookie() const noexcept { return cookie_; }
+
+ private:
+  snkv_bt* bt_;
+  int rc_;
+  std::uint32_t cookie_ = 0;
+};
+
+/// The engine's own check of pages, cells and column types.
+Error engine_check(btree::Connection& connection, Findings& findings, Pace& pace) {
+  const auto report = [](void* context, std::uint64_t steps, std::uint64_t) noexcept -> int {
+    return static_cast<Pace*>(context)->engine(steps) ? 0 : 1;
+  };
+  struct Reporting {
+    snkv_bt* bt;
+    ~Reporting() { snkv_bt_on_progress(bt, 0, nullptr, nullptr); }
+  } reporting{connection.get()};
+  snkv_bt_on_progress(reporting.bt, Pace::engine_steps, report, &pace);
+  btree::Statement statement;
+  int rc = statement.prepare(connection, "PRAGMA integrity_check(20)");
+  while (rc == SNKV_BT_OK || rc == SNKV_BT_ROW) {
+    rc = statement.step();
+    if (rc != SNKV_BT_ROW) break;
+    const std::string_view line = statement.bytes(0).view();
+    if (line != "ok") findings.add(std::string(line));
+  }
+  if ((rc & 0xff) == SNKV_BT_INTERRUPT) return pace.stopped();
+  return rc == SNKV_BT_DONE ? Error() : connection.sql_error(operation, rc);
+}
+
+/// A number that must be there; what is wrong with the table of them is a finding.
+Error read_number(btree::Connection& connection, const std::string& sql, std::int64_t& out,
+                  Findings& findings) {
+  const int rc = connection.query_int64(sql, out, -1);
+  if (rc == SNKV_BT_OK) return {};
+  if (btree::errc_of(rc) != Errc::internal && !is_damage(rc)) {
+    return connection.sql_error(operation, rc);
+  }
+  findings.add(fmt::format("snkv_meta: {}", snkv_bt_errmsg(connection.get())));
+  return {};
+}
+
+Error check_meta(btree::Connection& connection, const Catalog& catalog, Findings& findings) {
+  const auto integer = [](std::string_view key) {
+    return fmt::format(
+        "SELECT value FROM snkv_meta WHERE key='{}' AND typeof(value)='integer'", key);
+  };
+  std::int64_t version = 0;
+  std::int64_t user_version = 0;
+  std::int64_t application_id = 0;
+  std::int64_t next_id = 0;
+  std::int64_t store_ids = 0;
+  const std::pair<std::string, std::int64_t*> numbers[] = {
+      {integer("format_version"), &version},
+      {"PRAGMA user_version", &user_version},
+      {"PRAGMA application_id", &application_id},
+      {integer("next_family_id"), &next_id},
+      {"SELECT count(*) FROM snkv_meta WHERE key='store_id' AND typeof(value)='blob' AND "
+       "length(value)=16",
+       &store_ids}};
+  for (const auto& [sql, number] : numbers) {
+    Error error = read_number(connection, sql, *number, findings);
+    if (error.failed() || !findings.empty()) return error;
+  }
+  if (application_id != static_cast<std::int64_t>(format::application_id)) {
+    findings.add(fmt::format("the application id is {}", application_id));
+  }
+  if (version < 1 || version > format::version || user_version != version) {
+    findings.add(fmt::format("snkv_meta: format_version is {}, user_version is {}", version,
+                             user_version));
+  }
+  if (store_ids != 1) findings.add("snkv_meta: store_id is missing or malformed");
+  const std::vector<FamilyEntry>& families = catalog.families();
+  if (!families.empty() && next_id <= families.back().family->id) {
+    findings.add(fmt::format("snkv_meta: next_family_id is {}, but family {} has the id {}", next_id,
+                             base::printable(families.back().family->name),
+                             families.back().family->id));
+  }
+  return {};
+}
+
+void check_families(const Catalog& catalog, Findings& findings) {
+  const FamilyEntry* first = catalog.find(format::default_family_id);
+  if (first == nullptr || first->family->name != format::default_family) {
+    findings.add(fmt::format("there is no family {}", format::default_family));
+  }
+  const std::vector<FamilyEntry>& families = catalog.families();
+  for (std::size_t i = 1; i < families.size(); ++i) {
+    if (families[i].family->id != families[i - 1].family->id) continue;
+    findings.add(fmt::format("families {} and {} have the same id",
+                             base::printable(families[i - 1].family->name),
+                             base::printable(families[i].family->name)));
+  }
+}
+
+/// Side tables of families that are gone.
+Error check_side_tables(btree::Connection& connection, const Catalog& catalog, Findings& findings) {
+  btree::Statement statement;
+  int rc = statement.prepare(connection,
+                             "SELECT name FROM sqlite_schema WHERE type='table' AND "
+                             "(name GLOB 'snkv_large_*' OR name GLOB 'snkv_expiry_*')");
+  if (rc == SNKV_BT_OK) rc = statement.step();
+  for (; rc == SNKV_BT_ROW; rc = statement.step()) {
+    const std::string_view name = statement.bytes(0).view();
+    const bool owned = std::any_of(
+        catalog.families().begin(), catalog.families().end(), [&](const FamilyEntry& entry) {
+          return name == format::large_table_name(entry.family->id) ||
+                 name == format::expiry_table_name(entry.family->id);
+        });
+    if (!owned) findings.add(fmt::format("table {} belongs to no family", base::printable(name)));
+  }
+  return rc == SNKV_BT_DONE ? Error() : connection.sql_error(operation, rc);
+}
+
+Error verify_snapshot(btree::Connection& connection, ProgressReport& progress, VerifyReport& report) {
+  const btree::Lock lock(connection);
+  const MixedRead transaction(lock);
+  if (transaction.rc() != SNKV_BT_OK) {
+    return btree::engine_error(operation, transaction.rc(), "beginning a read transaction");
+  }
+  std::shared_ptr<const Catalog> catalog;
+  Error error = Catalog::load(operation, lock.get(), transaction.cookie(), catalog);
+  if (error.failed()) return error;
+  std::uint32_t pages = 0;
+  std::uint32_t free_pages = 0;
+  snkv_bt_pages(lock.get(), &pages, &free_pages);
+  Pace pace(progress, pages, snkv_bt_page_size(lock.get()));
+
+  Findings findings;
+  error = engine_check(connection, findings, pace);
+  // What follows would say the same again, less clearly.
+  if (!error.failed() && !findings.empty()) error = findings.error(Errc::corrupt);
+  if (!error.failed()) error = check_meta(connection, *catalog, findings);
+  if (!error.failed()) error = check_side_tables(connection, *catalog, findings);
+  if (error.failed()) return error;
+  check_families(*catalog, findings);
+
+  Findings alterations;
+  for (const FamilyEntry& family : catalog->families()) {
+    ++report.families;
+    if (!family.altered.empty()) {
+      alterations.add(family.altered);  // its trees may be of any kind
+      continue;
+    }
+    FamilyCheck check(lock.get(), family, findings, pace, report);
+    error = check.run();
+    if (error.failed()) return error;
+    if (findings.enough()) break;
+  }
+  if (!findings.empty()) return findings.error(Errc::corrupt);
+  if (!alterations.empty()) return alterations.error(Errc::schema_mismatch);
+  return pace.finish() ? Error() : pace.stopped();
+}
+
+}  // namespace
+
+Error verify(const Target& target, const Progress& progress, VerifyReport& out) {
+  return guarded(operation, target, [&]() -> Error {
+    PinnedReader reader;
+    if (Error error = reader.open(operation, target.store); error.failed()) return error;
+    ProgressReport report(progress);
+    VerifyReport read;
+    Error error = verify_snapshot(reader.connection(), report, read);
+    if (!error.failed()) out = read;
+    return error;
+  });
+}
+
+}  // namespace snkv::core

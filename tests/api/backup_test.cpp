@@ -1,0 +1,574 @@
+// Copies of a live store, compaction in place, and the space report.
+#include "support/check.hpp"
+#include "support/contents.hpp"
+#include "support/files.hpp"
+#include "support/patterned.hpp"
+#include "support/sqlite_cli.hpp"
+#include "support/store_kind.hpp"
+#include "support/temp_dir.hpp"
+
+#include <snkv/snkv.hpp>
+
+#include <sys/mount.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <vector>
+
+using namespace snkv;
+using namespace snkv::test;
+using namespace std::chrono_literals;
+
+namespace {
+
+/// Two families, some large values, some expiries: about `entries` * 400 bytes.
+void fill(Store& store, int entries = 1000) {
+  ColumnFamily other = must(store.column_family("other"));
+  Transaction transaction = must(store.begin());
+  ColumnFamily inside = must(transaction.column_family("other"));
+  for (int i = 0; i < entries; ++i) {
+    const std::string key = "key" + std::to_string(i);
+    must(transaction.put(key, patterned(i % 50 == 0 ? 20'000 : 300, i)));
+    if (i % 10 == 0) must(inside.put(key, "value", {.ttl = 1h}));
+  }
+  must(transaction.commit());
+}
+
+/// Everything in it, family by family.
+std::vector<Contents> everything_of(const Snapshot& snapshot) {
+  std::vector<Contents> all;
+  for (const std::string& name : must(snapshot.list_column_families())) {
+    all.push_back({{name, ""}});
+    all.push_back(contents(must(snapshot.column_family(name)).all()));
+  }
+  return all;
+}
+
+std::vector<Contents> everything_of(const Store& store) {
+  return everything_of(must(store.snapshot()));
+}
+
+std::vector<std::string> files_in(const TempDir& dir) {
+  std::vector<std::string> names;
+  for (const auto& entry : std::filesystem::directory_iterator(dir.path())) {
+    names.push_back(entry.path().filename().string());
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+/// A small file system of its own, if it can be had.
+class SmallDisk {
+ public:
+  SmallDisk(const TempDir& dir, const char* size) : path_(dir.file("disk")) {
+    std::filesystem::create_directory(path_);
+    mounted_ = ::mount("tmpfs", path_.c_str(), "tmpfs", 0, (std::string("size=") + size).c_str()) == 0;
+    if (!mounted_) why_ = std::strerror(errno);
+  }
+  SmallDisk(const SmallDisk&) = delete;
+  SmallDisk& operator=(const SmallDisk&) = delete;
+  ~SmallDisk() {
+    if (mounted_) ::umount2(path_.c_str(), MNT_DETACH);
+  }
+  [[nodiscard]] bool mounted() const noexcept { return mounted_; }
+  [[nodiscard]] const std::string& why() const noexcept { return why_; }
+  [[nodiscard]] std::string file(const char* name) const { return path_ + "/" + name; }
+  [[nodiscard]] bool is_empty() const { return std::filesystem::is_empty(path_); }
+
+ private:
+  std::string path_;
+  std::string why_;
+  bool mounted_ = false;
+};
+
+}  // namespace
+
+TEST_CASE("a copy is a store with the same contents") {
+  const auto kind = GENERATE(from_range(all_store_kinds));
+  const bool compact = GENERATE(false, true);
+  CAPTURE(kind, compact);
+  const TempDir dir;
+  Store store = open_kind(kind, dir);
+  fill(store);
+  for (int i = 0; i < 1000; i += 3) REQUIRE_OK(store.erase("key" + std::to_string(i)));
+  REQUIRE_OK(store.backup(dir.file("copy.db"), {.compact = compact}));
+  REQUIRE_OK(store.put("after", "1"));  // the store goes on as before
+  REQUIRE_OK(store.erase("after"));
+
+  // It is one file at rest, that can be read without writing anything.
+  CHECK(size_of(dir.file("copy.db-wal")) == 0);
+  {
+    const Store copy = must(Store::open(dir.file("copy.db"), {.read_only = true, .immutable = true}));
+    CHECK((everything_of(copy) == everything_of(store)));
+  }
+  Store copy = must(Store::open(dir.file("copy.db")));
+  CHECK((everything_of(copy) == everything_of(store)));
+  const VerifyReport report = must(copy.verify());
+  CHECK(report.entries == must(store.count()) + 100);
+  CHECK(report.families == 2);
+  CHECK(must(must(copy.column_family("other")).ttl("key10")).has_value());
+  const SpaceReport space = must(copy.space());
+  if (compact) {
+    CHECK(space.free_bytes == 0);
+  } else {
+    CHECK(space.free_bytes > 0);
+  }
+  REQUIRE_OK(copy.put("new", "1"));
+  CHECK_FALSE(must(store.contains("new")));
+  REQUIRE_OK(copy.close());
+  CHECK(sqlite_cli(dir.file("copy.db"), "PRAGMA integrity_check") == "ok");
+  CHECK(sqlite_cli(dir.file("copy.db"), "PRAGMA auto_vacuum") == "2");
+}
+
+TEST_CASE("a copy keeps the page size, whatever the store was opened with") {
+  const bool compact = GENERATE(false, true);
+  CAPTURE(compact);
+  const TempDir dir;
+  REQUIRE_OK(must(Store::open(dir.file("test.db"), {.page_size = 4096})).put("key", "value"));
+  Store store = must(Store::open(dir.file("test.db"), {.page_size = 16384}));
+  REQUIRE_OK(store.backup(dir.file("copy.db"), {.compact = compact}));
+  CHECK(sqlite_cli(dir.file("copy.db"), "PRAGMA page_size") == "4096");
+}
+
+TEST_CASE("a read-only store can be copied") {
+  const bool immutable = GENERATE(false, true);
+  const bool compact = GENERATE(false, true);
+  CAPTURE(immutable, compact);
+  const TempDir dir;
+  {
+    Store store = open_kind(StoreKind::rollback, dir);
+    fill(store, 100);
+  }
+  const Store store =
+      must(Store::open(dir.file("test.db"), {.read_only = true, .immutable = immutable}));
+  REQUIRE_OK(store.backup(dir.file("copy.db"), {.compact = compact}));
+  const Store copy = must(Store::open(dir.file("copy.db")));
+  CHECK((everything_of(copy) == everything_of(store)));
+  REQUIRE_OK(copy.verify());
+}
+
+TEST_CASE("a copy while two threads write is one moment of the store") {
+  const auto kind = GENERATE(StoreKind::wal, StoreKind::memory);
+  const bool compact = GENERATE(false, true);
+  CAPTURE(kind, compact);
+  const TempDir dir;
+  Store store = open_kind(kind, dir);
+  fill(store, 3000);
+  REQUIRE_OK(store.put("even", "0"));
+  std::atomic<bool> stop{false};
+  std::vector<std::string> complaints(2);
+  std::vector<std::thread> writers;
+  for (int thread = 0; thread < 2; ++thread) {
+    writers.emplace_back([&, thread] {
+      for (int i = 0; !stop && complaints[thread].empty(); ++i) {
+        // Both keys or none: a copy in between would show.
+        const std::string value = std::to_string(thread) + ":" + std::to_string(i);
+        auto done = store.transact([&](Transaction& t) -> Result<void> {
+          for (const char* name : {"first", "second"}) {
+            auto put = t.put(std::string(name) + std::to_string(thread), value + patterned(5000, i % 7));
+            if (!put) return put;
+          }
+          return t.put("key" + std::to_string(i % 3000), patterned(300 + i % 40, i));
+        });
+        if (!done) complaints[thread] = done.error().message();
+      }
+    });
+  }
+  while (!must(store.contains("first0")) || !must(store.contains("first1"))) {
+  }
+  std::vector<std::string> copies;
+  for (int round = 0; round < 3; ++round) {
+    const std::string name = dir.file("copy" + std::to_string(round));
+    REQUIRE_OK(store.backup(name, {.compact = compact}));
+    copies.push_back(name);
+  }
+  stop = true;
+  for (std::thread& writer : writers) writer.join();
+  CHECK(complaints == std::vector<std::string>(2));
+  for (const std::string& name : copies) {
+    const Store copy = must(Store::open(name));
+    REQUIRE_OK(copy.verify());
+    for (const char* thread : {"0", "1"}) {
+      CHECK((must(copy.get(std::string("first") + thread)) ==
+             BytesView(must(copy.get(std::string("second") + thread)))));
+    }
+    CHECK(must(copy.count()) == 3000 + 5);
+  }
+}
+
+TEST_CASE("a copy is that of its beginning") {
+  const auto kind = GENERATE(StoreKind::wal, StoreKind::memory);
+  CAPTURE(kind);
+  const TempDir dir;
+  Store store = open_kind(kind, dir);
+  fill(store, 3000);
+  const Snapshot before = must(store.snapshot());
+  bool wrote = false;
+  REQUIRE_OK(store.backup(dir.file("copy.db"), {}, [&](std::uint64_t, std::uint64_t) {
+    if (!wrote) must(store.put("later", "1"));
+    wrote = true;
+    return true;
+  }));
+  CHECK(wrote);
+  const Store copy = must(Store::open(dir.file("copy.db")));
+  CHECK((everything_of(copy) == everything_of(before)));
+  REQUIRE_OK(copy.verify());
+}
+
+TEST_CASE("progress runs from something to everything, and can stop the copy") {
+  const auto kind = GENERATE(from_range(all_store_kinds));
+  const bool compact = GENERATE(false, true);
+  CAPTURE(kind, compact);
+  const TempDir dir;
+  Store store = open_kind(kind, dir);
+  fill(store, 10'000);
+  const auto before = files_in(dir);
+
+  std::uint64_t calls = 0;
+  std::uint64_t last = 0;
+  std::uint64_t total = 0;
+  bool monotone = true;
+  REQUIRE_OK(store.backup(dir.file("copy.db"), {.compact = compact},
+                          [&](std::uint64_t done, std::uint64_t all) {
+                            monotone = monotone && done >= last && done <= all;
+                            last = done;
+                            total = all;
+                            ++calls;
+                            return true;
+                          }));
+  CHECK(monotone);
+  CHECK(calls > 1);
+  CHECK(last == total);
+  CHECK(total > 400);
+  std::filesystem::remove(dir.file("copy.db"));
+
+  for (const std::uint64_t stop_at : {std::uint64_t{1}, calls / 2, calls}) {
+    CAPTURE(stop_at, calls);
+    std::uint64_t call = 0;
+    REQUIRE_ERROR(store.backup(dir.file("copy.db"), {.compact = compact},
+                               [&](std::uint64_t, std::uint64_t) { return ++call < stop_at; }),
+                  Errc::aborted, "backup");
+    CHECK(files_in(dir) == before);
+  }
+  const Progress throws = [](std::uint64_t, std::uint64_t) -> bool { throw std::runtime_error("no"); };
+  REQUIRE_ERROR(store.backup(dir.file("copy.db"), {.compact = compact}, throws), Errc::aborted,
+                "backup");
+  CHECK(files_in(dir) == before);
+  REQUIRE_OK(store.put("still", "works"));
+  REQUIRE_OK(store.backup(dir.file("copy.db"), {.compact = compact}));
+}
+
+TEST_CASE("a copy never replaces anything") {
+  const bool compact = GENERATE(false, true);
+  CAPTURE(compact);
+  const BackupOptions options{.compact = compact};
+  const TempDir dir;
+  Store store = open_kind(StoreKind::wal, dir);
+  fill(store, 100);
+  write_file(dir.file("file"), "not a store");
+  REQUIRE_OK(must(Store::open(dir.file("other.db"))).put("key", "value"));
+  std::filesystem::create_directory(dir.file("folder"));
+  std::filesystem::create_symlink(dir.file("nowhere"), dir.file("dangling"));
+  std::filesystem::create_symlink(dir.file("test.db"), dir.file("link"));
+  std::filesystem::create_hard_link(dir.file("test.db"), dir.file("hard"));
+  write_file(dir.file("former.db-wal"), "the log of a database that is gone");
+  const auto before = files_in(dir);
+
+  for (const char* name : {"file", "other.db", "folder", "dangling", "former.db"}) {
+    CAPTURE(name);
+    REQUIRE_ERROR(store.backup(dir.file(name), options), Errc::exists, "backup");
+  }
+  for (const char* name : {"test.db", "link", "hard", "folder/../test.db"}) {
+    CAPTURE(name);
+    const auto refused = store.backup(dir.file(name), options);
+    REQUIRE_ERROR(refused, Errc::exists, "backup");
+    CHECK(refused.error().message().find("the store itself") != std::string::npos);
+  }
+  CHECK(files_in(dir) == before);
+  CHECK(read_file(dir.file("file")) == "not a store");
+  CHECK(must(must(Store::open(dir.file("other.db"))).get("key")) == "value");
+  REQUIRE_OK(store.verify());
+}
+
+TEST_CASE("a copy to where nothing can be written") {
+  const TempDir dir;
+  Store store = open_kind(StoreKind::rollback, dir);
+  REQUIRE_OK(store.put("key", "value"));
+  REQUIRE_ERROR(store.backup(""), Errc::invalid_argument, "backup");
+  REQUIRE_ERROR(store.backup(std::string_view("a\0b", 3)), Errc::invalid_argument, "backup");
+  // In rollback mode there is no log: its name is free, but not for anybody else.
+  REQUIRE_ERROR(store.backup(dir.file("test.db-wal")), Errc::invalid_argument, "backup");
+  REQUIRE_ERROR(store.backup(dir.file("test.db-journal")), Errc::invalid_argument, "backup");
+  REQUIRE_ERROR(store.backup(dir.file("no/such/folder.db")), Errc::cant_open, "backup");
+  REQUIRE_ERROR(store.backup(dir.file("test.db/x")), Errc::cant_open, "backup");
+  REQUIRE_ERROR(store.backup(dir.file("new/")), Errc::cant_open, "backup");
+  REQUIRE_ERROR(store.backup("/proc/snkv-test"), Errc::cant_open, "backup");
+  REQUIRE_ERROR(store.backup(dir.file(std::string(300, 'x'))), Errc::cant_open, "backup");
+  CHECK(files_in(dir) == std::vector<std::string>{"test.db"});
+}
+
+TEST_CASE("names that mean something to the engine mean nothing here") {
+  const auto kind = GENERATE(StoreKind::wal, StoreKind::memory);
+  const bool compact = GENERATE(false, true);
+  CAPTURE(kind, compact);
+  const TempDir dir;
+  Store store = open_kind(kind, dir);
+  REQUIRE_OK(store.put("key", "value"));
+  std::filesystem::current_path(dir.path());
+  for (const char* name : {":memory:", "file:x.db", "file:y.db?mode=memory", "a b%20'c'.db", "\xc3\xa4#?"}) {
+    CAPTURE(name);
+    REQUIRE_OK(store.backup(name, {.compact = compact}));
+    REQUIRE(std::filesystem::exists(dir.path() / name));
+    const Store copy = must(Store::open(dir.file(name)));
+    CHECK(must(copy.get("key")) == "value");
+  }
+  std::filesystem::current_path("/");
+}
+
+TEST_CASE("the copy of a private file is private") {
+  const TempDir dir;
+  Store store = open_kind(StoreKind::wal, dir);
+  REQUIRE_OK(store.put("key", "value"));
+  std::filesystem::permissions(dir.file("test.db"), std::filesystem::perms(0600));
+  REQUIRE_OK(store.backup(dir.file("copy.db")));
+  CHECK(std::filesystem::status(dir.file("copy.db")).permissions() == std::filesystem::perms(0600));
+}
+
+TEST_CASE("a disk that is full leaves nothing behind") {
+  const auto kind = GENERATE(StoreKind::wal, StoreKind::memory);
+  const bool compact = GENERATE(false, true);
+  CAPTURE(kind, compact);
+  const TempDir dir;
+  const SmallDisk disk(dir, "2m");
+  if (!disk.mounted()) {
+    WARN("skipped: no tmpfs can be mounted here: " << disk.why());
+    return;
+  }
+  Store store = open_kind(kind, dir);
+  fill(store, 10'000);
+  REQUIRE_ERROR(store.backup(disk.file("copy.db"), {.compact = compact}), Errc::full, "backup");
+  CHECK(disk.is_empty());
+  REQUIRE_OK(store.put("still", "works"));
+  REQUIRE_OK(store.verify());
+  REQUIRE_OK(store.clear());
+  REQUIRE_OK(store.backup(disk.file("copy.db"), {.compact = true}));
+  REQUIRE_OK(must(Store::open(disk.file("copy.db"))).verify());
+}
+
+TEST_CASE("a store cannot be closed while it is copied, and counts the copy as a snapshot") {
+  const bool compact = GENERATE(false, true);
+  CAPTURE(compact);
+  const TempDir dir;
+  Store store = open_kind(StoreKind::wal, dir);
+  fill(store);
+  std::string complaint;
+  REQUIRE_OK(store.backup(dir.file("copy.db"), {.compact = compact},
+                          [&](std::uint64_t, std::uint64_t) {
+                            auto closed = store.close();
+                            if (closed || !(closed.error() == Errc::busy)) complaint = "closed";
+                            if (store.stats()->snapshots != 1) complaint = "no snapshot";
+                            return true;
+                          }));
+  CHECK(complaint.empty());
+  REQUIRE_OK(store.close());
+  REQUIRE_ERROR(store.backup(dir.file("second.db")), Errc::closed, "backup");
+  REQUIRE_ERROR(store.compact(), Errc::closed, "compact");
+  REQUIRE_ERROR(store.space(), Errc::closed, "space");
+}
+
+TEST_CASE("inside a transaction the copy is without its changes") {
+  const bool compact = GENERATE(false, true);
+  CAPTURE(compact);
+  const TempDir dir;
+  Store store = open_kind(StoreKind::wal, dir);
+  REQUIRE_OK(store.put("key", "before"));
+  Transaction transaction = must(store.begin());
+  REQUIRE_OK(transaction.put("key", "inside"));
+  REQUIRE_OK(store.backup(dir.file("copy.db"), {.compact = compact}));
+  REQUIRE_OK(transaction.commit());
+  CHECK(must(must(Store::open(dir.file("copy.db"))).get("key")) == "before");
+}
+
+// ---- Compaction ----
+
+TEST_CASE("compaction shrinks the file and keeps everything") {
+  const auto kind = GENERATE(from_range(all_store_kinds));
+  CAPTURE(kind);
+  const TempDir dir;
+  Store store = open_kind(kind, dir);
+  fill(store, 5000);
+  ColumnFamily other = must(store.column_family("other"));
+  for (int i = 0; i < 5000; ++i) {
+    if (i % 5 != 0) REQUIRE_OK(store.erase("key" + std::to_string(i)));
+  }
+  const auto contents_before = everything_of(store);
+  REQUIRE_OK(store.checkpoint(Checkpoint::truncate));
+  const SpaceReport before = must(store.space());
+  CHECK(before.free_bytes > 0);
+  std::uint64_t last = 0;
+  std::uint64_t total = 0;
+  REQUIRE_OK(store.compact([&](std::uint64_t done, std::uint64_t all) {
+    last = done;
+    total = all;
+    return true;
+  }));
+  CHECK(total > 0);
+  CHECK(last == total);
+  const SpaceReport after = must(store.space());
+  CHECK(after.free_bytes == 0);
+  CHECK(after.file_bytes == after.live_bytes);
+  CHECK(after.file_bytes < before.file_bytes * 3 / 4);
+  if (kind != StoreKind::memory) CHECK(after.file_bytes == size_of(dir.file("test.db")));
+  CHECK(after.wal_bytes == 0);
+  CHECK((everything_of(store) == contents_before));
+  REQUIRE_OK(store.verify());
+  // Handles from before are still good, in both directions.
+  CHECK(must(other.get("key10")) == "value");
+  REQUIRE_OK(other.put("new", "1"));
+  REQUIRE_OK(other.erase("new"));
+  REQUIRE_OK(store.put("key0", "new"));
+  CHECK(must(store.stats()).page_size == 8192);
+}
+
+TEST_CASE("snapshots and iterators live through a compaction") {
+  const auto kind = GENERATE(StoreKind::wal, StoreKind::memory);
+  CAPTURE(kind);
+  const TempDir dir;
+  Store store = open_kind(kind, dir);
+  fill(store, 3000);
+  REQUIRE_OK(store.erase_prefix("key1"));
+  const auto contents_before = everything_of(store);
+  {
+    const Snapshot snapshot = must(store.snapshot());
+    Iterator iterator = store.iterator();
+    iterator.seek("key2");
+    REQUIRE(iterator.valid());
+    REQUIRE_OK(store.compact());
+    CHECK((everything_of(snapshot) == contents_before));
+    std::size_t rest = 0;
+    for (; iterator.valid(); iterator.next()) ++rest;
+    REQUIRE_OK(iterator.status());
+    CHECK(rest > 1000);
+    REQUIRE_OK(store.put("after", "1"));
+    CHECK((everything_of(snapshot) == contents_before));
+  }
+  REQUIRE_OK(store.erase("after"));
+  REQUIRE_OK(store.checkpoint(Checkpoint::truncate));
+  const SpaceReport space = must(store.space());
+  CHECK(space.free_bytes == 0);
+  CHECK(space.file_bytes == space.live_bytes);
+  CHECK((everything_of(store) == contents_before));
+  REQUIRE_OK(store.verify());
+}
+
+TEST_CASE("with a rollback journal a reader is in the way of a compaction") {
+  const TempDir dir;
+  Store store = must(Store::open(dir.file("test.db"),
+                                 {.journal = Journal::rollback, .busy_timeout = 20ms}));
+  fill(store, 500);
+  REQUIRE_OK(store.erase_prefix("key1"));
+  const auto contents_before = everything_of(store);
+  {
+    const Snapshot snapshot = must(store.snapshot());
+    REQUIRE_ERROR(store.compact(), Errc::busy, "compact");
+    CHECK((everything_of(snapshot) == contents_before));
+  }
+  CHECK((everything_of(store) == contents_before));
+  REQUIRE_OK(store.compact());
+  CHECK((everything_of(store) == contents_before));
+}
+
+TEST_CASE("a compaction that is stopped, or cannot be, changes nothing") {
+  const auto kind = GENERATE(from_range(all_store_kinds));
+  CAPTURE(kind);
+  const TempDir dir;
+  Store store = open_kind(kind, dir);
+  fill(store, 10'000);
+  REQUIRE_OK(store.erase_prefix("key1"));
+  const auto contents_before = everything_of(store);
+  const std::uint64_t free_before = must(store.space()).free_bytes;
+  REQUIRE_ERROR(store.compact([](std::uint64_t, std::uint64_t) { return false; }), Errc::aborted,
+                "compact");
+  REQUIRE_ERROR(store.compact([](std::uint64_t, std::uint64_t) -> bool { throw 1; }), Errc::aborted,
+                "compact");
+  Result<void> inside;
+  {
+    Transaction transaction = must(store.begin());
+    REQUIRE_ERROR(store.compact(), Errc::locked, "compact");
+    REQUIRE_OK(transaction.put("key", "value"));
+    REQUIRE_OK(transaction.rollback());
+  }
+  CHECK(must(store.space()).free_bytes == free_before);
+  CHECK((everything_of(store) == contents_before));
+  // Writing from the progress function would wait for itself.
+  REQUIRE_OK(store.compact([&](std::uint64_t, std::uint64_t) {
+    inside = store.put("from", "progress");
+    return true;
+  }));
+  REQUIRE_ERROR(inside, Errc::locked, "put");
+  CHECK((everything_of(store) == contents_before));
+}
+
+TEST_CASE("a read-only store is not compacted") {
+  const TempDir dir;
+  { REQUIRE_OK(open_kind(StoreKind::rollback, dir).put("key", "value")); }
+  Store store = must(Store::open(dir.file("test.db"), {.read_only = true}));
+  REQUIRE_ERROR(store.compact(), Errc::read_only, "compact");
+}
+
+TEST_CASE("a compaction beside readers and writers") {
+  const auto kind = GENERATE(StoreKind::wal, StoreKind::memory);
+  CAPTURE(kind);
+  const TempDir dir;
+  Store store = open_kind(kind, dir);
+  fill(store, 2000);
+  std::atomic<bool> stop{false};
+  std::vector<std::string> complaints(3);
+  std::vector<std::thread> threads;
+  for (int thread = 0; thread < 3; ++thread) {
+    threads.emplace_back([&, thread] {
+      ColumnFamily other = *store.column_family("other");
+      for (int i = 0; !stop && complaints[thread].empty(); ++i) {
+        const std::string key = "key" + std::to_string(i % 2000);
+        if (thread == 0) {
+          auto got = store.get(key);
+          if (!got) complaints[thread] = got.error().message();
+        } else {
+          auto put = (thread == 1 ? other : store.default_column_family()).put(key, patterned(300, i));
+          if (!put) complaints[thread] = put.error().message();
+        }
+      }
+    });
+  }
+  for (int round = 0; round < 5; ++round) REQUIRE_OK(store.compact());
+  stop = true;
+  for (std::thread& thread : threads) thread.join();
+  CHECK(complaints == std::vector<std::string>(3));
+  REQUIRE_OK(store.verify());
+  CHECK(must(store.count()) == 2000);
+}
+
+TEST_CASE("the space report adds up") {
+  const auto kind = GENERATE(from_range(all_store_kinds));
+  CAPTURE(kind);
+  const TempDir dir;
+  Store store = open_kind(kind, dir);
+  fill(store);
+  const SpaceReport full = must(store.space());
+  CHECK(full.live_bytes > 500'000);
+  CHECK(full.wal_bytes == (kind == StoreKind::rollback ? 0 : must(store.stats()).wal_bytes));
+  REQUIRE_OK(store.clear());
+  REQUIRE_OK(store.checkpoint(Checkpoint::truncate));
+  const SpaceReport empty = must(store.space());
+  CHECK(empty.live_bytes < full.live_bytes);
+  CHECK(empty.free_bytes > full.free_bytes);
+  CHECK(empty.file_bytes == empty.live_bytes + empty.free_bytes);
+  CHECK(empty.wal_bytes == 0);
+}
