@@ -13,6 +13,10 @@ function(snkv_target_warnings target)
     -Wold-style-cast
     -Woverloaded-virtual
     -Wshadow)
+  if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
+    # GCC bug 105651: "literal" + std::string is reported to overlap itself at -O3.
+    list(APPEND flags -Wno-restrict)
+  endif()
   if(SNKV_WARNINGS_AS_ERRORS)
     list(APPEND flags -Werror)
   endif()
