@@ -11,13 +11,14 @@
 ///
 /// What is stored is the same as `put` would have stored, so each can read the other's values.
 ///
-/// A writer outside a transaction is a transaction of its own: it holds the store's only write lock, so
-/// other writes of its thread give `locked` and those of others wait, until it is finished, cancelled or
-/// destroyed. The log grows by the size of the value until then. Inside a transaction a writer is part
-/// of it, several may be at work, and what is unfinished when it commits is cancelled.
+/// A writer outside a transaction is a transaction of its own: it holds the store's only write
+/// lock, so other writes of its thread give `locked` and those of others wait, until it is
+/// finished, cancelled or destroyed. The log grows by the size of the value until then. Inside a
+/// transaction a writer is part of it, several may be at work, and what is unfinished when it
+/// commits is cancelled.
 ///
-/// A reader keeps the store open and pins a snapshot, which holds back the recycling of the log, unless
-/// it is made from a snapshot or transaction: then it reads from there.
+/// A reader keeps the store open and pins a snapshot, which holds back the recycling of the log,
+/// unless it is made from a snapshot or transaction: then it reads from there.
 ///
 /// Threads: one at a time for each object; inside a transaction or snapshot, as that.
 #pragma once
@@ -36,9 +37,10 @@ inline namespace SNKV_EXPECTED_NAMESPACE {
 
 /// Writes one value. Whatever is not finished when the object is destroyed leaves nothing behind.
 ///
-/// Any of its operations may fail with `closed` (finished or cancelled before, its transaction has ended,
-/// was rolled back to a savepoint, or cleared the family), `rollback_required` (an earlier write failed:
-/// nothing but cancelling is left), `full`, `io_error`, `corrupt`, `no_memory`, `dropped`, `forked`.
+/// Any of its operations may fail with `closed` (finished or cancelled before, its transaction has
+/// ended, was rolled back to a savepoint, or cleared the family), `rollback_required` (an earlier
+/// write failed: nothing but cancelling is left), `full`, `io_error`, `corrupt`, `no_memory`,
+/// `dropped`, `forked`.
 class BlobWriter {
  public:
   /// Refers to nothing; every use gives `Errc::closed`.
@@ -46,13 +48,13 @@ class BlobWriter {
   /// Made by `blob_writer` of `Store`, `ColumnFamily` and `Transaction`.
   explicit BlobWriter(core::BlobWriter* writer) noexcept : writer_(writer) {}
 
-  /// Adds bytes at the end. `invalid_argument` when they go past the declared size, `too_large` when they
-  /// go past `max_value_size`; then none of them is kept. O(bytes).
+  /// Adds bytes at the end. `invalid_argument` when they go past the declared size, `too_large`
+  /// when they go past `max_value_size`; then none of them is kept. O(bytes).
   [[nodiscard]] Result<void> write(BytesView bytes) { return write_at(size(), bytes); }
 
-  /// Puts bytes at a position, over what is there and beyond the end. Besides the errors of `write`:
-  /// `invalid_argument` when `offset` is larger than `size()`. O(bytes + log n); parts of chunks that are
-  /// not the last one written to are read first.
+  /// Puts bytes at a position, over what is there and beyond the end. Besides the errors of
+  /// `write`: `invalid_argument` when `offset` is larger than `size()`. O(bytes + log n); parts of
+  /// chunks that are not the last one written to are read first.
   [[nodiscard]] Result<void> write_at(std::uint64_t offset, BytesView bytes) {
     return facade::as_result(core::blob_write(writer_.get(), offset, bytes));
   }
@@ -61,10 +63,12 @@ class BlobWriter {
   [[nodiscard]] std::uint64_t size() const noexcept { return writer_ ? writer_->size : 0; }
 
   /// Makes it the value of its key, in place of what was there, and ends the writer. Outside a
-  /// transaction it is then committed, as durable as `BlobOptions::sync` says. `invalid_argument` when the
-  /// size is not the declared one: more may be written then. After `busy` (possible with
+  /// transaction it is then committed, as durable as `BlobOptions::sync` says. `invalid_argument`
+  /// when the size is not the declared one: more may be written then. After `busy` (possible with
   /// `Journal::rollback` only) it may be tried again; other failures to commit end the writer.
-  [[nodiscard]] Result<void> finish() { return facade::as_result(core::blob_finish(writer_.get())); }
+  [[nodiscard]] Result<void> finish() {
+    return facade::as_result(core::blob_finish(writer_.get()));
+  }
 
   /// Gives up what was written, and ends the writer. Does nothing after `finish`.
   void cancel() noexcept { core::blob_cancel(writer_.get()); }
@@ -78,8 +82,9 @@ class BlobWriter {
 
 /// Reads one value.
 ///
-/// A reading may fail with `closed` (its transaction has ended, or has changed the value), `expired`
-/// (see `Options::expire_snapshots`), `corrupt`, `io_error`, `no_memory`, `dropped`, `forked`.
+/// A reading may fail with `closed` (its transaction has ended, or has changed the value),
+/// `expired` (see `Options::expire_snapshots`), `corrupt`, `io_error`, `no_memory`, `dropped`,
+/// `forked`.
 class BlobReader {
  public:
   /// Refers to nothing; every use gives `Errc::closed`.
@@ -92,23 +97,24 @@ class BlobReader {
   /// Size of the value, in bytes.
   [[nodiscard]] std::uint64_t size() const noexcept { return reader_ ? reader_->size : 0; }
 
-  /// Fills `buffer` from the current position on, and moves it; the number of bytes, less than asked for
-  /// only at the end of the value, and 0 there. O(log n + bytes).
+  /// Fills `buffer` from the current position on, and moves it; the number of bytes, less than
+  /// asked for only at the end of the value, and 0 there. O(log n + bytes).
   [[nodiscard]] Result<std::size_t> read(std::span<std::byte> buffer) {
     Result<std::size_t> got = read_at(position_, buffer);
     if (got) position_ += *got;
     return got;
   }
 
-  /// The same at any position, leaving the current one alone. `invalid_argument` when `offset` is larger
-  /// than `size()`. O(log n + bytes): touches the pages of these bytes only.
+  /// The same at any position, leaving the current one alone. `invalid_argument` when `offset` is
+  /// larger than `size()`. O(log n + bytes): touches the pages of these bytes only.
   [[nodiscard]] Result<std::size_t> read_at(std::uint64_t offset, std::span<std::byte> buffer) {
     std::size_t got = 0;
     Error error = core::blob_read(reader_.get(), offset, buffer.data(), buffer.size(), got);
     return facade::as_result(std::move(error), std::move(got));
   }
 
-  /// Moves the position of `read`; `invalid_argument`, and no move, when it is larger than `size()`.
+  /// Moves the position of `read`; `invalid_argument`, and no move, when it is larger than
+  /// `size()`.
   [[nodiscard]] Result<void> seek(std::uint64_t position) {
     Result<std::size_t> there = read_at(position, {});
     if (!there) return Unexpected(std::move(there).error());

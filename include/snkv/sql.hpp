@@ -5,9 +5,9 @@
 ///     for (const auto& row : *rows) use(row[0].blob(), row[1].int64());
 ///     if (!rows->status()) report(rows->status().error());   // did it end, or did it break?
 ///
-/// Column families are tables: `key BLOB, expires_at INTEGER, value BLOB, large_id INTEGER, large_size
-/// INTEGER`, with expired entries among the rows and the bytes of large values in side tables
-/// (docs/file-format.md).
+/// Column families are tables: `key BLOB, expires_at INTEGER, value BLOB, large_id INTEGER,
+/// large_size INTEGER`, with expired entries among the rows and the bytes of large values in side
+/// tables (docs/file-format.md).
 ///
 /// The rows are those of one moment, that of the call of `sql`. Until the last row was read, or the
 /// object is destroyed, it holds back the write-ahead log like a snapshot, and counts as one.
@@ -76,15 +76,16 @@ class SqlRows {
   /// Made by `Store::sql`.
   explicit SqlRows(core::Query* query) noexcept : query_(query) {}
 
-  /// At the current row, the first one at first: a second loop goes on where the first one was left.
+  /// At the current row, the first one at first: a second loop goes on where the first one was
+  /// left.
   [[nodiscard]] iterator begin() noexcept { return iterator(query_.get()); }
   [[nodiscard]] static std::default_sentinel_t end() noexcept { return {}; }
 
   [[nodiscard]] std::size_t column_count() const noexcept {
     return query_ == nullptr ? 0 : query_->columns;
   }
-  /// The name of a column, as the query has it; lives as long as this object. Empty when there are not
-  /// so many.
+  /// The name of a column, as the query has it; lives as long as this object. Empty when there are
+  /// not so many.
   [[nodiscard]] std::string_view column_name(std::size_t column) const noexcept {
     return query_ == nullptr ? std::string_view() : core::query_column_name(*query_, column);
   }

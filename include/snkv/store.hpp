@@ -174,6 +174,12 @@ class Store : public EntryWriter {
                                     const Progress& progress = {}) const {
     return facade::as_result(core::backup(target_, path, options, progress));
   }
+  /// The same with default options: `store.backup("copy.db", progress)`.
+  template <class Function>
+    requires std::is_invocable_r_v<bool, Function&, std::uint64_t, std::uint64_t>
+  [[nodiscard]] Result<void> backup(std::string_view path, const Function& progress) const {
+    return backup(path, BackupOptions(), Progress(progress));
+  }
 
   /// Rewrites the whole file without unused pages, each tree in order. Families, handles and the page
   /// size stay; other writers wait meanwhile, readers and snapshots go on. Needs as much temporary

@@ -1,6 +1,6 @@
 /// \file
-/// The functions of core_abi.hpp that write the whole store anew: `backup` into another file, `compact`
-/// in place.
+/// The functions of core_abi.hpp that write the whole store anew: `backup` into another file,
+/// `compact` in place.
 #include "core/pinned_reader.hpp"
 #include "core/progress.hpp"
 #include "core/run.hpp"
@@ -8,18 +8,18 @@
 
 #include <snkv/detail/core_abi.hpp>
 
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
 #include <array>
 #include <atomic>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <fcntl.h>
-#include <fmt/format.h>
 #include <string>
 #include <string_view>
-#include <sys/stat.h>
-#include <unistd.h>
 #include <utility>
 
 namespace snkv::core {
@@ -81,11 +81,9 @@ Error check_target(const char* operation, const StoreState& store, std::string_v
   if (Error error = check_free(operation, store, path); error.failed()) return error;
   if (Error error = resolve_path(operation, path, out); error.failed()) return error;
   std::string own;
-  if (!store.in_memory) {
-    if (Error error = resolve_path(operation, store.path, own); error.failed()) return error;
-  }
+  const bool has_file = !store.in_memory && !resolve_path(operation, store.path, own).failed();
   for (const char* suffix : sidecars) {
-    if (!store.in_memory && out == own + suffix) {
+    if (has_file && out == own + suffix) {
       return Error(Errc::invalid_argument, operation,
                    fmt::format("{} is a name that the store needs for itself", path));
     }
@@ -292,8 +290,8 @@ Error compact(const Target& target, const Progress& progress) {
           return error;
         }
       }
-      // The file shrinks when the log, which now has all of it, is copied back. What stands in the way
-      // of that is no failure: the next checkpoint does it.
+      // The file shrinks when the log, which now has all of it, is copied back. What stands in the
+      // way of that is no failure: the next checkpoint does it.
       CheckpointResult result;
       Error error = store.checkpoint(operation, Checkpoint::passive, result);
       if (!error.failed() && result.checkpointed == result.wal_frames) {

@@ -6,9 +6,9 @@
 #include "core/run.hpp"
 #include "core/store_state.hpp"
 
+#include <fmt/format.h>
 #include <algorithm>
 #include <cstring>
-#include <fmt/format.h>
 #include <new>
 #include <utility>
 
@@ -139,7 +139,8 @@ Error BlobWriterState::store(const WriteContext& where, std::uint64_t offset, By
   return {};
 }
 
-/// Makes the buffer hold a chunk, of which the bytes from `begin` to `end` are about to be replaced.
+/// Makes the buffer hold a chunk, of which the bytes from `begin` to `end` are about to be
+/// replaced.
 Error BlobWriterState::load(const WriteContext& where, std::uint64_t index, std::uint64_t begin,
                             std::uint64_t end) {
   if (!buffer_.try_resize_for_overwrite(chunk_size_)) {
@@ -222,8 +223,8 @@ void BlobWriterState::cancel() noexcept {
     WriteSession& session = transaction->session();
     value_->lost = true;
     if (value_->id != 0) {
-      // What cannot be erased now, because the transaction must be taken back to a savepoint first, is
-      // erased when it commits.
+      // What cannot be erased now, because the transaction must be taken back to a savepoint first,
+      // is erased when it commits.
       if (snkv_bt_poisoned(session.bt()) != 0) return;
       const WriteContext where{"cancel", session, *target_.family};
       if (erase_chunks(where, key_, value_->id).failed()) return;
@@ -282,8 +283,8 @@ Error BlobReaderState::read(const char* operation, std::uint64_t offset, std::by
                              base::printable(key_), size));
   }
   const auto most = static_cast<std::size_t>(std::min<std::uint64_t>(amount, size - offset));
-  Error error = with_view(
-      operation, target_, [&](const ReadView& view, snkv_bt_cursor* cursor) -> Error {
+  Error error =
+      with_view(operation, target_, [&](const ReadView& view, snkv_bt_cursor* cursor) -> Error {
         if (target_.scope->kind() == Scope::Kind::transaction) {
           Error changed = check_unchanged(operation, view, cursor);
           if (changed.failed()) return changed;
@@ -305,8 +306,12 @@ Error BlobReaderState::read(const char* operation, std::uint64_t offset, std::by
 
 namespace {
 
-BlobWriterState& state(BlobWriter& writer) noexcept { return static_cast<BlobWriterState&>(writer); }
-BlobReaderState& state(BlobReader& reader) noexcept { return static_cast<BlobReaderState&>(reader); }
+BlobWriterState& state(BlobWriter& writer) noexcept {
+  return static_cast<BlobWriterState&>(writer);
+}
+BlobReaderState& state(BlobReader& reader) noexcept {
+  return static_cast<BlobReaderState&>(reader);
+}
 
 Error empty_handle(const char* operation) {
   return Error(Errc::closed, operation, "the handle is empty");

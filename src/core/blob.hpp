@@ -15,8 +15,9 @@
 
 namespace snkv::core {
 
-/// Writes a value chunk by chunk, in the caller's transaction or one of its own. One chunk at a time is
-/// in memory: the last one written to. A value that fits one chunk is never written but by `put_entry`.
+/// Writes a value chunk by chunk, in the caller's transaction or one of its own. One chunk at a
+/// time is in memory: the last one written to. A value that fits one chunk is never written but by
+/// `put_entry`.
 class BlobWriterState final : public BlobWriter {
  public:
   BlobWriterState() noexcept = default;

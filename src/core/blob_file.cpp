@@ -1,6 +1,6 @@
 /// \file
-/// Values from and to files. No file of the store itself may be opened here: closing it would drop the
-/// locks that the process holds on it.
+/// Values from and to files. No file of the store itself may be opened here: closing it would drop
+/// the locks that the process holds on it.
 #include "base/printable.hpp"
 #include "core/arguments.hpp"
 #include "core/blob.hpp"
@@ -11,11 +11,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <fmt/format.h>
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
-#include <fmt/format.h>
 #include <random>
 #include <string>
 #include <string_view>
@@ -225,7 +225,8 @@ Error export_file(const Subject& subject, const Target& target, const Progress& 
   TemporaryFile out;
   if (!out.open(subject.path)) return subject.system_error(errno);
   // Who could not read what is replaced shall not read what replaces it.
-  if (exists && ::fchmod(out.file.get(), info.st_mode & 0777) != 0) return subject.system_error(errno);
+  if (exists && ::fchmod(out.file.get(), info.st_mode & 0777) != 0)
+    return subject.system_error(errno);
   Bytes buffer;
   buffer.resize_for_overwrite(piece_size);
   for (std::uint64_t done = 0; done < reader.size;) {

@@ -11,8 +11,8 @@
 
 namespace snkv::core {
 
-/// Keeps the store from being closed, and open. Unlike a `SnapshotState` it is never ended early. What
-/// uses the connection must end before it.
+/// Keeps the store from being closed, and open. Unlike a `SnapshotState` it is never ended early.
+/// What uses the connection must end before it.
 class PinnedReader {
  public:
   [[nodiscard]] Error open(const char* operation, std::shared_ptr<StoreState> store) {

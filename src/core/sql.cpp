@@ -17,7 +17,8 @@ namespace {
 
 constexpr const char* operation = "sql";
 
-/// Whether the tables are fit for SQL. The one place where stores that SQL must not see are refused.
+/// Whether the tables are fit for SQL. The one place where stores that SQL must not see are
+/// refused.
 Error check_readable(const StoreState& store) { return store.check(operation); }
 
 /// What the user's SQL did wrong has other codes than what our own would.
@@ -27,7 +28,8 @@ Error failure(const btree::Connection& connection, int rc) {
     case SNKV_BT_AUTH:
     case SNKV_BT_READONLY:
       return Error(Errc::read_only, operation,
-                   fmt::format("only statements that read are allowed: {}", snkv_bt_errstr(rc)), rc);
+                   fmt::format("only statements that read are allowed: {}", snkv_bt_errstr(rc)),
+                   rc);
     case SNKV_BT_ERROR:
       if (rc == SNKV_BT_MANY) {
         return Error(Errc::invalid_argument, operation, "more than one statement", rc);

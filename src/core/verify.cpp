@@ -1,5 +1,6 @@
 /// \file
-/// The function of core_abi.hpp that checks a store against everything that the file format promises.
+/// The function of core_abi.hpp that checks a store against everything that the file format
+/// promises.
 #include "base/printable.hpp"
 #include "btree/record.hpp"
 #include "core/format.hpp"
@@ -11,8 +12,8 @@
 
 #include <snkv/detail/core_abi.hpp>
 
-#include <algorithm>
 #include <fmt/format.h>
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -145,8 +146,9 @@ Error FamilyCheck::rows() {
     rc = read_row(cursor.get(), scratch, current);
     if (rc != SNKV_BT_OK && !is_damage(rc)) break;
     if (rc != SNKV_BT_OK) {
-      found(previous.empty() ? std::string("the first row cannot be read")
-                             : fmt::format("the row after {} cannot be read", base::printable(previous)));
+      found(previous.empty()
+                ? std::string("the first row cannot be read")
+                : fmt::format("the row after {} cannot be read", base::printable(previous)));
       rc = SNKV_BT_OK;
     } else {
       if (!previous.empty() && current.key <= BytesView(previous)) {
@@ -406,8 +408,8 @@ Error read_number(btree::Connection& connection, const std::string& sql, std::in
 
 Error check_meta(btree::Connection& connection, const Catalog& catalog, Findings& findings) {
   const auto integer = [](std::string_view key) {
-    return fmt::format(
-        "SELECT value FROM snkv_meta WHERE key='{}' AND typeof(value)='integer'", key);
+    return fmt::format("SELECT value FROM snkv_meta WHERE key='{}' AND typeof(value)='integer'",
+                       key);
   };
   std::int64_t version = 0;
   std::int64_t user_version = 0;
@@ -430,14 +432,14 @@ Error check_meta(btree::Connection& connection, const Catalog& catalog, Findings
     findings.add(fmt::format("the application id is {}", application_id));
   }
   if (version < 1 || version > format::version || user_version != version) {
-    findings.add(fmt::format("snkv_meta: format_version is {}, user_version is {}", version,
-                             user_version));
+    findings.add(
+        fmt::format("snkv_meta: format_version is {}, user_version is {}", version, user_version));
   }
   if (store_ids != 1) findings.add("snkv_meta: store_id is missing or malformed");
   const std::vector<FamilyEntry>& families = catalog.families();
   if (!families.empty() && next_id <= families.back().family->id) {
-    findings.add(fmt::format("snkv_meta: next_family_id is {}, but family {} has the id {}", next_id,
-                             base::printable(families.back().family->name),
+    findings.add(fmt::format("snkv_meta: next_family_id is {}, but family {} has the id {}",
+                             next_id, base::printable(families.back().family->name),
                              families.back().family->id));
   }
   return {};
@@ -466,17 +468,18 @@ Error check_side_tables(btree::Connection& connection, const Catalog& catalog, F
   if (rc == SNKV_BT_OK) rc = statement.step();
   for (; rc == SNKV_BT_ROW; rc = statement.step()) {
     const std::string_view name = statement.bytes(0).view();
-    const bool owned = std::any_of(
-        catalog.families().begin(), catalog.families().end(), [&](const FamilyEntry& entry) {
-          return name == format::large_table_name(entry.family->id) ||
-                 name == format::expiry_table_name(entry.family->id);
-        });
+    const bool owned = std::any_of(catalog.families().begin(), catalog.families().end(),
+                                   [&](const FamilyEntry& entry) {
+                                     return name == format::large_table_name(entry.family->id) ||
+                                            name == format::expiry_table_name(entry.family->id);
+                                   });
     if (!owned) findings.add(fmt::format("table {} belongs to no family", base::printable(name)));
   }
   return rc == SNKV_BT_DONE ? Error() : connection.sql_error(operation, rc);
 }
 
-Error verify_snapshot(btree::Connection& connection, ProgressReport& progress, VerifyReport& report) {
+Error verify_snapshot(btree::Connection& connection, ProgressReport& progress,
+                      VerifyReport& report) {
   const btree::Lock lock(connection);
   const MixedRead transaction(lock);
   if (transaction.rc() != SNKV_BT_OK) {

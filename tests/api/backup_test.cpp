@@ -1,4 +1,4 @@
-// Copies of a live store, compaction in place, and the space report.
+// Copies of a live store. Compaction in place is in compact_test.cpp.
 #include "support/check.hpp"
 #include "support/contents.hpp"
 #include "support/files.hpp"
@@ -69,7 +69,8 @@ class SmallDisk {
  public:
   SmallDisk(const TempDir& dir, const char* size) : path_(dir.file("disk")) {
     std::filesystem::create_directory(path_);
-    mounted_ = ::mount("tmpfs", path_.c_str(), "tmpfs", 0, (std::string("size=") + size).c_str()) == 0;
+    mounted_ =
+        ::mount("tmpfs", path_.c_str(), "tmpfs", 0, (std::string("size=") + size).c_str()) == 0;
     if (!mounted_) why_ = std::strerror(errno);
   }
   SmallDisk(const SmallDisk&) = delete;
@@ -105,7 +106,8 @@ TEST_CASE("a copy is a store with the same contents") {
   // It is one file at rest, that can be read without writing anything.
   CHECK(size_of(dir.file("copy.db-wal")) == 0);
   {
-    const Store copy = must(Store::open(dir.file("copy.db"), {.read_only = true, .immutable = true}));
+    const Store copy =
+        must(Store::open(dir.file("copy.db"), {.read_only = true, .immutable = true}));
     CHECK((everything_of(copy) == everything_of(store)));
   }
   Store copy = must(Store::open(dir.file("copy.db")));
@@ -172,7 +174,8 @@ TEST_CASE("a copy while two threads write is one moment of the store") {
         const std::string value = std::to_string(thread) + ":" + std::to_string(i);
         auto done = store.transact([&](Transaction& t) -> Result<void> {
           for (const char* name : {"first", "second"}) {
-            auto put = t.put(std::string(name) + std::to_string(thread), value + patterned(5000, i % 7));
+            auto put =
+                t.put(std::string(name) + std::to_string(thread), value + patterned(5000, i % 7));
             if (!put) return put;
           }
           return t.put("key" + std::to_string(i % 3000), patterned(300 + i % 40, i));
@@ -211,7 +214,7 @@ TEST_CASE("a copy is that of its beginning") {
   fill(store, 3000);
   const Snapshot before = must(store.snapshot());
   bool wrote = false;
-  REQUIRE_OK(store.backup(dir.file("copy.db"), {}, [&](std::uint64_t, std::uint64_t) {
+  REQUIRE_OK(store.backup(dir.file("copy.db"), [&](std::uint64_t, std::uint64_t) {
     if (!wrote) must(store.put("later", "1"));
     wrote = true;
     return true;
@@ -257,7 +260,9 @@ TEST_CASE("progress runs from something to everything, and can stop the copy") {
                   Errc::aborted, "backup");
     CHECK(files_in(dir) == before);
   }
-  const Progress throws = [](std::uint64_t, std::uint64_t) -> bool { throw std::runtime_error("no"); };
+  const Progress throws = [](std::uint64_t, std::uint64_t) -> bool {
+    throw std::runtime_error("no");
+  };
   REQUIRE_ERROR(store.backup(dir.file("copy.db"), {.compact = compact}, throws), Errc::aborted,
                 "backup");
   CHECK(files_in(dir) == before);
@@ -322,7 +327,8 @@ TEST_CASE("names that mean something to the engine mean nothing here") {
   Store store = open_kind(kind, dir);
   REQUIRE_OK(store.put("key", "value"));
   std::filesystem::current_path(dir.path());
-  for (const char* name : {":memory:", "file:x.db", "file:y.db?mode=memory", "a b%20'c'.db", "\xc3\xa4#?"}) {
+  for (const char* name :
+       {":memory:", "file:x.db", "file:y.db?mode=memory", "a b%20'c'.db", "\xc3\xa4#?"}) {
     CAPTURE(name);
     REQUIRE_OK(store.backup(name, {.compact = compact}));
     REQUIRE(std::filesystem::exists(dir.path() / name));
@@ -369,13 +375,13 @@ TEST_CASE("a store cannot be closed while it is copied, and counts the copy as a
   Store store = open_kind(StoreKind::wal, dir);
   fill(store);
   std::string complaint;
-  REQUIRE_OK(store.backup(dir.file("copy.db"), {.compact = compact},
-                          [&](std::uint64_t, std::uint64_t) {
-                            auto closed = store.close();
-                            if (closed || !(closed.error() == Errc::busy)) complaint = "closed";
-                            if (store.stats()->snapshots != 1) complaint = "no snapshot";
-                            return true;
-                          }));
+  REQUIRE_OK(
+      store.backup(dir.file("copy.db"), {.compact = compact}, [&](std::uint64_t, std::uint64_t) {
+        auto closed = store.close();
+        if (closed || !(closed.error() == Errc::busy)) complaint = "closed";
+        if (store.stats()->snapshots != 1) complaint = "no snapshot";
+        return true;
+      }));
   CHECK(complaint.empty());
   REQUIRE_OK(store.close());
   REQUIRE_ERROR(store.backup(dir.file("second.db")), Errc::closed, "backup");
@@ -394,181 +400,4 @@ TEST_CASE("inside a transaction the copy is without its changes") {
   REQUIRE_OK(store.backup(dir.file("copy.db"), {.compact = compact}));
   REQUIRE_OK(transaction.commit());
   CHECK(must(must(Store::open(dir.file("copy.db"))).get("key")) == "before");
-}
-
-// ---- Compaction ----
-
-TEST_CASE("compaction shrinks the file and keeps everything") {
-  const auto kind = GENERATE(from_range(all_store_kinds));
-  CAPTURE(kind);
-  const TempDir dir;
-  Store store = open_kind(kind, dir);
-  fill(store, 5000);
-  ColumnFamily other = must(store.column_family("other"));
-  for (int i = 0; i < 5000; ++i) {
-    if (i % 5 != 0) REQUIRE_OK(store.erase("key" + std::to_string(i)));
-  }
-  const auto contents_before = everything_of(store);
-  REQUIRE_OK(store.checkpoint(Checkpoint::truncate));
-  const SpaceReport before = must(store.space());
-  CHECK(before.free_bytes > 0);
-  std::uint64_t last = 0;
-  std::uint64_t total = 0;
-  REQUIRE_OK(store.compact([&](std::uint64_t done, std::uint64_t all) {
-    last = done;
-    total = all;
-    return true;
-  }));
-  CHECK(total > 0);
-  CHECK(last == total);
-  const SpaceReport after = must(store.space());
-  CHECK(after.free_bytes == 0);
-  CHECK(after.file_bytes == after.live_bytes);
-  CHECK(after.file_bytes < before.file_bytes * 3 / 4);
-  if (kind != StoreKind::memory) CHECK(after.file_bytes == size_of(dir.file("test.db")));
-  CHECK(after.wal_bytes == 0);
-  CHECK((everything_of(store) == contents_before));
-  REQUIRE_OK(store.verify());
-  // Handles from before are still good, in both directions.
-  CHECK(must(other.get("key10")) == "value");
-  REQUIRE_OK(other.put("new", "1"));
-  REQUIRE_OK(other.erase("new"));
-  REQUIRE_OK(store.put("key0", "new"));
-  CHECK(must(store.stats()).page_size == 8192);
-}
-
-TEST_CASE("snapshots and iterators live through a compaction") {
-  const auto kind = GENERATE(StoreKind::wal, StoreKind::memory);
-  CAPTURE(kind);
-  const TempDir dir;
-  Store store = open_kind(kind, dir);
-  fill(store, 3000);
-  REQUIRE_OK(store.erase_prefix("key1"));
-  const auto contents_before = everything_of(store);
-  {
-    const Snapshot snapshot = must(store.snapshot());
-    Iterator iterator = store.iterator();
-    iterator.seek("key2");
-    REQUIRE(iterator.valid());
-    REQUIRE_OK(store.compact());
-    CHECK((everything_of(snapshot) == contents_before));
-    std::size_t rest = 0;
-    for (; iterator.valid(); iterator.next()) ++rest;
-    REQUIRE_OK(iterator.status());
-    CHECK(rest > 1000);
-    REQUIRE_OK(store.put("after", "1"));
-    CHECK((everything_of(snapshot) == contents_before));
-  }
-  REQUIRE_OK(store.erase("after"));
-  REQUIRE_OK(store.checkpoint(Checkpoint::truncate));
-  const SpaceReport space = must(store.space());
-  CHECK(space.free_bytes == 0);
-  CHECK(space.file_bytes == space.live_bytes);
-  CHECK((everything_of(store) == contents_before));
-  REQUIRE_OK(store.verify());
-}
-
-TEST_CASE("with a rollback journal a reader is in the way of a compaction") {
-  const TempDir dir;
-  Store store = must(Store::open(dir.file("test.db"),
-                                 {.journal = Journal::rollback, .busy_timeout = 20ms}));
-  fill(store, 500);
-  REQUIRE_OK(store.erase_prefix("key1"));
-  const auto contents_before = everything_of(store);
-  {
-    const Snapshot snapshot = must(store.snapshot());
-    REQUIRE_ERROR(store.compact(), Errc::busy, "compact");
-    CHECK((everything_of(snapshot) == contents_before));
-  }
-  CHECK((everything_of(store) == contents_before));
-  REQUIRE_OK(store.compact());
-  CHECK((everything_of(store) == contents_before));
-}
-
-TEST_CASE("a compaction that is stopped, or cannot be, changes nothing") {
-  const auto kind = GENERATE(from_range(all_store_kinds));
-  CAPTURE(kind);
-  const TempDir dir;
-  Store store = open_kind(kind, dir);
-  fill(store, 10'000);
-  REQUIRE_OK(store.erase_prefix("key1"));
-  const auto contents_before = everything_of(store);
-  const std::uint64_t free_before = must(store.space()).free_bytes;
-  REQUIRE_ERROR(store.compact([](std::uint64_t, std::uint64_t) { return false; }), Errc::aborted,
-                "compact");
-  REQUIRE_ERROR(store.compact([](std::uint64_t, std::uint64_t) -> bool { throw 1; }), Errc::aborted,
-                "compact");
-  Result<void> inside;
-  {
-    Transaction transaction = must(store.begin());
-    REQUIRE_ERROR(store.compact(), Errc::locked, "compact");
-    REQUIRE_OK(transaction.put("key", "value"));
-    REQUIRE_OK(transaction.rollback());
-  }
-  CHECK(must(store.space()).free_bytes == free_before);
-  CHECK((everything_of(store) == contents_before));
-  // Writing from the progress function would wait for itself.
-  REQUIRE_OK(store.compact([&](std::uint64_t, std::uint64_t) {
-    inside = store.put("from", "progress");
-    return true;
-  }));
-  REQUIRE_ERROR(inside, Errc::locked, "put");
-  CHECK((everything_of(store) == contents_before));
-}
-
-TEST_CASE("a read-only store is not compacted") {
-  const TempDir dir;
-  { REQUIRE_OK(open_kind(StoreKind::rollback, dir).put("key", "value")); }
-  Store store = must(Store::open(dir.file("test.db"), {.read_only = true}));
-  REQUIRE_ERROR(store.compact(), Errc::read_only, "compact");
-}
-
-TEST_CASE("a compaction beside readers and writers") {
-  const auto kind = GENERATE(StoreKind::wal, StoreKind::memory);
-  CAPTURE(kind);
-  const TempDir dir;
-  Store store = open_kind(kind, dir);
-  fill(store, 2000);
-  std::atomic<bool> stop{false};
-  std::vector<std::string> complaints(3);
-  std::vector<std::thread> threads;
-  for (int thread = 0; thread < 3; ++thread) {
-    threads.emplace_back([&, thread] {
-      ColumnFamily other = *store.column_family("other");
-      for (int i = 0; !stop && complaints[thread].empty(); ++i) {
-        const std::string key = "key" + std::to_string(i % 2000);
-        if (thread == 0) {
-          auto got = store.get(key);
-          if (!got) complaints[thread] = got.error().message();
-        } else {
-          auto put = (thread == 1 ? other : store.default_column_family()).put(key, patterned(300, i));
-          if (!put) complaints[thread] = put.error().message();
-        }
-      }
-    });
-  }
-  for (int round = 0; round < 5; ++round) REQUIRE_OK(store.compact());
-  stop = true;
-  for (std::thread& thread : threads) thread.join();
-  CHECK(complaints == std::vector<std::string>(3));
-  REQUIRE_OK(store.verify());
-  CHECK(must(store.count()) == 2000);
-}
-
-TEST_CASE("the space report adds up") {
-  const auto kind = GENERATE(from_range(all_store_kinds));
-  CAPTURE(kind);
-  const TempDir dir;
-  Store store = open_kind(kind, dir);
-  fill(store);
-  const SpaceReport full = must(store.space());
-  CHECK(full.live_bytes > 500'000);
-  CHECK(full.wal_bytes == (kind == StoreKind::rollback ? 0 : must(store.stats()).wal_bytes));
-  REQUIRE_OK(store.clear());
-  REQUIRE_OK(store.checkpoint(Checkpoint::truncate));
-  const SpaceReport empty = must(store.space());
-  CHECK(empty.live_bytes < full.live_bytes);
-  CHECK(empty.free_bytes > full.free_bytes);
-  CHECK(empty.file_bytes == empty.live_bytes + empty.free_bytes);
-  CHECK(empty.wal_bytes == 0);
 }

@@ -54,8 +54,8 @@ TEST_CASE("a file goes in and out unchanged", "[blob]") {
   REQUIRE((info.st_mode & 0777) == 0600);
 
   REQUIRE_OK(store.put_file("declared", out.file("in"), {.size = size}));
-  REQUIRE_ERROR(store.put_file("declared", out.file("in"), {.size = size + 1}), Errc::invalid_argument,
-                "put_file");
+  REQUIRE_ERROR(store.put_file("declared", out.file("in"), {.size = size + 1}),
+                Errc::invalid_argument, "put_file");
   REQUIRE(must(store.get("declared")) == patterned(size));
   REQUIRE(names_in(out) == std::vector<std::string>{"in", "old", "out"});
 }
@@ -68,7 +68,8 @@ TEST_CASE("files that cannot be read or written are refused", "[blob]") {
   REQUIRE_ERROR(store.put_file("k", out.file("missing")), Errc::cant_open, "put_file");
   REQUIRE_ERROR(store.put_file("k", out.path().string()), Errc::cant_open, "put_file");
   REQUIRE_ERROR(store.put_file("k", ""), Errc::invalid_argument, "put_file");
-  REQUIRE_ERROR(store.put_file("k", std::string_view("a\0b", 3)), Errc::invalid_argument, "put_file");
+  REQUIRE_ERROR(store.put_file("k", std::string_view("a\0b", 3)), Errc::invalid_argument,
+                "put_file");
   REQUIRE_ERROR(store.put_file("", out.file("missing")), Errc::invalid_argument, "put_file");
   REQUIRE_ERROR(store.get_to_file("k", out.path().string()), Errc::cant_open, "get_to_file");
   REQUIRE_ERROR(store.get_to_file("k", out.file("no/such/folder")), Errc::cant_open, "get_to_file");

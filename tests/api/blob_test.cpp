@@ -43,12 +43,12 @@ std::string key_of(char kind, std::size_t size) { return kind + std::to_string(s
 
 /// One line per entry: how it is stored, without its key and the id of its large value.
 std::string layout(const std::string& path, std::string_view prefix) {
-  return sqlite_cli(
-      path, "SELECT substr(CAST(key AS TEXT), 2), expires_at, hex(value), large_size, "
-            "(SELECT group_concat((id & 1048575) || ':' || length(data)) FROM snkv_large_1 "
-            " WHERE id >> 20 = large_id) "
-            "FROM \"default\" WHERE substr(CAST(key AS TEXT), 1, 1) = '" +
-                std::string(prefix) + "' ORDER BY key");
+  return sqlite_cli(path,
+                    "SELECT substr(CAST(key AS TEXT), 2), expires_at, hex(value), large_size, "
+                    "(SELECT group_concat((id & 1048575) || ':' || length(data)) FROM snkv_large_1 "
+                    " WHERE id >> 20 = large_id) "
+                    "FROM \"default\" WHERE substr(CAST(key AS TEXT), 1, 1) = '" +
+                        std::string(prefix) + "' ORDER BY key");
 }
 
 std::string chunks_in(const std::string& path) {
@@ -163,7 +163,8 @@ TEST_CASE("a blob writer keeps to its declared size", "[blob]") {
     BlobWriter writer = must(store.blob_writer("k", {.size = size}));
     write_pieces(writer, value, 1000);
     REQUIRE_ERROR(writer.write("x"), Errc::invalid_argument, "blob write");
-    REQUIRE_ERRC(writer.write_at(size / 2, patterned(size - size / 2 + 1, 7)), Errc::invalid_argument);
+    REQUIRE_ERRC(writer.write_at(size / 2, patterned(size - size / 2 + 1, 7)),
+                 Errc::invalid_argument);
     REQUIRE_ERRC(writer.write_at(size + 1, "x"), Errc::invalid_argument);
     REQUIRE(writer.size() == size);
     REQUIRE_OK(writer.finish());
@@ -276,7 +277,8 @@ TEST_CASE("a blob may expire", "[blob]") {
   REQUIRE(must(store.count()) == 0);
   REQUIRE(read_all(reader, 5000) == patterned(size));  // of its own snapshot
 
-  BlobWriter dated = must(store.blob_writer("d", {.expires_at = TimePoint(clock.now() * 1ms + 5s)}));
+  BlobWriter dated =
+      must(store.blob_writer("d", {.expires_at = TimePoint(clock.now() * 1ms + 5s)}));
   REQUIRE_OK(dated.write("x"));
   REQUIRE_OK(dated.finish());
   REQUIRE(must(store.ttl("d")) == 5s);

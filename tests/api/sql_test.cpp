@@ -70,7 +70,8 @@ TEST_CASE("SQL sees families as tables") {
   Store store = open_kind(kind, dir);
   ColumnFamily users = must(store.column_family("users"));
   for (int i = 0; i < 100; ++i) {
-    REQUIRE_OK(users.put("user" + std::to_string(i), std::string(static_cast<std::size_t>(i), 'x')));
+    REQUIRE_OK(
+        users.put("user" + std::to_string(i), std::string(static_cast<std::size_t>(i), 'x')));
   }
   REQUIRE_OK(store.put("key", "value", {.expires_at = TimePoint(4'000'000'000'000ms)}));
   CHECK(one(store.sql("SELECT count(*), sum(length(value)) FROM users")) == "int:100|int:4950");
@@ -79,7 +80,8 @@ TEST_CASE("SQL sees families as tables") {
   CHECK(rows_of(store.sql("SELECT key FROM users WHERE key < ? ORDER BY key DESC LIMIT ?",
                           BytesView("user11"), 2)) ==
         std::vector<std::string>{"blob:user10", "blob:user1"});
-  CHECK(rows_of(store.sql("SELECT key FROM users WHERE key='user1'")).empty());  // a text is no blob
+  CHECK(
+      rows_of(store.sql("SELECT key FROM users WHERE key='user1'")).empty());  // a text is no blob
   CHECK(one(store.sql("SELECT CAST(value AS TEXT) FROM users WHERE key=CAST('user3' AS BLOB)")) ==
         "text:xxx");
   CHECK(one(store.sql("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i < 10) "
@@ -91,7 +93,8 @@ TEST_CASE("SQL sees families as tables") {
 TEST_CASE("values of all kinds go in and come out") {
   const TempDir dir;
   const Store store = open_kind(StoreKind::wal, dir);
-  CHECK(one(store.sql("SELECT ?, ?, ?, ?, ?", nullptr, 42, 1.5, "text", bytes_of(std::uint16_t{0}))) ==
+  CHECK(one(store.sql("SELECT ?, ?, ?, ?, ?", nullptr, 42, 1.5, "text",
+                      bytes_of(std::uint16_t{0}))) ==
         "null|int:42|real:1.500000|text:text|blob:"s + std::string(2, '\0'));
   CHECK(one(store.sql("SELECT ?, ?", std::numeric_limits<std::int64_t>::min(),
                       std::numeric_limits<std::int64_t>::max())) ==
@@ -100,7 +103,8 @@ TEST_CASE("values of all kinds go in and come out") {
         "int:1|int:4294967295|real:-1.000000");
   CHECK(one(store.sql("SELECT typeof(?), typeof(?), typeof(?), typeof(?)", ""sv, std::string(),
                       BytesView(), Bytes())) == "text:text|text:text|text:blob|text:blob");
-  CHECK(one(store.sql("SELECT length(?), length(?)", "a\0b"sv, BytesView("a\0b"sv))) == "int:1|int:3");
+  CHECK(one(store.sql("SELECT length(?), length(?)", "a\0b"sv, BytesView("a\0b"sv))) ==
+        "int:1|int:3");
   CHECK(one(store.sql("SELECT ?", "a\0b"sv)) == "text:a\0b"s);
   CHECK(one(store.sql("SELECT ?, ?", std::optional<int>(), std::optional<std::string>("x"))) ==
         "null|text:x");

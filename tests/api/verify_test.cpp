@@ -1,4 +1,5 @@
-// verify: each promise of the file format, broken on purpose through the stock sqlite3 command, is named.
+// verify: each promise of the file format, broken on purpose through the stock sqlite3 command, is
+// named.
 #include "support/check.hpp"
 #include "support/files.hpp"
 #include "support/patterned.hpp"
@@ -18,8 +19,8 @@ using namespace std::chrono_literals;
 
 namespace {
 
-/// The default family has large values 1 to 3, of the keys big1 to big3, and entries that expire; family
-/// 2 is "other", with a large value and an expiry of its own.
+/// The default family has large values 1 to 3, of the keys big1 to big3, and entries that expire;
+/// family 2 is "other", with a large value and an expiry of its own.
 void fill(Store& store) {
   for (int i = 1; i <= 3; ++i) {
     must(store.put("big" + std::to_string(i), patterned(30'000 + static_cast<std::size_t>(i), i)));
@@ -105,7 +106,8 @@ TEST_CASE("verify reports progress, and stops when asked to") {
   fill(store);
   {
     Transaction transaction = must(store.begin());
-    for (int i = 0; i < 50'000; ++i) must(transaction.put("more" + std::to_string(i), patterned(100)));
+    for (int i = 0; i < 50'000; ++i)
+      must(transaction.put("more" + std::to_string(i), patterned(100)));
     REQUIRE_OK(transaction.commit());
   }
   std::uint64_t calls = 0;
@@ -159,10 +161,12 @@ TEST_CASE("verify names what is broken") {
        "UPDATE snkv_large_1 SET data=zeroblob(length(data)+1) WHERE id=(1<<20)+3",
        {"big1", "malformed chunk"}},
       // Expiries.
-      {"DELETE FROM snkv_expiry_1 WHERE key=x'6c61746531'", {"4000000000001 of late1", "not in the index"}},
+      {"DELETE FROM snkv_expiry_1 WHERE key=x'6c61746531'",
+       {"4000000000001 of late1", "not in the index"}},
       {"DELETE FROM snkv_expiry_1", {"late1", "late2"}},
       {"DROP TABLE snkv_expiry_2", {"family other", "4000000000003 of big"}},
-      {"INSERT INTO snkv_expiry_1 VALUES(5, x'6c61746531')", {"expiry 5 of late1, whose row does not"}},
+      {"INSERT INTO snkv_expiry_1 VALUES(5, x'6c61746531')",
+       {"expiry 5 of late1, whose row does not"}},
       {"INSERT INTO snkv_expiry_1 VALUES(5, x'00ff')", {"expiry 5 of"}},
       {"UPDATE \"default\" SET expires_at=7 WHERE key=x'736d616c6c30'", {"expiry 7 of small0"}},
       {"UPDATE \"default\" SET expires_at=NULL WHERE key=x'6c61746531'",
@@ -170,13 +174,15 @@ TEST_CASE("verify names what is broken") {
       {"DELETE FROM \"default\" WHERE key=x'6c61746531'", {"late1, whose row does not"}},
       // Keys.
       {"INSERT INTO \"default\"(key, value) VALUES(x'', x'00')", {"a key has 0 bytes"}},
-      {"INSERT INTO other(key, value) VALUES(zeroblob(70000), x'00')", {"other", "a key has 70000 bytes"}},
+      {"INSERT INTO other(key, value) VALUES(zeroblob(70000), x'00')",
+       {"other", "a key has 70000 bytes"}},
       // The store itself.
       {"UPDATE snkv_meta SET value=2 WHERE key='next_family_id'", {"next_family_id is 2", "other"}},
       {"DELETE FROM snkv_meta WHERE key='next_family_id'", {"next_family_id"}},
       {"DELETE FROM snkv_meta WHERE key='store_id'", {"store_id"}},
       {"UPDATE snkv_meta SET value='text' WHERE key='store_id'", {"store_id"}},
-      {"DROP TABLE other", {"snkv_large_2 belongs to no family", "snkv_expiry_2 belongs to no family"}},
+      {"DROP TABLE other",
+       {"snkv_large_2 belongs to no family", "snkv_expiry_2 belongs to no family"}},
       {"DROP TABLE \"default\"", {"there is no family default"}},
       {"CREATE TABLE copy(key BLOB NOT NULL PRIMARY KEY, expires_at INTEGER, value BLOB, large_id "
        "INTEGER, large_size INTEGER /* snkv:2 */) STRICT, WITHOUT ROWID",
@@ -192,8 +198,9 @@ TEST_CASE("verify names what is broken") {
 }
 
 TEST_CASE("verify tells tables altered through SQL from damage") {
-  for (const char* sql : {"CREATE INDEX mine ON other(value)", "ALTER TABLE other ADD COLUMN more"
-                                                               " TEXT"}) {
+  for (const char* sql : {"CREATE INDEX mine ON other(value)",
+                          "ALTER TABLE other ADD COLUMN more"
+                          " TEXT"}) {
     CAPTURE(sql);
     const auto verdict = verify_after({sql, {}});
     REQUIRE_ERROR(verdict, Errc::schema_mismatch, "verify");
@@ -206,7 +213,8 @@ TEST_CASE("verify finds damaged pages") {
   {
     Store store = open_kind(StoreKind::rollback, dir);
     fill(store);
-    for (int i = 0; i < 2000; ++i) REQUIRE_OK(store.put("page" + std::to_string(i), patterned(200)));
+    for (int i = 0; i < 2000; ++i)
+      REQUIRE_OK(store.put("page" + std::to_string(i), patterned(200)));
   }
   const std::uint64_t size = size_of(dir.file("test.db"));
   for (std::uint64_t page = 2; page < size / 8192; page += 7) {

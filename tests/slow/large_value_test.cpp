@@ -4,8 +4,8 @@
 //     large_value_test [megabytes]      (2047: the largest value there can be)
 //
 // Memory is the peak of the resident set. What a read costs is counted in read system calls of this
-// process: the store's files are not mapped, each connection starts with an empty cache, and one that
-// is as small as it can be, so that every get has to read its pages again.
+// process: the store's files are not mapped, each connection starts with an empty cache, and one
+// that is as small as it can be, so that every get has to read its pages again.
 #include "support/patterned.hpp"
 #include "support/temp_dir.hpp"
 
@@ -142,7 +142,8 @@ void read_range(Store& store, std::uint64_t offset) {
             "the range came short");
   });
   require(buffer == piece_number(offset / piece), "the bytes of the range are wrong");
-  std::cout << "1 MiB at " << offset << ": " << reads.calls << " reads, " << reads.bytes << " bytes\n";
+  std::cout << "1 MiB at " << offset << ": " << reads.calls << " reads, " << reads.bytes
+            << " bytes\n";
   require(reads.bytes < piece + piece / 4, "a range of 1 MiB read " + std::to_string(reads.bytes));
 }
 
@@ -162,8 +163,8 @@ Costs cost_of_neighbours(const std::string& path) {
   costs.around = reads_of([&] {
     for (int i = 500; i < 1500; ++i) must(store.get(neighbour(i)));
   });
-  std::cout << "1000 gets of one neighbour: " << costs.one.calls << " reads; of 1000 neighbours: "
-            << costs.around.calls << "\n";
+  std::cout << "1000 gets of one neighbour: " << costs.one.calls
+            << " reads; of 1000 neighbours: " << costs.around.calls << "\n";
   return costs;
 }
 
@@ -174,8 +175,8 @@ void run(std::uint64_t size) {
     Store store = must(Store::open(path));
     Transaction transaction = must(store.begin());
     for (int i = 0; i < neighbours; ++i) must(transaction.put(neighbour(i), test::patterned(300)));
-    // The row of a large value is a small one; here it is one from the start, so that the tree has the
-    // same shape in both measurements.
+    // The row of a large value is a small one; here it is one from the start, so that the tree has
+    // the same shape in both measurements.
     must(transaction.put(big_key, "12345678"));
     must(transaction.commit());
   }
@@ -187,8 +188,8 @@ void run(std::uint64_t size) {
     std::cout << "log after the commit: " << must(store.stats()).wal_bytes << " bytes\n";
     read_value(store, size);
     std::cout << "peak resident set: " << peak_kilobytes() << " kB, before: " << before << " kB\n";
-    require(peak_kilobytes() < 64 * 1024, "the peak of the resident set is " +
-                                              std::to_string(peak_kilobytes()) + " kB");
+    require(peak_kilobytes() < 64 * 1024,
+            "the peak of the resident set is " + std::to_string(peak_kilobytes()) + " kB");
   }
   std::cout << "file: " << std::filesystem::file_size(path) << " bytes\n";
   const Costs with = cost_of_neighbours(path);
