@@ -268,6 +268,15 @@ void snkv_bt_on_progress(snkv_bt *bt, int steps, snkv_bt_progress report, void *
 /* Size of the database file. */
 int64_t snkv_bt_file_bytes(snkv_bt *bt);
 
+/* ---- fork ---- */
+
+/* To be called before a fork, and after it in the parent and in the child: so that the child, whose
+** connections are not to be used, can open the same files anew without the engine taking the parent's
+** locks for its own. */
+void snkv_bt_before_fork(void);
+void snkv_bt_after_fork_in_parent(void);
+void snkv_bt_after_fork_in_child(void);
+
 /* ---- For the tests of the tests ---- */
 
 #ifdef SNKV_MUTATIONS

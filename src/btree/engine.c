@@ -863,6 +863,23 @@ int snkv_bt_clear(snkv_bt *bt, uint32_t root) {
   return finish(bt, rc);
 }
 
+/* ---- fork ---- */
+
+#if SQLITE_OS_UNIX
+/* POSIX locks are not inherited, but the engine's list of files that this process has locked is: a file
+** opened in the child would share the entry, and never be locked in truth. The list is left to leak. */
+void snkv_bt_before_fork(void) { unixEnterMutex(); }
+void snkv_bt_after_fork_in_parent(void) { unixLeaveMutex(); }
+void snkv_bt_after_fork_in_child(void) {
+  inodeList = 0;
+  unixLeaveMutex();
+}
+#else
+void snkv_bt_before_fork(void) {}
+void snkv_bt_after_fork_in_parent(void) {}
+void snkv_bt_after_fork_in_child(void) {}
+#endif
+
 /* ---- SQL ---- */
 
 int snkv_bt_prepare(snkv_bt *bt, const char *sql, snkv_bt_stmt **out) {

@@ -1,5 +1,7 @@
 #include "core/fork_guard.hpp"
 
+#include "btree/bt.h"
+
 #include <atomic>
 #include <pthread.h>
 
@@ -10,8 +12,11 @@ namespace {
 std::atomic<unsigned> generation{0};
 
 unsigned watch_forks() noexcept {
-  static const int registered = pthread_atfork(
-      nullptr, nullptr, [] { generation.fetch_add(1, std::memory_order_relaxed); });
+  static const int registered =
+      pthread_atfork(snkv_bt_before_fork, snkv_bt_after_fork_in_parent, [] {
+        snkv_bt_after_fork_in_child();
+        generation.fetch_add(1, std::memory_order_relaxed);
+      });
   static_cast<void>(registered);
   return generation.load(std::memory_order_relaxed);
 }

@@ -13,6 +13,7 @@ namespace {
 
 std::string real_path_of(std::filesystem::path path) {
   std::error_code failed;
+  path = std::filesystem::absolute(path, failed);  // what is not there yet would stay relative
   for (int links = 0; links < 40; ++links) {
     path = std::filesystem::weakly_canonical(path, failed);
     // A link to a file that is not there yet was not followed.

@@ -18,7 +18,7 @@ core::Target full_store(const TempDir& dir) {
 /// The same as handles.
 Transaction begin(const core::Target& store) {
   core::Target target;
-  const Error error = core::begin(store, target);
+  const Error error = core::begin(store, {}, target);
   if (error.failed()) FAIL(error.message());
   return Transaction(std::move(target));
 }

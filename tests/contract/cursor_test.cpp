@@ -233,7 +233,7 @@ TEST_CASE("an iterator of a transaction meets each key once while values change"
   const TempDir dir;
   const core::Target target = open_target(dir.file("a.db"));
   core::Target scope;
-  REQUIRE_FALSE(core::begin(target, scope).failed());
+  REQUIRE_FALSE(core::begin(target, {}, scope).failed());
   Transaction transaction(scope);
   constexpr int count = 200;
   for (int i = 0; i < count; ++i) must(transaction.put(numbered(i), "m"));

@@ -213,7 +213,7 @@ TEST_CASE("an exception in a write does not pass through the engine", "[M7]") {
   REQUIRE_FALSE(store.open().failed());
   const core::Family family{"default", 1};
   const auto throws = [&](core::WriteSession& session) -> Error {
-    const Error error = core::put_entry("put", session, family, {"k", "v", {}});
+    const Error error = core::put_entry({"put", session, family}, {"k", "v", {}});
     if (error.failed()) return Error(error);
     throw std::bad_alloc();
   };
@@ -225,7 +225,7 @@ TEST_CASE("an exception in a write does not pass through the engine", "[M7]") {
   }
   bool existed = true;
   const auto look = [&](core::WriteSession& session) {
-    return core::erase_entry("erase", session, family, "k", existed);
+    return core::erase_entry({"erase", session, family}, "k", existed);
   };
   CHECK_FALSE(store.write("erase", core::WriteOperation(look)).failed());
   CHECK_FALSE(existed);

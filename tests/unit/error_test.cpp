@@ -47,6 +47,7 @@ const std::vector<std::pair<int, std::string>> published = {
     {27, "aborted"},
     {28, "too_large"},
     {29, "internal"},
+    {30, "expired"},
 };
 
 snkv::Result<int> half(int number) {
