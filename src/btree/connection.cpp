@@ -76,7 +76,8 @@ int Connection::query_int64(const std::string& sql, std::int64_t& out,
 
 Error Connection::sql_error(const char* operation, int rc) const noexcept {
   try {
-    std::string text = bt_ == nullptr ? snkv_bt_errstr(rc) : snkv_bt_errmsg(bt_);
+    const bool ours = bt_ == nullptr || rc == SNKV_BT_POISONED;
+    std::string text = ours ? snkv_bt_errstr(rc) : snkv_bt_errmsg(bt_);
     if (const int system = system_errno(); system != 0 && (errc_of(rc) == Errc::cant_open ||
                                                            errc_of(rc) == Errc::io_error)) {
       text += fmt::format(" ({})", std::strerror(system));

@@ -67,6 +67,7 @@ struct snkv_bt {
   int sync;                     /* level + 1 as last set by snkv_bt_set_sync; 0: never */
   int reading;                  /* a raw read transaction is open */
   int poisoned;                 /* a write failed: no commit [T11] */
+  int writing;                  /* from snkv_bt_begin_write to the commit or rollback */
   uint32_t wal_frames;          /* from the WAL hook: frames in the log after the last commit */
   snkv_bt_progress report;      /* of snkv_bt_on_progress */
   void *report_context;
@@ -300,6 +301,7 @@ int snkv_bt_begin_write(snkv_bt *bt, uint32_t *cookie) {
   }
   rc = run(bt, &bt->begin_stmt, "BEGIN IMMEDIATE");
   if (rc != SQLITE_OK) return rc;
+  bt->writing = 1;
   rc = sqlite3BtreeBeginTrans(bt->tree, 0, &value); /* a no-op that reads the cookie [S1] */
   if (rc != SQLITE_OK) {
     snkv_bt_rollback(bt);
@@ -311,13 +313,14 @@ int snkv_bt_begin_write(snkv_bt *bt, uint32_t *cookie) {
 
 int snkv_bt_commit(snkv_bt *bt) {
   int rc;
-  if (bt->poisoned) return SNKV_BT_POISONED;
+  if (snkv_bt_poisoned(bt)) return SNKV_BT_POISONED;
   if (!snkv_bt_breaks("C1")) close_all_cursors(bt);
   if (snkv_bt_breaks("T5")) {
     rc = sqlite3BtreeTxnState(bt->tree) == SQLITE_TXN_WRITE ? sqlite3BtreeCommit(bt->tree) : SQLITE_OK;
     return finish(bt, rc);
   }
   rc = run(bt, &bt->commit_stmt, "COMMIT");
+  if (sqlite3_get_autocommit(bt->db)) bt->writing = 0;
   if (rc == SQLITE_OK) return rc;
   if (sqlite3_get_autocommit(bt->db)) return rc == SQLITE_BUSY ? SQLITE_IOERR : rc;
   if ((rc & 0xff) != SQLITE_BUSY) snkv_bt_rollback(bt); /* [T8] */
@@ -326,7 +329,7 @@ int snkv_bt_commit(snkv_bt *bt) {
 
 void snkv_bt_rollback(snkv_bt *bt) {
   close_all_cursors(bt);
-  bt->poisoned = 0;
+  bt->poisoned = bt->writing = 0;
   if (snkv_bt_breaks("T5")) {
     if (sqlite3BtreeTxnState(bt->tree) != SQLITE_TXN_NONE) {
       sqlite3BtreeRollback(bt->tree, SQLITE_ABORT_ROLLBACK, 0);
@@ -346,7 +349,10 @@ void snkv_bt_rollback(snkv_bt *bt) {
 }
 
 int snkv_bt_in_write(snkv_bt *bt) { return sqlite3BtreeTxnState(bt->tree) == SQLITE_TXN_WRITE; }
-int snkv_bt_poisoned(snkv_bt *bt) { return bt->poisoned; }
+/* SQL that fails for want of memory, space or a working disk may have rolled the whole transaction back:
+** what was written before is gone, and nothing that comes now would be part of it. */
+static int is_lost(snkv_bt *bt) { return bt->writing && bt->db->autoCommit; }
+int snkv_bt_poisoned(snkv_bt *bt) { return bt->poisoned || is_lost(bt); }
 void snkv_bt_poison(snkv_bt *bt) { bt->poisoned = 1; }
 
 static int savepoint(snkv_bt *bt, const char *verb, unsigned number) {
@@ -362,6 +368,8 @@ static int outside_write(snkv_bt *bt) {
 
 int snkv_bt_savepoint(snkv_bt *bt, unsigned number) {
   int rc;
+  /* Rolling back to it would not undo what the failed write left behind, but lift the ban [T11]. */
+  if (snkv_bt_poisoned(bt)) return SNKV_BT_POISONED;
   if (outside_write(bt)) return SQLITE_MISUSE;
   close_all_cursors(bt);
   rc = savepoint(bt, "SAVEPOINT", number);
@@ -373,6 +381,7 @@ int snkv_bt_savepoint(snkv_bt *bt, unsigned number) {
 
 int snkv_bt_savepoint_rollback(snkv_bt *bt, unsigned number) {
   int rc;
+  if (is_lost(bt)) return SNKV_BT_POISONED;
   if (outside_write(bt)) return SQLITE_MISUSE;
   close_all_cursors(bt); /* [C7] */
   rc = savepoint(bt, "ROLLBACK TO", number);
@@ -381,6 +390,7 @@ int snkv_bt_savepoint_rollback(snkv_bt *bt, unsigned number) {
 }
 
 int snkv_bt_savepoint_release(snkv_bt *bt, unsigned number) {
+  if (is_lost(bt)) return SNKV_BT_POISONED;
   if (outside_write(bt)) return SQLITE_MISUSE;
   close_all_cursors(bt);
   return savepoint(bt, "RELEASE", number);

@@ -25,6 +25,8 @@ CursorState::~CursorState() {
     const std::lock_guard guard(snapshot_->mutex);
     const btree::Lock lock(snapshot_->reader->connection);
     tree_.close();
+  } else if (snkv_bt_is_dead(tree_.get()) != 0) {
+    tree_.close();  // the transaction has ended; even the connection may be gone
   } else {
     const btree::Lock lock(transaction_->session().connection());
     tree_.close();
@@ -64,7 +66,8 @@ void CursorState::guarded(const char* caller, Body&& body) noexcept {
     entry_.root = found->root;
     entry_.large_root = found->large_root;
     bt_ = bt;
-    if (!tree_.is_open()) {
+    // Savepoints and changes of the schema close the cursors of their transaction.
+    if (!tree_.is_open() || snkv_bt_is_dead(tree_.get()) != 0) {
       const int rc = tree_.open(bt, entry_.root, SNKV_BT_ROWS, false);
       if (rc != SNKV_BT_OK) return btree::engine_error(caller, rc, name());
     }
@@ -168,14 +171,7 @@ Error CursorState::step(bool forward) {
 
   // A write of this transaction took the position: find it again by our own copy of the key [K3].
   int order = 0;
-  if (!tree_.is_open() || snkv_bt_is_dead(tree_.get()) != 0) {
-    rc = tree_.open(bt_, entry_.root, SNKV_BT_ROWS, false);
-  } else {
-    rc = SNKV_BT_OK;
-  }
-  if (rc == SNKV_BT_OK) {
-    rc = snkv_bt_seek(tree_.get(), key_copy_.data(), size32(key_copy_), &order);
-  }
+  rc = snkv_bt_seek(tree_.get(), key_copy_.data(), size32(key_copy_), &order);
   present = snkv_bt_valid(tree_.get());
   if (rc == SNKV_BT_OK && present != 0) {
     if (forward && order <= 0) rc = snkv_bt_next(tree_.get(), &present);

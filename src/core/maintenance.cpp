@@ -7,6 +7,7 @@
 
 #include <snkv/detail/core_abi.hpp>
 
+#include <charconv>
 #include <fmt/format.h>
 
 namespace snkv::core {
@@ -36,6 +37,8 @@ Error vacuum(const Target& target, std::uint32_t max_pages, std::uint32_t& freed
   constexpr const char* operation = "vacuum";
   return guarded(operation, target, [&]() -> Error {
     freed = 0;
+    // Made before the transaction, which nothing that may throw shall leave open.
+    const std::string pragma = fmt::format("PRAGMA incremental_vacuum({})", max_pages);
     return exclusively(operation, target, [&](StoreState& store) -> Error {
       if (Error error = store.session.begin(operation); error.failed()) return error;
       std::uint32_t pages = 0;
@@ -43,16 +46,15 @@ Error vacuum(const Target& target, std::uint32_t max_pages, std::uint32_t& freed
       {
         const btree::Lock lock(store.writer);
         snkv_bt_pages(lock.get(), &pages, &free_pages);
-        const int rc =
-            store.writer.execute(fmt::format("PRAGMA incremental_vacuum({})", max_pages));
-        std::uint32_t after = 0;
-        snkv_bt_pages(lock.get(), &after, &free_pages);
-        freed = pages - after;
+        const int rc = store.writer.execute(pragma);
         if (rc != SNKV_BT_OK) {
           Error error = store.writer.sql_error(operation, rc);
           store.session.rollback();
           return error;
         }
+        std::uint32_t after = 0;
+        snkv_bt_pages(lock.get(), &after, &free_pages);
+        freed = pages - after;
       }
       if (Error error = store.session.commit(operation); error.failed()) {
         if (error == Errc::busy) store.session.rollback();
@@ -66,25 +68,50 @@ Error vacuum(const Target& target, std::uint32_t max_pages, std::uint32_t& freed
   });
 }
 
+namespace {
+
+/// Whether a finding of the engine is that it could not read: "... error code=266".
+bool is_read_failure(std::string_view finding) {
+  constexpr std::string_view mark = "error code=";
+  const std::size_t at = finding.rfind(mark);
+  if (at == std::string_view::npos) return false;
+  int rc = 0;
+  const std::string_view digits = finding.substr(at + mark.size());
+  std::from_chars(digits.data(), digits.data() + digits.size(), rc);
+  return btree::errc_of(rc) == Errc::io_error;
+}
+
+Error check_integrity(const char* operation, btree::Connection& connection, std::string& findings) {
+  btree::Statement statement;
+  int rc = statement.prepare(connection, "PRAGMA integrity_check(20)");
+  findings.clear();
+  while (rc == SNKV_BT_OK || rc == SNKV_BT_ROW) {
+    rc = statement.step();
+    if (rc != SNKV_BT_ROW) break;
+    const std::string_view line = statement.bytes(0).view();
+    if (line == "ok") continue;
+    if (is_read_failure(line)) return Error(Errc::io_error, operation, std::string(line));
+    if (!findings.empty()) findings += "; ";
+    findings += line;
+  }
+  return rc == SNKV_BT_DONE ? Error() : connection.sql_error(operation, rc);
+}
+
+}  // namespace
+
 Error integrity_check(const Target& target) {
   constexpr const char* operation = "integrity_check";
   return guarded(operation, target, [&]() -> Error {
     if (Error error = target.store->check(operation); error.failed()) return error;
     ReaderLease reader;
     if (Error error = reader.acquire(operation, *target.store); error.failed()) return error;
-    btree::Statement statement;
-    int rc = statement.prepare(reader->connection, "PRAGMA integrity_check(20)");
     std::string findings;
-    while (rc == SNKV_BT_OK || rc == SNKV_BT_ROW) {
-      rc = statement.step();
-      if (rc != SNKV_BT_ROW) break;
-      const std::string_view line = statement.bytes(0).view();
-      if (line == "ok") continue;
-      if (!findings.empty()) findings += "; ";
-      findings += line;
+    // Twice, because some findings do not tell whether the page was wrong or could not be read.
+    for (int attempt = 0; attempt < 2; ++attempt) {
+      Error error = check_integrity(operation, reader->connection, findings);
+      if (error.failed() || findings.empty()) return error;
     }
-    if (rc != SNKV_BT_DONE) return reader->connection.sql_error(operation, rc);
-    return findings.empty() ? Error() : Error(Errc::corrupt, operation, std::move(findings));
+    return Error(Errc::corrupt, operation, std::move(findings));
   });
 }
 

@@ -34,7 +34,7 @@ TEST_CASE("engine codes become the codes that callers can act on", "[E1]") {
   CHECK(errc_of(SNKV_BT_BUSY) == Errc::busy);
   CHECK(errc_of(SNKV_BT_BUSY | 2 << 8) == Errc::busy);
   CHECK(errc_of(SNKV_BT_NOMEM) == Errc::no_memory);
-  CHECK(errc_of(SNKV_BT_IOERR | 12 << 8) == Errc::io_error);
+  CHECK(errc_of(SNKV_BT_IOERR | 4 << 8) == Errc::io_error);
   CHECK(errc_of(SNKV_BT_FULL) == Errc::full);
   CHECK(errc_of(SNKV_BT_CORRUPT | 1 << 8) == Errc::corrupt);
   CHECK(errc_of(SNKV_BT_NOTADB) == Errc::not_a_store);

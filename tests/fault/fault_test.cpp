@@ -5,13 +5,15 @@
 //     test_fault put_new                             one scenario
 //     test_fault put_new io once 7                   one run, as printed on failure
 //
-// SNKV_FAULT_RUNS=<n>: about so many runs, spread over all faults and their positions.
+// SNKV_FAULT_RUNS=<n>: about so many runs, spread evenly over all scenarios, faults and positions; 0: all
+// of them, which takes some minutes. A single scenario is always run in full.
 #include "fault/run.hpp"
 #include "support/temp_dir.hpp"
 
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <csignal>
 #include <cstdio>
@@ -19,6 +21,8 @@
 #include <cstring>
 #include <exception>
 #include <new>
+#include <utility>
+#include <vector>
 
 namespace snkv::test {
 namespace {
@@ -42,112 +46,181 @@ void install_handlers() {
   }
 }
 
-struct Totals {
-  std::uint64_t runs = 0;
-  std::uint64_t failed = 0;
-  std::uint64_t scenarios = 0;
-};
-
 struct Filter {
   const char* scenario = nullptr;
   const char* kind = nullptr;
   const char* mode = nullptr;
   std::uint64_t n = 0;
-  std::uint64_t stride = 1;
+
+  [[nodiscard]] static bool wanted(const char* filter, std::string_view name) {
+    return filter == nullptr || name == filter;
+  }
 };
 
-/// One run. Returns whether a fault was delivered.
-bool run_once(const Scenario& scenario, const Base& base, const std::string& folder,
-              const Fault& fault, Totals& totals, std::string& complaints) {
-  bool delivered = false;
-  {
-    Run run(base, base.in_memory ? std::string() : folder + "/run.db", fault);
-    if (scenario.prepare != nullptr) scenario.prepare(run);
-    if (!scenario.opens && run.store.path().empty()) {
-      if (base.in_memory) {
-        run.fill_before(base.contents);
-      } else {
-        run.open_before();
-      }
-    }
-    arm(fault);
-    try {
-      scenario.act(run);
-    } catch (const std::bad_alloc&) {
-      // The inline facade may throw it when a copy on the caller's side fails: before anything is done.
-      disarm();
-      if (fault.kind < Kind::memory) run.complain("threw std::bad_alloc");
-    }
-    disarm();
-    delivered = faults_delivered() > 0;
-    run.verify();
-    complaints = run.complaints();
+constexpr std::uint64_t never = ~std::uint64_t{0};
+
+class Test {
+ public:
+  explicit Test(const Filter& filter)
+      : filter_(filter), bases_(make_bases(folder_.path().string())) {}
+
+  /// About so many runs, 0: all of them.
+  int run(std::uint64_t budget);
+
+ private:
+  struct Outcome {
+    std::uint64_t calls = 0;
+    bool delivered = false;
+    std::string complaints{};
+  };
+  /// Calls that can fail, by kind.
+  using Positions = std::array<std::uint64_t, kind_names.size()>;
+
+  [[nodiscard]] Outcome run_once(const Scenario& scenario, const Fault& fault);
+  [[nodiscard]] Outcome checked_run(const Scenario& scenario, const Fault& fault);
+  [[nodiscard]] Positions probe(const Scenario& scenario);
+  void all_positions(const Scenario& scenario, Fault fault);
+  [[nodiscard]] bool applies(const Scenario& scenario, std::size_t kind) const;
+
+  const Filter filter_;
+  const TempDir folder_;
+  const std::map<std::string, Base> bases_;
+  std::uint64_t stride_ = 1;
+  std::uint64_t runs_ = 0;
+  std::uint64_t failed_ = 0;
+};
+
+Test::Outcome Test::run_once(const Scenario& scenario, const Fault& fault) {
+  Outcome outcome;
+  const Base& base = bases_.at(scenario.base);
+  Run run(base, base.in_memory ? std::string() : folder_.file("run.db"), fault);
+  if (scenario.prepare != nullptr) scenario.prepare(run);
+  if (base.in_memory && !scenario.opens) {
+    run.fill_before(base.contents);
+  } else if (!scenario.opens && run.store.path().empty()) {
+    run.open_before();
   }
-  ++totals.runs;
-  return delivered;
+  arm(fault);
+  try {
+    scenario.act(run);
+  } catch (const std::bad_alloc&) {
+    // The inline facade may throw it when a copy on the caller's side fails: before anything is done.
+    disarm();
+    if (fault.kind < Kind::memory) run.complain("threw std::bad_alloc");
+  }
+  disarm();
+  outcome.delivered = faults_delivered() > 0;
+  outcome.calls = calls_counted();
+  run.verify();
+  outcome.complaints = run.complaints();
+  return outcome;
 }
 
 /// One run, with what can only be judged when everything is closed again.
-bool checked_run(const Scenario& scenario, const Base& base, const std::string& folder,
-                 const Fault& fault, Totals& totals, std::string& complaints) {
+Test::Outcome Test::checked_run(const Scenario& scenario, const Fault& fault) {
   std::snprintf(running, sizeof running, "%s %s %s %llu", scenario.name,
                 kind_names[static_cast<std::size_t>(fault.kind)].data(),
                 fault.persistent ? "persistent" : "once",
                 static_cast<unsigned long long>(fault.n));
   ::alarm(60);
-  complaints.clear();
   const std::int64_t blocks = live_blocks();
   const std::int64_t bytes = snkv_fault_outstanding();
-  const bool delivered = run_once(scenario, base, folder, fault, totals, complaints);
-  if (snkv_fault_outstanding() != bytes) complaints += "  the engine leaked memory\n";
-  if (complaints.empty() && live_blocks() != blocks) complaints += "  memory leaked\n";
+  Outcome outcome = run_once(scenario, fault);
+  if (snkv_fault_outstanding() != bytes) outcome.complaints += "  the engine leaked memory\n";
+  if (outcome.complaints.empty() && live_blocks() != blocks) {
+    outcome.complaints += "  memory leaked\n";
+  }
   ::alarm(0);
-  if (!complaints.empty()) {
-    ++totals.failed;
-    std::printf("FAILED: test_fault %s\n%s", running, complaints.c_str());
+  ++runs_;
+  if (!outcome.complaints.empty()) {
+    ++failed_;
+    std::printf("FAILED: test_fault %s\n%s", running, outcome.complaints.c_str());
     std::fflush(stdout);
   }
-  return delivered;
+  return outcome;
 }
 
-bool wanted(const char* filter, std::string_view name) { return filter == nullptr || name == filter; }
+bool Test::applies(const Scenario& scenario, std::size_t kind) const {
+  return Filter::wanted(filter_.kind, kind_names[kind]) &&
+         (!bases_.at(scenario.base).in_memory || is_memory(static_cast<Kind>(kind)));
+}
 
-/// All positions of one fault, until the scenario ends without meeting it. With a stride only some,
-/// starting somewhere else for each scenario.
-void all_positions(const Scenario& scenario, const Base& base, const std::string& folder, Fault fault,
-                   const Filter& filter, Totals& totals) {
-  std::string complaints;
+/// Runs without a fault.
+Test::Positions Test::probe(const Scenario& scenario) {
+  Positions positions{};
+  // Unchecked the first time: what is made on first use is no leak.
+  static_cast<void>(run_once(scenario, {Kind::io, false, never}));
+  for (std::size_t k = 0; k < positions.size(); ++k) {
+    if (!applies(scenario, k)) continue;
+    positions[k] = checked_run(scenario, {static_cast<Kind>(k), false, never}).calls;
+  }
+  return positions;
+}
+
+/// Until the scenario ends without meeting the fault. With a stride only some of the positions, starting
+/// somewhere else each time.
+void Test::all_positions(const Scenario& scenario, Fault fault) {
   unsigned failures = 0;
-  fault.n = filter.n != 0 ? filter.n : 1 + totals.runs % filter.stride;
-  while (checked_run(scenario, base, folder, fault, totals, complaints) && filter.n == 0) {
+  fault.n = filter_.n != 0 ? filter_.n : 1 + runs_ % stride_;
+  for (;;) {
+    const Outcome outcome = checked_run(scenario, fault);
     // One cause tends to fail everywhere.
-    if (!complaints.empty() && ++failures == 5) break;
-    fault.n += filter.stride;
+    if (!outcome.complaints.empty()) ++failures;
+    if (!outcome.delivered || filter_.n != 0 || failures == 5) return;
+    fault.n += stride_;
   }
 }
 
-void run_scenario(const Scenario& scenario, const Base& base, const std::string& folder,
-                  const Filter& filter, Totals& totals) {
-  ++totals.scenarios;
-  std::string complaints;
-  // Without a fault, twice: what is made on first use is no leak.
-  Totals warming;
-  checked_run(scenario, base, folder, {Kind::io, false, ~std::uint64_t{0}}, warming, complaints);
-  warming = {};
-  checked_run(scenario, base, folder, {Kind::io, false, ~std::uint64_t{0}}, warming, complaints);
-  totals.failed += warming.failed;
-  if (warming.failed != 0) return;
-  for (std::size_t k = 0; k < kind_names.size(); ++k) {
-    const Kind kind = static_cast<Kind>(k);
-    if (!wanted(filter.kind, kind_names[k]) || (base.in_memory && !is_memory(kind))) continue;
-    for (const bool persistent : {false, true}) {
-      if (!wanted(filter.mode, persistent ? "persistent" : "once")) continue;
-      all_positions(scenario, base, folder, {kind, persistent, 1}, filter, totals);
+int Test::run(std::uint64_t budget) {
+  const auto start = std::chrono::steady_clock::now();
+  std::vector<Scenario> scenarios;
+  for (const auto& table :
+       {open_scenarios(), write_scenarios(), transaction_scenarios(), read_scenarios()}) {
+    for (const Scenario& scenario : table) {
+      if (Filter::wanted(filter_.scenario, scenario.name)) scenarios.push_back(scenario);
     }
   }
+  std::uint64_t total = 0;
+  for (const Scenario& scenario : scenarios) {
+    for (const std::uint64_t calls : probe(scenario)) total += 2 * (calls + 1);
+  }
+  if (budget > 0) stride_ = std::max<std::uint64_t>(1, total / budget);
+  const std::uint64_t probes = std::exchange(runs_, 0);
+  for (const Scenario& scenario : scenarios) {
+    const std::uint64_t before = runs_;
+    for (std::size_t k = 0; k < kind_names.size(); ++k) {
+      for (const bool persistent : {false, true}) {
+        if (!applies(scenario, k)) continue;
+        if (!Filter::wanted(filter_.mode, persistent ? "persistent" : "once")) continue;
+        all_positions(scenario, {static_cast<Kind>(k), persistent, 1});
+      }
+    }
+    if (std::getenv("SNKV_FAULT_VERBOSE") != nullptr) {
+      std::printf("%-44s %6llu runs\n", scenario.name,
+                  static_cast<unsigned long long>(runs_ - before));
+    }
+  }
+  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+  std::printf("%llu fault runs (every %llu. position) and %llu without a fault over %zu scenarios in "
+              "%.1f s, %llu failed\n",
+              static_cast<unsigned long long>(runs_), static_cast<unsigned long long>(stride_),
+              static_cast<unsigned long long>(probes), scenarios.size(), seconds.count(),
+              static_cast<unsigned long long>(failed_));
+  return failed_ == 0 && !scenarios.empty() ? 0 : 1;
 }
 
-int run_all(Filter filter) {
+}  // namespace
+}  // namespace snkv::test
+
+int main(int argc, char** argv) {
+  using namespace snkv::test;
+  Filter filter;
+  if (argc > 1) filter.scenario = argv[1];
+  if (argc > 2) filter.kind = argv[2];
+  if (argc > 3) filter.mode = argv[3];
+  if (argc > 4) filter.n = std::strtoull(argv[4], nullptr, 10);
+  std::uint64_t budget = argc > 1 ? 0 : 30'000;
+  if (const char* runs = std::getenv("SNKV_FAULT_RUNS")) budget = std::strtoull(runs, nullptr, 10);
   if (!install_faults()) {
     std::puts("the faults could not be installed");
     return 2;
@@ -155,41 +228,5 @@ int run_all(Filter filter) {
   install_handlers();
   // In memory when that can be had: the test is about what the file system says, not about the disk.
   if (::access("/dev/shm", W_OK) == 0) ::setenv("TMPDIR", "/dev/shm", 0);
-  const TempDir folder;
-  const auto bases = make_bases(folder.path().string());
-  const auto start = std::chrono::steady_clock::now();
-  Totals totals;
-  for (const auto& table :
-       {open_scenarios(), write_scenarios(), transaction_scenarios(), read_scenarios()}) {
-    for (const Scenario& scenario : table) {
-      if (!wanted(filter.scenario, scenario.name)) continue;
-      const std::uint64_t before = totals.runs;
-      run_scenario(scenario, bases.at(scenario.base), folder.path().string(), filter, totals);
-      if (std::getenv("SNKV_FAULT_VERBOSE") != nullptr) {
-        std::printf("%-44s %6llu runs\n", scenario.name,
-                    static_cast<unsigned long long>(totals.runs - before));
-      }
-    }
-  }
-  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
-  std::printf("%llu fault runs over %llu scenarios in %.1f s, %llu failed\n",
-              static_cast<unsigned long long>(totals.runs),
-              static_cast<unsigned long long>(totals.scenarios), seconds.count(),
-              static_cast<unsigned long long>(totals.failed));
-  return totals.failed == 0 && totals.scenarios > 0 ? 0 : 1;
-}
-
-}  // namespace
-}  // namespace snkv::test
-
-int main(int argc, char** argv) {
-  snkv::test::Filter filter;
-  if (argc > 1) filter.scenario = argv[1];
-  if (argc > 2) filter.kind = argv[2];
-  if (argc > 3) filter.mode = argv[3];
-  if (argc > 4) filter.n = std::strtoull(argv[4], nullptr, 10);
-  if (const char* stride = std::getenv("SNKV_FAULT_STRIDE")) {
-    filter.stride = std::max<std::uint64_t>(1, std::strtoull(stride, nullptr, 10));
-  }
-  return snkv::test::run_all(filter);
+  return Test(filter).run(budget);
 }

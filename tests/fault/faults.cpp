@@ -59,6 +59,8 @@ void disarm() {
 
 std::uint64_t faults_delivered() { return state.delivered + snkv_fault_delivered(); }
 
+std::uint64_t calls_counted() { return state.calls + snkv_fault_calls(); }
+
 Paused::Paused() noexcept : before_(counting) { counting = false; }
 Paused::~Paused() { counting = before_; }
 

@@ -43,6 +43,8 @@ struct Fault {
 void arm(const Fault& fault);
 void disarm();
 std::uint64_t faults_delivered();
+/// Calls that could have failed since it was armed.
+std::uint64_t calls_counted();
 
 /// While it lives the allocations of this thread are the test's own: they do not fail.
 class Paused {

@@ -4,6 +4,7 @@
 #include "support/patterned.hpp"
 
 #include <array>
+#include <thread>
 
 namespace snkv::test {
 namespace {
@@ -126,6 +127,40 @@ void families_rolled_back(Run& run) {
   run.wrote(users->put("u", small), [](Model& m) { m["users"]["u"] = {small}; });
 }
 
+/// A savepoint made after a failure must not become a way around the rollback, whichever way the engine
+/// took to lose the transaction.
+void savepoint_after_failure(Run& run) {
+  auto t = run.store.begin();
+  if (!run.ok(t) || !run.ok(t->put("before", small))) return;
+  auto family = t->create_column_family("inside");
+  const bool created = run.ok(family);
+  const bool put = run.ok(t->put("key001", large));
+  {
+    auto savepoint = t->savepoint();
+    if (run.ok(savepoint)) {
+      run.ok(t->erase("key002"));
+      run.ok(savepoint->rollback());
+    }
+  }
+  run.wrote(t->commit(), [&](Model& m) {
+    m["default"]["before"] = {small};
+    if (created) m["inside"];
+    if (put) m["default"]["key001"] = {large};
+  });
+}
+
+/// The savepoint was made before a schema change that may fail.
+void savepoint_families(Run& run) {
+  auto t = run.store.begin();
+  if (!run.ok(t) || !run.ok(t->put("before", small))) return;
+  auto savepoint = t->savepoint();
+  if (!run.ok(savepoint)) return;
+  run.ok(t->drop_column_family("users"));
+  run.ok(t->create_column_family("inside"));
+  if (!run.ok(savepoint->rollback())) return;
+  run.wrote(t->commit(), [](Model& m) { m["default"]["before"] = {small}; });
+}
+
 /// Reads its own writes, with an iterator that loses its place again and again.
 void iterate(Run& run) {
   auto t = run.store.begin();
@@ -160,6 +195,33 @@ void transact(Run& run) {
   });
 }
 
+/// Two writers wait behind a transaction; one then commits for both. Each must get its own result.
+void group_commit(Run& run) {
+  auto t = run.store.begin();
+  if (!run.ok(t)) return;
+  std::array<std::optional<Result<void>>, 2> results;
+  const auto put = [&](std::size_t i) { results[i] = run.store.put(many[i], i == 0 ? small : large); };
+  std::array<std::thread, 2> threads;
+  {
+    const Paused paused;
+    for (std::size_t i = 0; i < threads.size(); ++i) {
+      threads[i] = std::thread(put, i);
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  run.ok(t->rollback());
+  for (std::thread& thread : threads) thread.join();
+  for (std::size_t i = 0; i < results.size(); ++i) {
+    run.wrote(*results[i], [&](Model& m) { m["default"][many[i]] = {i == 0 ? small : large}; });
+  }
+}
+
+void open_patiently(Run& run) {
+  run.options.busy_timeout = std::chrono::seconds(5);
+  run.open_before();
+}
+
 }  // namespace
 
 std::vector<Scenario> transaction_scenarios() {
@@ -178,11 +240,16 @@ std::vector<Scenario> transaction_scenarios() {
       {"savepoint_saves_rollback", "rollback", savepoint_saves},
       {"savepoint_saves_memory", "memory", savepoint_saves},
       {"savepoints_nested", "wal", savepoints_nested},
+      {"savepoint_after_failure", "wal", savepoint_after_failure},
+      {"savepoint_after_failure_rollback", "rollback", savepoint_after_failure},
+      {"savepoint_families", "wal", savepoint_families},
       {"transaction_families", "wal", families},
       {"transaction_families_rolled_back", "wal", families_rolled_back},
       {"transaction_families_rolled_back_rollback", "rollback", families_rolled_back},
       {"transaction_iterate", "wal", iterate},
       {"transact", "wal", transact},
+      {"group_commit", "wal", group_commit, false, open_patiently},
+      {"group_commit_rollback", "rollback", group_commit, false, open_patiently},
   };
 }
 
