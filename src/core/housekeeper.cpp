@@ -9,10 +9,14 @@
 namespace snkv::core {
 
 void Housekeeper::start(StoreState& store, std::chrono::milliseconds interval) {
+  const std::lock_guard one_at_a_time(lifecycle_);
+  if (thread_ != nullptr) return;
+  stopping_ = false;
   thread_ = std::make_unique<std::thread>([this, &store, interval] { run(store, interval); });
 }
 
 void Housekeeper::stop() noexcept {
+  const std::lock_guard one_at_a_time(lifecycle_);
   if (thread_ == nullptr) return;
   {
     const std::lock_guard lock(mutex_);

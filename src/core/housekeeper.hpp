@@ -27,6 +27,7 @@ class Housekeeper {
  private:
   void run(StoreState& store, std::chrono::milliseconds interval) noexcept;
 
+  std::mutex lifecycle_;  // one start or stop at a time
   std::mutex mutex_;
   std::condition_variable wake_;
   bool stopping_ = false;  // guarded by mutex_

@@ -49,6 +49,16 @@ StoreState::~StoreState() {
 
 Error StoreState::close() {
   if (Error error = check("close"); error.failed()) return error;
+  // Its short turns at writing are no reason to refuse; if there is another, it goes on.
+  housekeeper_.stop();
+  Error error = close_if_unused();
+  if (error.failed() && options.housekeeping_interval.count() > 0) {
+    housekeeper_.start(*this, options.housekeeping_interval);
+  }
+  return error;
+}
+
+Error StoreState::close_if_unused() {
   WriteQueue::Waiter place;
   if (Error error = queue.enter("close", place, WriteQueue::Clock::now()); error.failed()) {
     return Error(Errc::busy, "close", "a transaction is open");
@@ -61,7 +71,6 @@ Error StoreState::close() {
   readers.close();
   writer.close();
   queue.leave(place);
-  housekeeper_.stop();
   return {};
 }
 

@@ -85,6 +85,7 @@ class StoreState {
   std::int64_t next_family_id = 0;
 
  private:
+  [[nodiscard]] Error close_if_unused();
   [[nodiscard]] Error create_if_empty(btree::Connection& connection);
   [[nodiscard]] Error initialise(btree::Connection& connection);
   [[nodiscard]] Error check_format(btree::Connection& connection) const;
