@@ -53,6 +53,10 @@ Error ReaderLease::acquire(const char* operation, StoreState& store) {
   // Ours only when it is whole: whatever a lease has goes to the pool.
   auto fresh = std::make_unique<Reader>();
   Error error = store.open_connection(operation, fresh->connection, StoreState::Role::reader);
+  if (error.failed()) {
+    // Closed between our look and the opening: then that is what is to be told.
+    if (Error closed = store.check(operation); closed.failed()) error = std::move(closed);
+  }
   if (!error.failed()) reader_ = std::move(fresh);
   return error;
 }
