@@ -287,6 +287,22 @@ int snkv_bt_set_sync(snkv_bt *bt, int level) {
   return rc;
 }
 
+/* A reader that meets a half-written header of the wal-index takes the writers' lock for the moment it
+** needs to look at it again (walIndexReadHdr). That is nobody's transaction: whatever the busy timeout,
+** the writer waits for it. */
+static int begin_immediate(snkv_bt *bt) {
+  enum { step_us = 500, patience_us = 100 * 1000 };
+  int left_us = patience_us - 1000 * MIN(bt->db->busyTimeout, patience_us / 1000);
+  int rc;
+  for (;;) {
+    rc = run(bt, &bt->begin_stmt, "BEGIN IMMEDIATE");
+    if (rc != SQLITE_BUSY || left_us <= 0) return rc;
+    if (sqlite3PagerGetJournalMode(sqlite3BtreePager(bt->tree)) != PAGER_JOURNALMODE_WAL) return rc;
+    sqlite3OsSleep(bt->db->pVfs, step_us);
+    left_us -= step_us;
+  }
+}
+
 int snkv_bt_begin_write(snkv_bt *bt, uint32_t *cookie) {
   int value = 0;
   int rc;
@@ -299,7 +315,7 @@ int snkv_bt_begin_write(snkv_bt *bt, uint32_t *cookie) {
     *cookie = (uint32_t)value;
     return finish(bt, rc);
   }
-  rc = run(bt, &bt->begin_stmt, "BEGIN IMMEDIATE");
+  rc = begin_immediate(bt);
   if (rc != SQLITE_OK) return rc;
   bt->writing = 1;
   rc = sqlite3BtreeBeginTrans(bt->tree, 0, &value); /* a no-op that reads the cookie [S1] */

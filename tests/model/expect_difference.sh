@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # expect_difference.sh <rule> <model_test program> [arguments]: passes when the model test, with
-# this rule of the B-tree contract broken, reports a difference or dies of a signal. A hang, an
-# unknown rule or a green run fail.
+# this rule of the B-tree contract broken, reports a difference, or dies of a signal or of a
+# sanitizer. A hang, an unknown rule or a green run fail.
 set -u
 
 rule=$1
@@ -16,7 +16,7 @@ printf '%s\n' "$output" | tail -n 20
 # `timeout` reports its own KILL as 137 too, so look at the clock-free evidence first.
 if [ "$code" -eq 1 ] && grep -q '^DIFFERENCE ' <<<"$output"; then
   echo "broken $rule: found"
-elif grep -qE '^model_test: killed by a signal|ERROR: [A-Za-z]+Sanitizer' <<<"$output"; then
+elif grep -qE '^model_test: killed by a signal|ERROR: [A-Za-z]+Sanitizer|: runtime error: ' <<<"$output"; then
   echo "broken $rule: found, by a crash"
 elif [ "$code" -eq 0 ]; then
   echo "broken $rule: NOT found, the test stayed green"
