@@ -73,8 +73,9 @@ void PinRegistry::reopen() noexcept {
 
 Error SnapshotState::open(const char* operation, const std::shared_ptr<StoreState>& owner) {
   store = owner;
-  const std::lock_guard guard(mutex);
+  // Before the lock: who expires snapshots takes the registry's lock first and then this one.
   if (Error error = pin_.add(operation, *store, this); error.failed()) return error;
+  const std::lock_guard guard(mutex);
   if (Error error = reader.acquire(operation, *store); error.failed()) return error;
   const btree::Lock lock(reader->connection);
   std::uint32_t cookie = 0;
