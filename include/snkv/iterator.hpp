@@ -57,13 +57,18 @@ class Iterator {
   /// Ok after reaching an end; the error when the iterator stopped because of one (it stays invalid
   /// until the next seek).
   [[nodiscard]] Result<void> status() const {
-    return cursor_ == nullptr ? Result<void>() : facade::as_result(core::cursor_status(*cursor_));
+    return facade::as_result(error());
   }
 
   /// Made by `iterator()` of `Store`, `ColumnFamily`, `Transaction`, `Snapshot` and `Range`.
   explicit Iterator(core::Cursor* cursor) noexcept : cursor_(cursor) {}
 
  private:
+  friend class Range;
+  [[nodiscard]] Error error() const {
+    return cursor_ == nullptr ? Error() : core::cursor_status(*cursor_);
+  }
+
   struct Close {
     void operator()(core::Cursor* cursor) const noexcept { core::close_cursor(cursor); }
   };

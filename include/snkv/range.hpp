@@ -6,7 +6,8 @@
 ///     for (auto [key, value] : scan) use(key, value);
 ///     if (!scan.status()) report(scan.status().error());   // did it end, or did it break?
 ///
-/// A range reads from a snapshot that it takes at each `begin()`. Threads: as `Iterator`.
+/// A range reads from a snapshot that it takes at each `begin()`, and gives back when the pass has reached
+/// its end. Threads: as `Iterator`.
 #pragma once
 
 #include <snkv/iterator.hpp>
@@ -72,6 +73,7 @@ class Range {
     } else {
       iterator_.seek_first();
     }
+    settle();
     return iterator(this);
   }
   [[nodiscard]] static std::default_sentinel_t end() noexcept { return {}; }
@@ -83,7 +85,9 @@ class Range {
   }
 
   /// How the last pass ended: ok, or the error that cut it short.
-  [[nodiscard]] Result<void> status() const { return iterator_.status(); }
+  [[nodiscard]] Result<void> status() const {
+    return iterator_.valid() ? Result<void>() : facade::as_result(Error(status_));
+  }
 
  private:
   void advance() noexcept {
@@ -92,6 +96,14 @@ class Range {
     } else {
       iterator_.next();
     }
+    settle();
+  }
+  /// At the end of a pass gives back what was read from: the snapshot holds back the log, and, with a
+  /// rollback journal, writers.
+  void settle() noexcept {
+    if (iterator_.valid()) return;
+    status_ = iterator_.error();
+    iterator_ = Iterator();
   }
 
   core::Target target_;
@@ -99,6 +111,7 @@ class Range {
   ScanOptions options_;
   bool reversed_ = false;
   Iterator iterator_;
+  Error status_;
 };
 
 }  // namespace SNKV_EXPECTED_NAMESPACE

@@ -293,12 +293,9 @@ Error compact(const Target& target, const Progress& progress) {
       // The file shrinks when the log, which now has all of it, is copied back. What stands in the
       // way of that is no failure: the next checkpoint does it.
       CheckpointResult result;
-      Error error = store.checkpoint(operation, Checkpoint::passive, result);
+      Error error = store.checkpoint(operation, Checkpoint::passive, {}, result);
       if (!error.failed() && result.checkpointed == result.wal_frames) {
-        snkv_bt_set_busy_timeout(store.writer.get(), 0);
-        error = store.checkpoint(operation, Checkpoint::truncate, result);
-        snkv_bt_set_busy_timeout(store.writer.get(),
-                                 static_cast<int>(store.options.busy_timeout.count()));
+        error = store.checkpoint(operation, Checkpoint::truncate, {}, result);
       }
       return error == Errc::busy ? Error() : error;
     });

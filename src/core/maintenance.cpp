@@ -7,16 +7,26 @@
 
 #include <snkv/detail/core_abi.hpp>
 
+#include <algorithm>
 #include <charconv>
+#include <chrono>
 #include <fmt/format.h>
+#include <thread>
 
 namespace snkv::core {
 Error checkpoint(const Target& target, Checkpoint mode, CheckpointResult& out) {
   constexpr const char* operation = "checkpoint";
   return guarded(operation, target, [&]() -> Error {
-    return exclusively(operation, target, [&](StoreState& store) {
-      return store.checkpoint(operation, mode, out);
-    });
+    using std::chrono::milliseconds;
+    const auto deadline = WriteQueue::Clock::now() + target.store->options.busy_timeout;
+    // Readers are waited for between the attempts, outside of the queue, so that writers go on.
+    for (milliseconds pause{1};; pause = std::min(pause * 2, milliseconds(20))) {
+      Error error = exclusively(operation, target, [&](StoreState& store) {
+        return store.checkpoint(operation, mode, {}, out);
+      });
+      if (!(error == Errc::busy) || WriteQueue::Clock::now() + pause > deadline) return error;
+      std::this_thread::sleep_for(pause);
+    }
   });
 }
 
@@ -62,7 +72,7 @@ Error vacuum(const Target& target, std::uint32_t max_pages, std::uint32_t& freed
       }
       // The file itself shrinks when the log is copied back into it.
       CheckpointResult ignored;
-      const Error shrunk = store.checkpoint(operation, Checkpoint::passive, ignored);
+      const Error shrunk = store.checkpoint(operation, Checkpoint::passive, {}, ignored);
       return shrunk == Errc::busy ? Error() : shrunk;
     });
   });

@@ -187,7 +187,7 @@ void StoreState::after_commit() noexcept {
   next_checkpoint_ = frames + options.wal_autocheckpoint / 4 + 1;
   CheckpointResult result;
   // A failure is no failure of the commit, which has happened: the next one tries again.
-  const Error error = checkpoint("checkpoint", Checkpoint::passive, result);
+  const Error error = checkpoint("checkpoint", Checkpoint::passive, {}, result);
   if (error.failed() && !(error == Errc::busy)) counters.add(Counters::errors);
 }
 
@@ -202,12 +202,10 @@ void StoreState::limit_log(std::uint32_t frames) noexcept {
   if (bytes < next_limit_) return;
   next_limit_ = bytes + options.wal_size_limit / 8;
   // Reads that are under way end soon; snapshots do not.
-  constexpr int patience_ms = 20;
+  constexpr std::chrono::milliseconds patience{20};
   do {
     CheckpointResult result;
-    snkv_bt_set_busy_timeout(writer.get(), patience_ms);
-    const Error error = checkpoint("checkpoint", Checkpoint::restart, result);
-    snkv_bt_set_busy_timeout(writer.get(), static_cast<int>(options.busy_timeout.count()));
+    const Error error = checkpoint("checkpoint", Checkpoint::restart, patience, result);
     if (!error.failed()) return;
   } while (options.expire_snapshots && pins.expire_oldest());
   counters.add(Counters::wal_over_limit);
@@ -227,9 +225,7 @@ void StoreState::empty_idle_log() noexcept {
   if (queue.enter("checkpoint", place, WriteQueue::Clock::now()).failed()) return;
   if (!closed_.load() && snkv_bt_wal_bytes(writer.get()) > 0) {
     CheckpointResult result;
-    snkv_bt_set_busy_timeout(writer.get(), 0);
-    const Error error = checkpoint("checkpoint", Checkpoint::truncate, result);
-    snkv_bt_set_busy_timeout(writer.get(), static_cast<int>(options.busy_timeout.count()));
+    const Error error = checkpoint("checkpoint", Checkpoint::truncate, {}, result);
     if (!error.failed()) log(LogLevel::info, "emptied the log");
   }
   queue.leave(place);
@@ -245,11 +241,14 @@ void StoreState::log(LogLevel level, std::string_view message) const noexcept {
   }
 }
 
-Error StoreState::checkpoint(const char* operation, Checkpoint mode, CheckpointResult& out) {
+Error StoreState::checkpoint(const char* operation, Checkpoint mode,
+                             std::chrono::milliseconds patience, CheckpointResult& out) {
   const btree::Lock lock(writer);
   const Stopwatch stopwatch(latencies, TimedOperation::checkpoint);
+  snkv_bt_set_busy_timeout(lock.get(), static_cast<int>(patience.count()));
   const int rc = snkv_bt_checkpoint(lock.get(), static_cast<int>(mode), &out.wal_frames,
                                     &out.checkpointed);
+  snkv_bt_set_busy_timeout(lock.get(), static_cast<int>(options.busy_timeout.count()));
   if (rc != SNKV_BT_OK) return btree::engine_error(operation, rc);
   counters.add(Counters::checkpoints);
   return {};

@@ -55,7 +55,9 @@ class StoreState {
   [[nodiscard]] Error write(const char* operation, const WriteOperation& work);
   /// Checkpoints when the log is long enough. Called by the head of the queue, outside a transaction.
   void after_commit() noexcept;
-  [[nodiscard]] Error checkpoint(const char* operation, Checkpoint mode, CheckpointResult& out);
+  /// One attempt, that waits for readers at most `patience`.
+  [[nodiscard]] Error checkpoint(const char* operation, Checkpoint mode,
+                                 std::chrono::milliseconds patience, CheckpointResult& out);
 
   /// Empties the log if nobody is in the way. For the housekeeper.
   void empty_idle_log() noexcept;

@@ -209,3 +209,26 @@ TEST_CASE("with a rollback journal an open iterator makes writers busy, and only
   REQUIRE_OK(store.put("key", "value"));
   CHECK(must(store.get("key")) == "value");
 }
+
+TEST_CASE("a range that has reached its end holds back nobody") {
+  const TempDir folder;
+  Options options;
+  options.busy_timeout = 0ms;
+  Store store = open_kind(StoreKind::rollback, folder, options);
+  fill(store);
+  Range range = store.all();
+  int seen = 0;
+  for ([[maybe_unused]] auto entry : range) ++seen;
+  REQUIRE(seen == entry_count);
+  REQUIRE_OK(range.status());
+  REQUIRE_OK(store.put("after", "the scan"));
+  REQUIRE(must(store.stats()).snapshots == 0);
+
+  auto it = range.begin();
+  REQUIRE(it != range.end());
+  REQUIRE_ERROR(store.put("during", "the scan"), Errc::busy, "put");
+  for (; it != range.end(); ++it) {
+  }
+  REQUIRE_OK(range.status());
+  REQUIRE_OK(store.put("during", "the scan"));
+}

@@ -10,6 +10,7 @@
 #include <snkv/snkv.hpp>
 
 #include <string>
+#include <thread>
 #include <vector>
 
 using namespace snkv;
@@ -89,6 +90,28 @@ TEST_CASE("a checkpoint beside an open snapshot") {
   REQUIRE_OK(store.checkpoint(Checkpoint::truncate));
   CHECK(size_of(dir.file("test.db-wal")) == 0);
   CHECK(must(store.get("new")) == "1");
+}
+
+TEST_CASE("writers go on while a checkpoint waits for a reader") {
+  const TempDir folder;
+  Options options;
+  options.busy_timeout = 60s;
+  Store store = must(Store::open(folder.file("a.db"), options));
+  must(store.put("a", "1"));
+  Iterator reader = store.iterator();
+  reader.seek_first();
+  must(store.put("b", "2"));
+  Result<CheckpointResult> result = CheckpointResult{};
+  std::thread checkpointing([&] { result = store.checkpoint(Checkpoint::truncate); });
+  // The reader ends only after these, which would wait for the checkpoint if it held their queue.
+  for (int i = 0; i < 100; ++i) must(store.put("c" + std::to_string(i), "3"));
+  std::this_thread::sleep_for(30ms);
+  for (int i = 0; i < 100; ++i) must(store.put("d" + std::to_string(i), "4"));
+  reader = Iterator();
+  checkpointing.join();
+  REQUIRE_OK(result);
+  CHECK(must(store.stats()).wal_bytes == 0);
+  CHECK(must(store.count()) == 202);
 }
 
 TEST_CASE("a checkpoint without a log does nothing, and sync syncs") {
