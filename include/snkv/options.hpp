@@ -74,8 +74,7 @@ struct Options {
   /// What a commit promises. Not stored.
   Sync sync = Sync::normal;
   /// How long a writer waits for other writers: those of other processes, and open transactions of
-  /// other threads. Zero: fail at once; with a write-ahead log after 0.1 s at the latest, because
-  /// readers too hold the lock for moments. Autocommit writes of this process never fail for each
+  /// other threads. Zero: fail at once. Autocommit writes of this process never fail for each
   /// other's sake. At most 24 days. Not stored.
   std::chrono::milliseconds busy_timeout{5000};
 

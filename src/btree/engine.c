@@ -8,6 +8,8 @@
 
 #include "bt.h"
 
+#include <stdatomic.h>
+
 #include "memory_vfs.inc.c"
 
 #ifdef SNKV_TESTING
@@ -246,12 +248,43 @@ uint32_t snkv_bt_max_chunk(snkv_bt *bt) { return snkv_bt_page_size(bt) - 35 - 6;
 
 /* ---- Transactions ---- */
 
+/* Reads of this process that are beginning. A reader that meets a half-written header of the wal-index
+** takes the writers' lock for the moment in which it looks again (walIndexReadHdr), so that a writer
+** finds it taken although nobody writes. In stripes, because readers must not share a cache line. */
+enum { read_stripes = 16 };
+static struct {
+  _Alignas(64) atomic_uint begun;
+  atomic_uint ended;
+} reads[read_stripes];
+
+static unsigned int reads_begun(void) {
+  unsigned int sum = 0;
+  for (int i = 0; i < read_stripes; ++i) sum += atomic_load(&reads[i].begun);
+  return sum;
+}
+static unsigned int reads_ended(void) {
+  unsigned int sum = 0;
+  for (int i = 0; i < read_stripes; ++i) sum += atomic_load(&reads[i].ended);
+  return sum;
+}
+
+static int begin_read_trans(snkv_bt *bt, int *cookie) {
+  static atomic_uint threads;
+  static _Thread_local unsigned int stripe = read_stripes;
+  int rc;
+  if (stripe == read_stripes) stripe = atomic_fetch_add(&threads, 1) % read_stripes;
+  bt->db->busyHandler.nBusy = 0; /* [T4] */
+  atomic_fetch_add(&reads[stripe].begun, 1);
+  rc = sqlite3BtreeBeginTrans(bt->tree, 0, cookie);
+  atomic_fetch_add(&reads[stripe].ended, 1);
+  return rc;
+}
+
 int snkv_bt_begin_read(snkv_bt *bt, uint32_t *cookie) {
   int value = 0;
   int rc;
   if (bt->reading || !bt->db->autoCommit) return SQLITE_MISUSE;
-  bt->db->busyHandler.nBusy = 0; /* [T4] */
-  rc = sqlite3BtreeBeginTrans(bt->tree, 0, &value);
+  rc = begin_read_trans(bt, &value);
   if (rc == SQLITE_OK) {
     bt->reading = 1;
     *cookie = (uint32_t)value;
@@ -287,20 +320,20 @@ int snkv_bt_set_sync(snkv_bt *bt, int level) {
   return rc;
 }
 
-/* A reader that meets a half-written header of the wal-index takes the writers' lock for the moment it
-** needs to look at it again (walIndexReadHdr). That is nobody's transaction: whatever the busy timeout,
-** the writer waits for it. */
+/* With a busy timeout of zero too, a writer waits for readers that have the lock for a moment only (see
+** begin_read_trans), as long as there were any while it tried. */
 static int begin_immediate(snkv_bt *bt) {
   enum { step_us = 500, patience_us = 100 * 1000 };
   int left_us = patience_us - 1000 * MIN(bt->db->busyTimeout, patience_us / 1000);
-  int rc;
-  for (;;) {
+  int rc = run(bt, &bt->begin_stmt, "BEGIN IMMEDIATE");
+  while (rc == SQLITE_BUSY && left_us > 0) {
+    unsigned int before = reads_ended();
     rc = run(bt, &bt->begin_stmt, "BEGIN IMMEDIATE");
-    if (rc != SQLITE_BUSY || left_us <= 0) return rc;
-    if (sqlite3PagerGetJournalMode(sqlite3BtreePager(bt->tree)) != PAGER_JOURNALMODE_WAL) return rc;
+    if (rc != SQLITE_BUSY || reads_begun() == before) return rc;
     sqlite3OsSleep(bt->db->pVfs, step_us);
     left_us -= step_us;
   }
+  return rc;
 }
 
 int snkv_bt_begin_write(snkv_bt *bt, uint32_t *cookie) {
@@ -1058,8 +1091,7 @@ int snkv_bt_begin_mixed_read(snkv_bt *bt, uint32_t *cookie) {
   rc = sqlite3_exec(bt->db, "BEGIN", 0, 0, 0);
   if (rc != SQLITE_OK) return rc;
   /* Statements that end leave the read transaction alone while the SQL one is open. */
-  bt->db->busyHandler.nBusy = 0; /* [T4] */
-  rc = sqlite3BtreeBeginTrans(bt->tree, 0, &value);
+  rc = begin_read_trans(bt, &value);
   *cookie = (uint32_t)value;
   if (rc != SQLITE_OK) snkv_bt_rollback(bt);
   return finish(bt, rc);
