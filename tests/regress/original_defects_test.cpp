@@ -359,3 +359,36 @@ TEST_CASE("(h) the log stays bounded with transactions and readers in between") 
   }
   CHECK(largest < (10u << 20));
 }
+
+TEST_CASE("(h) the log stays bounded when each transaction is larger than the mark") {
+  const TempDir dir;
+  const std::string log = dir.file("test.db-wal");
+  // Without the limit, so that the mark alone has to do it.
+  const Options options{.sync = Sync::off, .wal_autocheckpoint = 100, .wal_size_limit = 0};
+  Store store = open_kind(StoreKind::wal, dir, options);
+  std::uint64_t first = 0;
+  std::uint64_t largest = 0;
+  for (int i = 0; i < 40; ++i) {
+    REQUIRE_OK(store.put("key", patterned(1'000'000, i)));
+    if (i == 1) first = size_of(log);
+    largest = std::max(largest, size_of(log));
+  }
+  CHECK(first > 100 * 8192);
+  CHECK(largest < first * 2);
+}
+
+TEST_CASE("(h) the log is within its limit when each transaction is larger than that") {
+  const TempDir dir;
+  const std::string log = dir.file("test.db-wal");
+  const Options options{.sync = Sync::off, .wal_autocheckpoint = 0, .wal_size_limit = 500'000};
+  Store store = open_kind(StoreKind::wal, dir, options);
+  std::uint64_t first = 0;
+  std::uint64_t largest = 0;
+  for (int i = 0; i < 40; ++i) {
+    REQUIRE_OK(store.put("key", patterned(1'000'000, i)));
+    if (i == 1) first = size_of(log);
+    largest = std::max(largest, size_of(log));
+  }
+  CHECK(first > 500'000);
+  CHECK(largest < first * 3 / 2);
+}
