@@ -1,11 +1,14 @@
 # snkv_add_test(): one executable and one ctest test.
 #
 #   snkv_add_test(NAME <name> SOURCES <file>... [LIBS <target>...] [LABELS <label>...]
-#                 [TIMEOUT <seconds>] [ARGS <argument>...] [OWN_MAIN])
+#                 [TIMEOUT <seconds>] [ARGS <argument>...] [OWN_MAIN]
+#                 [LAUNCHER <command>...])
 #
 # The test links snkv::snkv, or snkv_testing where LIBS names it: that variant has the fault
 # injection hooks and opens src/. The folder's name is always one of the labels. OWN_MAIN is for
-# tests that are not Catch2 programs. scripts/test selects tests by label, see CMakePresets.json.
+# tests that are not Catch2 programs. A LAUNCHER is a command that runs the test, which it gets as its
+# arguments; with exit code 77 it says that the test cannot run here, which ctest reports as skipped.
+# scripts/test selects tests by label, see CMakePresets.json.
 
 # Instrumented code is several times slower; the limit is there to stop a hang.
 set(SNKV_TEST_TIMEOUT_FACTOR 1)
@@ -14,7 +17,8 @@ if(SNKV_SANITIZE OR SNKV_SQLITE_DEBUG OR SNKV_COVERAGE)
 endif()
 
 function(snkv_add_test)
-  cmake_parse_arguments(PARSE_ARGV 0 arg "OWN_MAIN" "NAME;TIMEOUT" "SOURCES;LIBS;LABELS;ARGS")
+  cmake_parse_arguments(PARSE_ARGV 0 arg
+    "OWN_MAIN" "NAME;TIMEOUT" "SOURCES;LIBS;LABELS;ARGS;LAUNCHER")
   if(arg_UNPARSED_ARGUMENTS OR NOT arg_NAME OR NOT arg_SOURCES)
     message(FATAL_ERROR "snkv_add_test: NAME and SOURCES needed; bad: ${arg_UNPARSED_ARGUMENTS}")
   endif()
@@ -38,11 +42,14 @@ function(snkv_add_test)
   set_target_properties(${target} PROPERTIES CXX_EXTENSIONS OFF)
   snkv_target_warnings(${target})
 
-  add_test(NAME ${arg_NAME} COMMAND ${target} ${arg_ARGS})
+  add_test(NAME ${arg_NAME} COMMAND ${arg_LAUNCHER} $<TARGET_FILE:${target}> ${arg_ARGS})
   set_tests_properties(${arg_NAME} PROPERTIES
     LABELS "${arg_LABELS}"
     TIMEOUT ${timeout}
     ENVIRONMENT "${SNKV_TEST_ENVIRONMENT}")
+  if(arg_LAUNCHER)
+    set_tests_properties(${arg_NAME} PROPERTIES SKIP_RETURN_CODE 77)
+  endif()
 endfunction()
 
 # snkv_add_script_test(NAME <name> COMMAND <command>... [LABELS <label>...] [TIMEOUT <seconds>]):

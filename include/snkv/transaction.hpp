@@ -6,7 +6,8 @@
 /// reads its own writes. It is rolled back when it is destroyed without `commit`.
 ///
 /// When a write fails half-way for want of disk or memory, or on damage, the transaction can only be
-/// rolled back (or taken back to a savepoint): everything else gives `Errc::rollback_required`.
+/// rolled back: everything else gives `Errc::rollback_required`. Going back to a savepoint may do, but
+/// not when it was the disk that failed (`full`, `io_error`).
 /// Errors that are found before anything is changed (an empty key, say) leave it as it was.
 ///
 /// Threads: one at a time; it may be handed from one to another. Savepoints, families and iterators
@@ -39,7 +40,8 @@ class Savepoint {
   }
   ~Savepoint() { abandon(); }
 
-  /// Undoes everything since the savepoint, which stays and can be rolled back to again.
+  /// Undoes everything since the savepoint, which stays and can be rolled back to again. After a failure
+  /// of the disk it fails with the same error, and the whole transaction has to be rolled back.
   [[nodiscard]] Result<void> rollback() {
     return facade::as_result(core::savepoint_rollback(target_, id_));
   }

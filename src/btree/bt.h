@@ -54,6 +54,7 @@ enum {
   SNKV_BT_ROW = 100,
   SNKV_BT_DONE = 101,
   SNKV_BT_IOERR_NOMEM = 10 | (12 << 8),
+  SNKV_BT_IOERR_SHMSIZE = 10 | (19 << 8),
   /* Ours: the cursor lost its position to a write, or was closed by the end of a transaction. */
   SNKV_BT_MOVED = 4 | (64 << 8),
   /* Ours: a write of this transaction failed; it must be rolled back. */

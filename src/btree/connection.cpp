@@ -9,6 +9,8 @@ Errc errc_of(int rc) noexcept {
   if (rc == SNKV_BT_POISONED) return Errc::rollback_required;
   if (rc == SNKV_BT_MOVED) return Errc::closed;
   if (rc == SNKV_BT_IOERR_NOMEM) return Errc::no_memory;
+  // The index of the log cannot be made larger: there is no room for it.
+  if (rc == SNKV_BT_IOERR_SHMSIZE) return Errc::full;
   switch (rc & 0xff) {
     case SNKV_BT_OK:
       return Errc::ok;

@@ -110,8 +110,11 @@ Error StoreState::open_connection(const char* caller, btree::Connection& connect
   for (const std::string& pragma : pragmas) {
     rc = connection.execute(pragma);
     if (rc != SNKV_BT_OK) {
-      Error error = connection.sql_error(caller, rc);
-      return Error(error.code(), caller, fmt::format("{}: {}", file_name(), error.detail()), rc);
+      const Error error = connection.sql_error(caller, rc);
+      // There is nothing wrong with the statement: it is the schema that cannot be read, as that of
+      // programs that keep something of their own in the header.
+      const Errc code = error == Errc::internal ? Errc::not_a_store : error.code();
+      return Error(code, caller, fmt::format("{}: {}", file_name(), error.detail()), rc);
     }
   }
   return {};

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <filesystem>
 #include <limits>
+#include <new>
 #include <system_error>
 #include <utility>
 
@@ -188,7 +189,21 @@ void StoreState::after_commit() noexcept {
   CheckpointResult result;
   // A failure is no failure of the commit, which has happened: the next one tries again.
   const Error error = checkpoint("checkpoint", Checkpoint::passive, {}, result);
-  if (error.failed() && !(error == Errc::busy)) counters.add(Counters::errors);
+  if (error.failed() && !(error == Errc::busy)) tell_of_failed_checkpoint(error);
+  // All of it was copied: the log starts anew, and its mark must not be that of the last one.
+  if (!error.failed() && result.checkpointed == result.wal_frames) {
+    next_checkpoint_ = options.wal_autocheckpoint;
+  }
+}
+
+void StoreState::tell_of_failed_checkpoint(const Error& error) noexcept {
+  counters.add(Counters::errors);
+  if (!options.log) return;
+  try {
+    log(LogLevel::error, "the log cannot be copied into the file: " + error.message());
+  } catch (const std::bad_alloc&) {
+    log(LogLevel::error, "the log cannot be copied into the file");
+  }
 }
 
 void StoreState::limit_log(std::uint32_t frames) noexcept {
@@ -203,15 +218,24 @@ void StoreState::limit_log(std::uint32_t frames) noexcept {
   next_limit_ = bytes + options.wal_size_limit / 8;
   // Reads that are under way end soon; snapshots do not.
   constexpr std::chrono::milliseconds patience{20};
+  Error error;
   do {
     CheckpointResult result;
-    const Error error = checkpoint("checkpoint", Checkpoint::restart, patience, result);
-    if (!error.failed()) return;
-  } while (options.expire_snapshots && pins.expire_oldest());
+    error = checkpoint("checkpoint", Checkpoint::restart, patience, result);
+    if (!error.failed()) {
+      next_limit_ = 0;
+      return;
+    }
+    // Anything but `busy` is not for the sake of a snapshot.
+  } while (error == Errc::busy && options.expire_snapshots && pins.expire_oldest());
   counters.add(Counters::wal_over_limit);
   WalPressure pressure{bytes, 0, {}};
   pressure.snapshots = pins.count(pressure.oldest_snapshot_age);
-  log(LogLevel::warning, "the log is over its size limit: a snapshot or iterator holds it back");
+  if (error == Errc::busy) {
+    log(LogLevel::warning, "the log is over its size limit: a snapshot or iterator holds it back");
+  } else {
+    tell_of_failed_checkpoint(error);
+  }
   try {
     if (options.on_wal_limit) options.on_wal_limit(pressure);
   } catch (...) {

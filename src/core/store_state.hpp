@@ -99,6 +99,7 @@ class StoreState {
                                      const std::vector<WriteQueue::Waiter*>& followers) noexcept;
 
   void limit_log(std::uint32_t frames) noexcept;
+  void tell_of_failed_checkpoint(const Error& error) noexcept;
 
   std::atomic<bool> closed_{false};
   mutable std::mutex log_mutex_;  // one message at a time

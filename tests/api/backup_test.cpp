@@ -9,13 +9,10 @@
 
 #include <snkv/snkv.hpp>
 
-#include <sys/mount.h>
 #include <sys/stat.h>
 
 #include <algorithm>
 #include <atomic>
-#include <cerrno>
-#include <cstring>
 #include <filesystem>
 #include <stdexcept>
 #include <string>
@@ -63,31 +60,6 @@ std::vector<std::string> files_in(const TempDir& dir) {
   std::sort(names.begin(), names.end());
   return names;
 }
-
-/// A small file system of its own, if it can be had.
-class SmallDisk {
- public:
-  SmallDisk(const TempDir& dir, const char* size) : path_(dir.file("disk")) {
-    std::filesystem::create_directory(path_);
-    mounted_ =
-        ::mount("tmpfs", path_.c_str(), "tmpfs", 0, (std::string("size=") + size).c_str()) == 0;
-    if (!mounted_) why_ = std::strerror(errno);
-  }
-  SmallDisk(const SmallDisk&) = delete;
-  SmallDisk& operator=(const SmallDisk&) = delete;
-  ~SmallDisk() {
-    if (mounted_) ::umount2(path_.c_str(), MNT_DETACH);
-  }
-  [[nodiscard]] bool mounted() const noexcept { return mounted_; }
-  [[nodiscard]] const std::string& why() const noexcept { return why_; }
-  [[nodiscard]] std::string file(const char* name) const { return path_ + "/" + name; }
-  [[nodiscard]] bool is_empty() const { return std::filesystem::is_empty(path_); }
-
- private:
-  std::string path_;
-  std::string why_;
-  bool mounted_ = false;
-};
 
 }  // namespace
 
@@ -345,27 +317,6 @@ TEST_CASE("the copy of a private file is private") {
   std::filesystem::permissions(dir.file("test.db"), std::filesystem::perms(0600));
   REQUIRE_OK(store.backup(dir.file("copy.db")));
   CHECK(std::filesystem::status(dir.file("copy.db")).permissions() == std::filesystem::perms(0600));
-}
-
-TEST_CASE("a disk that is full leaves nothing behind") {
-  const auto kind = GENERATE(StoreKind::wal, StoreKind::memory);
-  const bool compact = GENERATE(false, true);
-  CAPTURE(kind, compact);
-  const TempDir dir;
-  const SmallDisk disk(dir, "2m");
-  if (!disk.mounted()) {
-    WARN("skipped: no tmpfs can be mounted here: " << disk.why());
-    return;
-  }
-  Store store = open_kind(kind, dir);
-  fill(store, 10'000);
-  REQUIRE_ERROR(store.backup(disk.file("copy.db"), {.compact = compact}), Errc::full, "backup");
-  CHECK(disk.is_empty());
-  REQUIRE_OK(store.put("still", "works"));
-  REQUIRE_OK(store.verify());
-  REQUIRE_OK(store.clear());
-  REQUIRE_OK(store.backup(disk.file("copy.db"), {.compact = true}));
-  REQUIRE_OK(must(Store::open(disk.file("copy.db"))).verify());
 }
 
 TEST_CASE("a store cannot be closed while it is copied, and counts the copy as a snapshot") {

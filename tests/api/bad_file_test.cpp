@@ -141,6 +141,16 @@ TEST_CASE("a file that is no database is refused and stays as it is") {
   check_refused(dir.file("text"), Errc::not_a_store);
 }
 
+TEST_CASE("a file of the original library is refused and stays as it is") {
+  // It has SQLite's pages and no schema: the header holds roots of trees where the cookie, the
+  // version of the schema's format and the size of the cache belong.
+  const TempDir dir;
+  const std::string path = dir.file("original.db");
+  static_cast<void>(sqlite_cli(path, "CREATE TABLE t(a); INSERT INTO t VALUES(1)"));
+  overwrite(path, 40, std::string("\0\0\0\3\0\0\0\5\0\0\0\4", 12));
+  check_refused(path, Errc::not_a_store);
+}
+
 TEST_CASE("an SQLite database that is not a store is refused and stays as it is") {
   const std::string sql =
       GENERATE("CREATE TABLE t(a); INSERT INTO t VALUES(1)",

@@ -36,6 +36,7 @@ TEST_CASE("engine codes become the codes that callers can act on", "[E1]") {
   CHECK(errc_of(SNKV_BT_NOMEM) == Errc::no_memory);
   CHECK(errc_of(SNKV_BT_IOERR | 4 << 8) == Errc::io_error);
   CHECK(errc_of(SNKV_BT_FULL) == Errc::full);
+  CHECK(errc_of(SNKV_BT_IOERR_SHMSIZE) == Errc::full);
   CHECK(errc_of(SNKV_BT_CORRUPT | 1 << 8) == Errc::corrupt);
   CHECK(errc_of(SNKV_BT_NOTADB) == Errc::not_a_store);
   CHECK(errc_of(SNKV_BT_READONLY | 5 << 8) == Errc::read_only);

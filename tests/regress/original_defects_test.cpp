@@ -2,6 +2,7 @@
 #include "support/check.hpp"
 #include "support/child_process.hpp"
 #include "support/contents.hpp"
+#include "support/fake_clock.hpp"
 #include "support/files.hpp"
 #include "support/patterned.hpp"
 #include "support/sanitizer.hpp"
@@ -18,13 +19,19 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <chrono>
 #include <cstdlib>
 #include <fstream>
+#include <functional>
+#include <optional>
 #include <string>
 #include <thread>
+#include <utility>
+#include <vector>
 
 using namespace snkv;
 using namespace snkv::test;
+using namespace std::chrono_literals;
 
 // ---- What the engine asks of the operating system, counted and, on request, refused ----
 //
@@ -155,6 +162,139 @@ TEST_CASE("(a) every promise of Sync costs what it must") {
   }
 }
 
+// (b) The original deletes an expired key when it is read. For that it began a transaction of its
+// own, and committed it: a `get` in the middle of the caller's transaction committed the caller's
+// half-done work. The rollback after that reported success, with everything on the disk.
+TEST_CASE("(b) meeting an expired key in a transaction commits nothing") {
+  const auto kind = GENERATE(from_range(all_store_kinds));
+  CAPTURE(kind);
+  const TempDir dir;
+  FakeClock clock;
+  Store store = open_kind(kind, dir, {.clock = clock.source()});
+  REQUIRE_OK(store.put("expired", "old", {.ttl = 10ms}));
+  REQUIRE_OK(store.put("stays", "as it was"));
+  REQUIRE_OK(must(store.column_family("other")).put("expired", "old", {.ttl = 10ms}));
+  clock.advance(10ms);
+  const std::uint64_t commits = must(store.stats()).wal_commits;
+  const auto meet_it = [](EntryReader& reader, ColumnFamily other) {
+    REQUIRE_ERRC(reader.get("expired"), Errc::not_found);
+    CHECK_FALSE(must(reader.contains("expired")));
+    REQUIRE_ERRC(reader.ttl("expired"), Errc::not_found);
+    CHECK(must(reader.multi_get({"expired", "stays"}))[0] == std::nullopt);
+    REQUIRE_ERRC(reader.visit("expired", [](BytesView) {}), Errc::not_found);
+    REQUIRE_ERRC(reader.blob_reader("expired"), Errc::not_found);
+    for (auto scan = reader.all(); auto [key, value] : scan) CHECK(key != "expired");
+    REQUIRE_ERRC(other.get("expired"), Errc::not_found);
+  };
+  {
+    Transaction transaction = must(store.begin());
+    REQUIRE_OK(transaction.put("half", "done"));
+    REQUIRE_OK(transaction.put("stays", "changed"));
+    meet_it(transaction, must(transaction.column_family("other")));
+    // Beside the transaction too, which is what the original's callers did.
+    meet_it(store, must(store.open_column_family("other")));
+    CHECK_FALSE(must(store.contains("half")));
+    // And in those operations that write.
+    CHECK_FALSE(must(transaction.erase("expired")));
+    REQUIRE_ERRC(transaction.expire("expired", 1s), Errc::not_found);
+    CHECK(must(transaction.put_if_absent("expired", "new")));
+    CHECK(must(store.stats()).wal_commits == commits);
+    REQUIRE_OK(transaction.rollback());
+  }
+  CHECK(must(store.stats()).wal_commits == commits);
+  CHECK((contents_of(store) == Contents{{"stays", "as it was"}}));
+  CHECK(must(store.count()) == 2);  // the expired one is hidden, as before
+  if (kind == StoreKind::memory) return;
+  REQUIRE_OK(store.close());
+  store = open_kind(kind, dir, {.clock = clock.source()});
+  CHECK((contents_of(store) == Contents{{"stays", "as it was"}}));
+  REQUIRE_OK(store.verify());
+}
+
+// (c) The original counts in memory how many keys expire, and asks no key for its expiry while
+// there are none. A rollback brought the keys back and not the count: a key whose overwriting was
+// rolled back could be read long after it had expired, until the store was opened anew.
+TEST_CASE("(c) a rollback brings back when a key expires") {
+  const auto kind = GENERATE(from_range(all_store_kinds));
+  const bool by_savepoint = GENERATE(false, true);
+  CAPTURE(kind, by_savepoint);
+  const TempDir dir;
+  FakeClock clock;
+  Store store = open_kind(kind, dir, {.clock = clock.source()});
+  using Work = std::function<void(Transaction&)>;
+  const auto undo = [&](const Work& work) {
+    Transaction transaction = must(store.begin());
+    if (by_savepoint) {
+      Savepoint savepoint = must(transaction.savepoint());
+      work(transaction);
+      REQUIRE_OK(savepoint.rollback());
+      REQUIRE_OK(savepoint.release());
+      REQUIRE_OK(transaction.commit());
+    } else {
+      work(transaction);
+      REQUIRE_OK(transaction.rollback());
+    }
+  };
+  // All ways to make the only key that expires one that does not.
+  const std::vector<std::pair<std::string, Work>> ways = {
+      {"put", [](Transaction& t) { REQUIRE_OK(t.put("key", "for ever")); }},
+      {"later", [](Transaction& t) { REQUIRE_OK(t.put("key", "longer", {.ttl = 1h})); }},
+      {"persist", [](Transaction& t) { REQUIRE_OK(t.persist("key")); }},
+      {"expire", [](Transaction& t) { REQUIRE_OK(t.expire("key", 1h)); }},
+      {"erase", [](Transaction& t) { CHECK(must(t.erase("key"))); }},
+      {"range", [](Transaction& t) { CHECK(must(t.erase_prefix("k")) == 1); }},
+      {"clear", [](Transaction& t) { REQUIRE_OK(t.clear()); }},
+      {"batch", [](Transaction& t) { REQUIRE_OK(t.write(WriteBatch().put("key", "for ever"))); }},
+      {"blob", [](Transaction& t) {
+         BlobWriter writer = must(t.blob_writer("key"));
+         REQUIRE_OK(writer.write("for ever"));
+         REQUIRE_OK(writer.finish());
+       }}};
+  for (const auto& [name, work] : ways) {
+    CAPTURE(name);
+    REQUIRE_OK(store.put("key", "value", {.ttl = 100ms}));
+    undo(work);
+    CHECK(must(store.get("key")) == "value");
+    CHECK(must(store.ttl("key")) == 100ms);
+    CHECK(must(store.family_stats()).expiring == 1);
+    clock.advance(99ms);
+    CHECK(must(store.get("key")) == "value");
+    clock.advance(1ms);
+    REQUIRE_ERRC(store.get("key"), Errc::not_found);
+    CHECK(must(store.count_live()) == 0);
+    CHECK(must(store.purge_expired()) == 1);
+    CHECK(must(store.count()) == 0);
+    REQUIRE_OK(store.verify());
+  }
+}
+
+TEST_CASE("(c) a rollback takes back that a key expires") {
+  const auto kind = GENERATE(from_range(all_store_kinds));
+  CAPTURE(kind);
+  const TempDir dir;
+  FakeClock clock;
+  Store store = open_kind(kind, dir, {.clock = clock.source()});
+  REQUIRE_OK(store.put("key", "for ever"));
+  for (int round = 0; round < 2; ++round) {
+    // The first expiry of a family makes an index, which the rollback takes back as well.
+    Transaction transaction = must(store.begin());
+    REQUIRE_OK(transaction.put("key", "short", {.ttl = 10ms}));
+    REQUIRE_OK(transaction.put("new", "short", {.ttl = 10ms}));
+    REQUIRE_OK(transaction.rollback());
+    CHECK(must(store.ttl("key")) == std::nullopt);
+    CHECK(must(store.family_stats()).expiring == 0);
+    clock.advance(1h);
+    CHECK(must(store.get("key")) == "for ever");
+    CHECK(must(store.purge_expired()) == 0);
+  }
+  // After all that, expiring works as ever.
+  REQUIRE_OK(store.put("key", "short", {.ttl = 10ms}));
+  clock.advance(10ms);
+  REQUIRE_ERRC(store.get("key"), Errc::not_found);
+  CHECK(must(store.purge_expired()) == 1);
+  REQUIRE_OK(store.verify());
+}
+
 // (d) When the disk or the memory failed an iterator of the original, it said "no more entries". A
 // loop that copied a store copied the half before the bad page, and was content.
 TEST_CASE("(d) damage ends a scan with an error") {
@@ -248,7 +388,7 @@ TEST_CASE("(d) want of memory ends a scan with an error") {
     if (!small) return small.error().message();
     Range scan = own->all();
     const ::rlim_t limit = address_space_in_use() + large / 2;
-    const struct rlimit address_space {limit, limit};
+    const struct rlimit address_space { limit, limit };
     if (::setrlimit(RLIMIT_AS, &address_space) != 0) return "no limit set";
     std::string met;
     for (auto [key, value] : scan) met += key.str();
@@ -319,8 +459,7 @@ TEST_CASE("(g) a handle sees the commit of another process at once") {
     Store store = open_kind(kind, dir);
     REQUIRE_OK(store.put("key", must(store.get("key")).str() + "+parent"));
   }
-  CHECK(must(open_kind(kind, dir).get("key")) ==
-        "parent+child+parent+child+parent+child+parent");
+  CHECK(must(open_kind(kind, dir).get("key")) == "parent+child+parent+child+parent+child+parent");
 }
 
 // (h) With its default settings nothing bounded the original's log: its commits bypass the place
@@ -358,4 +497,37 @@ TEST_CASE("(h) the log stays bounded with transactions and readers in between") 
     largest = std::max(largest, size_of(log));
   }
   CHECK(largest < (10u << 20));
+}
+
+TEST_CASE("(h) the log stays bounded when each transaction is larger than the mark") {
+  const TempDir dir;
+  const std::string log = dir.file("test.db-wal");
+  // Without the limit, so that the mark alone has to do it.
+  const Options options{.sync = Sync::off, .wal_autocheckpoint = 100, .wal_size_limit = 0};
+  Store store = open_kind(StoreKind::wal, dir, options);
+  std::uint64_t first = 0;
+  std::uint64_t largest = 0;
+  for (int i = 0; i < 40; ++i) {
+    REQUIRE_OK(store.put("key", patterned(1'000'000, i)));
+    if (i == 1) first = size_of(log);
+    largest = std::max(largest, size_of(log));
+  }
+  CHECK(first > 100 * 8192);
+  CHECK(largest < first * 2);
+}
+
+TEST_CASE("(h) the log is within its limit when each transaction is larger than that") {
+  const TempDir dir;
+  const std::string log = dir.file("test.db-wal");
+  const Options options{.sync = Sync::off, .wal_autocheckpoint = 0, .wal_size_limit = 500'000};
+  Store store = open_kind(StoreKind::wal, dir, options);
+  std::uint64_t first = 0;
+  std::uint64_t largest = 0;
+  for (int i = 0; i < 40; ++i) {
+    REQUIRE_OK(store.put("key", patterned(1'000'000, i)));
+    if (i == 1) first = size_of(log);
+    largest = std::max(largest, size_of(log));
+  }
+  CHECK(first > 500'000);
+  CHECK(largest < first * 3 / 2);
 }
