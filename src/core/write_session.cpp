@@ -1,6 +1,7 @@
 #include "core/write_session.hpp"
 
 #include "base/printable.hpp"
+#include "core/run.hpp"
 #include "core/store_state.hpp"
 
 namespace snkv::core {
@@ -132,13 +133,17 @@ Error WriteSession::savepoint(unsigned number) {
 
 Error WriteSession::savepoint_rollback(unsigned number) {
   const btree::Lock lock(connection());
-  cursors_.clear();
-  const int rc = snkv_bt_savepoint_rollback(bt(), number);
-  if (rc != SNKV_BT_OK) return connection().sql_error("savepoint rollback", rc);
-  open_savepoints_ = number + 1;
-  lose_values(0);
-  changes_.resize(change_marks_[number]);
-  return schema_changed_ ? refresh_catalog("savepoint rollback") : Error();
+  // Half gone back, or with the catalog of what is undone, the transaction must not be committed. When
+  // it is tried again and succeeds, the engine lifts the ban.
+  return change(*this, [&]() -> Error {
+    cursors_.clear();
+    const int rc = snkv_bt_savepoint_rollback(bt(), number);
+    if (rc != SNKV_BT_OK) return connection().sql_error("savepoint rollback", rc);
+    open_savepoints_ = number + 1;
+    lose_values(0);
+    changes_.resize(change_marks_[number]);
+    return schema_changed_ ? refresh_catalog("savepoint rollback") : Error();
+  });
 }
 
 Error WriteSession::savepoint_release(unsigned number) {
