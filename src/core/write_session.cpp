@@ -38,6 +38,13 @@ Error WriteSession::commit(const char* operation) noexcept {
   const btree::Lock lock(connection());
   const Stopwatch stopwatch(store_.latencies, TimedOperation::commit);
   cursors_.clear();
+  Changes kept;
+  try {
+    kept = store_.feed.for_history(changes_);
+  } catch (const std::bad_alloc&) {
+    rollback();
+    return Error(Errc::no_memory, operation, "");
+  }
   const int rc = snkv_bt_commit(bt());
   if (rc != SNKV_BT_OK && snkv_bt_in_write(bt()) != 0 && rc != SNKV_BT_POISONED) {
     return btree::engine_error(operation, rc, "committing");  // busy: still open
@@ -48,7 +55,7 @@ Error WriteSession::commit(const char* operation) noexcept {
     end();
     return btree::engine_error(operation, rc, "committing");
   }
-  store_.feed.publish(std::move(changes_));
+  store_.feed.publish(changes_, kept);
   end();
   store_.counters.add(Counters::wal_commits);
   return {};
@@ -72,7 +79,7 @@ void WriteSession::end() noexcept {
 }
 
 void WriteSession::note(Change::Kind kind, const Family& family, BytesView key, BytesView high) {
-  if (noting_) changes_.push_back({0, family.name, kind, Bytes(key), Bytes(high)});
+  if (noting_) changes_.push_back(Change{0, family.name, kind, Bytes(key), Bytes(high)});
 }
 
 Error WriteSession::resolve(const char* operation, const Family& family, bool for_writing,
