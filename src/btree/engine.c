@@ -1160,7 +1160,11 @@ int snkv_bt_vacuum(snkv_bt *bt, const char *into, snkv_bt_progress report, void 
   if (bt->reading || bt->cursors != 0 || !bt->db->autoCommit) return SQLITE_MISUSE; /* [S3] */
   if (into != 0) {
     char query[64];
-    sqlite3_snprintf(sizeof(query), query, "?vfs=%s", sqlite3_vfs_find(0)->zName);
+    const char *vfs = sqlite3_vfs_find(0)->zName;
+#ifdef SNKV_TESTING
+    if (faultvfsName() != 0) vfs = faultvfsName();
+#endif
+    sqlite3_snprintf(sizeof(query), query, "?vfs=%s", vfs);
     uri = uri_of(into, query);
     if (uri == 0) return SQLITE_NOMEM;
     bt->db->openFlags |= SQLITE_OPEN_URI;
