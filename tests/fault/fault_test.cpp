@@ -9,6 +9,7 @@
 // scenarios, faults and positions; 0: all of them, which takes a quarter of an hour. A single scenario is
 // run in full.
 #include "fault/run.hpp"
+#include "support/sanitizer.hpp"
 #include "support/temp_dir.hpp"
 
 #include <unistd.h>
@@ -42,9 +43,10 @@ void tell_and_abort(int signal) {
 }
 
 void install_handlers() {
-  for (const int signal : {SIGABRT, SIGSEGV, SIGBUS, SIGFPE, SIGALRM}) {
-    std::signal(signal, tell_and_abort);
-  }
+  for (const int signal : {SIGABRT, SIGALRM}) std::signal(signal, tell_and_abort);
+  // A sanitizer tells more of these.
+  if (memory_is_sanitized) return;
+  for (const int signal : {SIGSEGV, SIGBUS, SIGFPE}) std::signal(signal, tell_and_abort);
 }
 
 struct Filter {
