@@ -2,8 +2,6 @@
 # builds the library only, and new compiler warnings must not break somebody else's build.
 
 option(SNKV_BUILD_TESTS "Build the tests" ${PROJECT_IS_TOP_LEVEL})
-# Not part of the suite yet: a scenario waits for locks without end.
-option(SNKV_BUILD_FAULT_TESTS "Build the fault-injection tests" OFF)
 option(SNKV_BUILD_EXAMPLES "Build the examples and run them as tests" ${PROJECT_IS_TOP_LEVEL})
 option(SNKV_BUILD_BENCHMARKS "Build the benchmarks" OFF)
 option(SNKV_BUILD_TOOLS "Build the command-line tools, where there are any"

@@ -25,7 +25,8 @@ namespace snkv {
 inline namespace SNKV_EXPECTED_NAMESPACE {
 
 /// Rolls the transaction back to where it was made when destroyed, unless it was released. Savepoints
-/// nest: ending an outer one ends those made after it, which then give `Errc::closed`.
+/// nest: ending an outer one ends those made after it, which then give `Errc::closed`. While rolling
+/// back to one fails, the transaction cannot be committed: try again, or roll it back as a whole.
 class Savepoint {
  public:
   Savepoint(core::Target target, std::uint64_t id) noexcept : target_(std::move(target)), id_(id) {}

@@ -488,6 +488,25 @@ int snkv_bt_checkpoint(snkv_bt *bt, int mode, uint32_t *frames, uint32_t *checkp
   return rc;
 }
 
+#if SQLITE_OS_UNIX
+/* Makes the names in the folder of a file safe on the disk. A folder that this process may not read, and
+** a file system that cannot sync folders, are no failures: nobody could do better there. */
+static int sync_folder(const char *file) {
+  int folder = -1;
+  int rc;
+#ifdef SNKV_TESTING
+  if (faultvfsHit(SNKV_FAULT_IO) || faultvfsHit(SNKV_FAULT_SYNC)) return SQLITE_IOERR_DIR_FSYNC;
+#endif
+  rc = osOpenDirectory(file, &folder);
+  if (rc != SQLITE_OK) return errno == EACCES ? SQLITE_OK : rc;
+  if (full_fsync(folder, 0, 0) != 0 && errno != EINVAL && errno != ENOTSUP) {
+    rc = SQLITE_IOERR_DIR_FSYNC;
+  }
+  osClose(folder);
+  return rc;
+}
+#endif
+
 int snkv_bt_sync(snkv_bt *bt, int file_too) {
   Pager *pager;
   int rc = SQLITE_OK;
@@ -501,12 +520,8 @@ int snkv_bt_sync(snkv_bt *bt, int file_too) {
   }
 #if SQLITE_OS_UNIX
   /* A rollback journal that is unlinked but still in the folder on disk would undo the last commit. */
-  if (rc == SQLITE_OK && !have_log && strcmp(bt->db->pVfs->zName, "snkv-memory") != 0) {
-    int folder = -1;
-    if (osOpenDirectory(sqlite3BtreeGetFilename(bt->tree), &folder) == SQLITE_OK) {
-      full_fsync(folder, 0, 0);
-      osClose(folder);
-    }
+  if (rc == SQLITE_OK && !have_log && strcmp(bt->db->pVfs->zName, MEMVFS_NAME) != 0) {
+    rc = sync_folder(sqlite3BtreeGetFilename(bt->tree));
   }
 #endif
   rc = finish(bt, rc);
@@ -1178,7 +1193,11 @@ int snkv_bt_vacuum(snkv_bt *bt, const char *into, snkv_bt_progress report, void 
   if (bt->reading || bt->cursors != 0 || !bt->db->autoCommit) return SQLITE_MISUSE; /* [S3] */
   if (into != 0) {
     char query[64];
-    sqlite3_snprintf(sizeof(query), query, "?vfs=%s", sqlite3_vfs_find(0)->zName);
+    const char *vfs = sqlite3_vfs_find(0)->zName;
+#ifdef SNKV_TESTING
+    if (faultvfsName() != 0) vfs = faultvfsName();
+#endif
+    sqlite3_snprintf(sizeof(query), query, "?vfs=%s", vfs);
     uri = uri_of(into, query);
     if (uri == 0) return SQLITE_NOMEM;
     bt->db->openFlags |= SQLITE_OPEN_URI;

@@ -38,8 +38,9 @@ void snkv_fault_disarm(void);
 uint64_t snkv_fault_calls(void);
 uint64_t snkv_fault_delivered(void);
 
-/* For an allocator of the test that shall count together with the engine's: whether it must fail. */
-int snkv_fault_allocate(void);
+/* For calls of the test's own making that shall count together with the engine's, such as allocations
+** and what the library asks of the system beside the engine: whether this one must fail. */
+int snkv_fault_call(snkv_fault_kind kind);
 
 /* Bytes that the engine has allocated and not freed. */
 int64_t snkv_fault_outstanding(void);

@@ -40,7 +40,7 @@ void snkv_fault_arm(snkv_fault_kind kind, uint64_t nth, int persistent) {
 void snkv_fault_disarm(void) { atomic_store(&faultvfsState.kind, SNKV_FAULT_NONE); }
 uint64_t snkv_fault_calls(void) { return atomic_load(&faultvfsState.calls); }
 uint64_t snkv_fault_delivered(void) { return atomic_load(&faultvfsState.delivered); }
-int snkv_fault_allocate(void) { return faultvfsHit(SNKV_FAULT_MALLOC); }
+int snkv_fault_call(snkv_fault_kind kind) { return faultvfsHit(kind); }
 int64_t snkv_fault_outstanding(void) { return atomic_load(&faultvfsState.outstanding); }
 
 /* ---- Memory ---- */

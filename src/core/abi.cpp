@@ -14,6 +14,7 @@
 #include <fmt/format.h>
 #include <limits>
 #include <random>
+#include <system_error>
 #include <thread>
 
 namespace snkv::core {
@@ -34,6 +35,8 @@ Error open_state(Name&& name, bool in_memory, const Options& options, Target& ou
     return {};
   } catch (const std::bad_alloc&) {
     return Error(Errc::no_memory, "open", "");
+  } catch (const std::system_error&) {
+    return Error(Errc::no_memory, "open", "no thread can be started");
   }
 }
 

@@ -5,6 +5,7 @@
 #include "core/progress.hpp"
 #include "core/run.hpp"
 #include "core/store_state.hpp"
+#include "core/system_error.hpp"
 
 #include <snkv/detail/core_abi.hpp>
 
@@ -30,6 +31,9 @@ constexpr std::array<const char*, 3> sidecars = {"-wal", "-shm", "-journal"};
 
 Error system_error(Errc code, const char* operation, const std::string& path) {
   return Error(code, operation, fmt::format("{}: {}", path, std::strerror(errno)));
+}
+Error system_error(const char* operation, const std::string& path) {
+  return system_error(errc_of_errno(errno), operation, path);
 }
 
 // ---- The place of the copy ----
@@ -126,49 +130,53 @@ int sync_path(const std::string& path, int flags) {
   return rc;
 }
 
-/// The copy while it is being made, under a name of its own; goes away unless it is published.
+/// The copy while it is being made, under a name of its own; goes away unless it is published. All names
+/// are made before there is a file: later nothing may be thrown, or the file would stay.
 class UnfinishedFile {
  public:
   UnfinishedFile() = default;
   UnfinishedFile(const UnfinishedFile&) = delete;
   UnfinishedFile& operator=(const UnfinishedFile&) = delete;
   ~UnfinishedFile() {
-    if (path_.empty()) return;
+    if (!exists_) return;
     ::unlink(path_.c_str());
-    for (const char* suffix : sidecars) ::unlink((path_ + suffix).c_str());
+    for (const std::string& beside : beside_) ::unlink(beside.c_str());
   }
 
   /// Creates an empty file beside `target`.
   [[nodiscard]] Error create(const char* operation, const std::string& target, ::mode_t mode) {
     static std::atomic<unsigned> number{0};
+    target_ = target;
+    folder_ = target.substr(0, target.rfind('/') + 1);
     for (;;) {
-      std::string path = fmt::format("{}.tmp-{}-{}", target, ::getpid(), number.fetch_add(1));
-      const int file = ::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, mode);
+      path_ = fmt::format("{}.tmp-{}-{}", target, ::getpid(), number.fetch_add(1));
+      for (std::size_t i = 0; i < sidecars.size(); ++i) beside_[i] = path_ + sidecars[i];
+      const int file = ::open(path_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, mode);
       if (file >= 0) {
+        exists_ = true;
         ::close(file);
-        path_ = std::move(path);
         return {};
       }
       if (errno == EEXIST) continue;  // left behind by a process that had our number and was killed
       return system_error(errno == ENOSPC || errno == EDQUOT ? Errc::full : Errc::cant_open,
-                          operation, path);
+                          operation, path_);
     }
   }
 
   /// Makes it safe on the disk, and gives it its name.
-  [[nodiscard]] Error publish(const char* operation, const std::string& target) {
+  [[nodiscard]] Error publish(const char* operation) {
     if (sync_path(path_, O_RDWR) != 0) {
-      return system_error(errno == ENOSPC || errno == EDQUOT ? Errc::full : Errc::io_error,
-                          operation, path_);
+      return system_error(operation, path_);
     }
-    if (rename_to_free(path_, target) != 0) {
-      return system_error(errno == EEXIST ? Errc::exists : Errc::io_error, operation, target);
+    if (rename_to_free(path_, target_) != 0) {
+      return errno == EEXIST ? system_error(Errc::exists, operation, target_)
+                             : system_error(operation, target_);
     }
-    path_ = target;  // still to be removed if the folder cannot be synced
-    if (sync_path(target.substr(0, target.rfind('/') + 1), O_RDONLY | O_DIRECTORY) != 0) {
-      return system_error(Errc::io_error, operation, target);
+    std::swap(path_, target_);  // still to be removed if the folder cannot be synced
+    if (sync_path(folder_, O_RDONLY | O_DIRECTORY) != 0) {
+      return system_error(operation, path_);
     }
-    path_.clear();
+    exists_ = false;
     return {};
   }
 
@@ -176,6 +184,10 @@ class UnfinishedFile {
 
  private:
   std::string path_;
+  std::array<std::string, sidecars.size()> beside_;
+  std::string target_;
+  std::string folder_;
+  bool exists_ = false;
 };
 
 // ---- Copying ----
@@ -244,6 +256,10 @@ Error vacuum(const char* operation, btree::Connection& connection, const char* i
   };
   const int rc = snkv_bt_vacuum(connection.get(), into, report, &context);
   if (rc != SNKV_BT_OK && progress.stopped()) return progress.error(operation);
+  if (rc == SNKV_BT_ERROR && into != nullptr) {
+    // What the engine says of a file whose size it cannot learn: that it exists. It does, and is ours.
+    return Error(Errc::io_error, operation, connection.sql_error(operation, rc).detail(), rc);
+  }
   if (rc != SNKV_BT_OK) return connection.sql_error(operation, rc);
   static_cast<void>(progress.report(context.total, context.total));
   return {};
@@ -271,7 +287,7 @@ Error backup(const Target& target, std::string_view path, const BackupOptions& o
                       : copy_pages(operation, reader.connection(), file.path(), report);
     if (!error.failed() && report.stopped()) error = report.error(operation);
     if (error.failed()) return error;
-    return file.publish(operation, place);
+    return file.publish(operation);
   });
 }
 

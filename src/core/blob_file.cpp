@@ -6,6 +6,7 @@
 #include "core/blob.hpp"
 #include "core/run.hpp"
 #include "core/store_state.hpp"
+#include "core/system_error.hpp"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -25,30 +26,6 @@ namespace snkv::core {
 namespace {
 
 constexpr std::size_t piece_size = 256 * 1024;
-
-Errc errc_of_errno(int number) {
-  switch (number) {
-    case ENOSPC:
-    case EDQUOT:
-      return Errc::full;
-    case ENOMEM:
-      return Errc::no_memory;
-    case ENOENT:
-    case ENOTDIR:
-    case EISDIR:
-    case EACCES:
-    case EPERM:
-    case EROFS:
-    case ELOOP:
-    case ENAMETOOLONG:
-    case EMFILE:
-    case ENFILE:
-    case ETXTBSY:
-      return Errc::cant_open;
-    default:
-      return Errc::io_error;
-  }
-}
 
 /// What a message is about: an operation on a key and a file.
 struct Subject {

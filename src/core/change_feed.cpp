@@ -20,21 +20,14 @@ bool ChangeFeed::Subscriber::concerns(const Change& change) const noexcept {
   }
 }
 
-void ChangeFeed::publish(std::vector<Change>&& changes) {
+void ChangeFeed::publish(Changes& changes, Changes& kept) noexcept {
   const std::uint64_t number = sequence_.fetch_add(1, std::memory_order_acq_rel) + 1;
   if (changes.empty()) return;
+  for (Change& change : changes) change.sequence = number;
+  for (Change& change : kept) change.sequence = number;
   const std::lock_guard lock(mutex_);
-  try {
-    for (Change& change : changes) {
-      change.sequence = number;
-      if (history_size_ > 0) history_.push_back(change);
-      if (subscribers_wanted_.load() > 0) pending_.push_back(std::move(change));
-    }
-  } catch (const std::bad_alloc&) {
-    // The commit has happened: what cannot be told is forgotten, and said to be.
-    history_.clear();
-    forgotten_ = number;
-  }
+  history_.splice(history_.end(), kept);
+  if (subscribers_wanted_.load() > 0) pending_.splice(pending_.end(), changes);
   while (history_.size() > history_size_) {
     forgotten_ = std::max(forgotten_, history_.front().sequence);
     history_.pop_front();

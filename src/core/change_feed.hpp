@@ -8,12 +8,15 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <deque>
+#include <list>
 #include <memory>
 #include <mutex>
 #include <vector>
 
 namespace snkv::core {
+
+/// Of one transaction. A list, because its parts can be handed on without an allocation.
+using Changes = std::list<Change>;
 
 class ChangeFeed {
  public:
@@ -27,8 +30,13 @@ class ChangeFeed {
     return sequence_.load(std::memory_order_acquire);
   }
 
-  /// Numbers a commit. Called by the head of the write queue.
-  void publish(std::vector<Change>&& changes);
+  /// What `publish` needs for the changes that are kept. Made before the commit, after which nothing may
+  /// fail: what it cannot tell would be lost.
+  [[nodiscard]] Changes for_history(const Changes& changes) const {
+    return history_size_ > 0 ? changes : Changes();
+  }
+  /// Numbers a commit. Called by the head of the write queue. Takes both lists.
+  void publish(Changes& changes, Changes& kept) noexcept;
   /// Calls the subscribers for what was published, unless another thread is doing so: it then does this
   /// too. Called outside the queue, so that a callback may write.
   void deliver() noexcept;
@@ -56,9 +64,9 @@ class ChangeFeed {
 
   mutable std::mutex mutex_;  // guards all below
   std::vector<std::weak_ptr<Subscriber>> subscribers_;
-  std::deque<Change> pending_;
+  Changes pending_;
   bool delivering_ = false;
-  std::deque<Change> history_;
+  Changes history_;
   std::uint64_t forgotten_ = 0;  // history_ lacks changes of commits up to this one
 };
 

@@ -1,6 +1,7 @@
 /// \file
 /// The functions of core_abi.hpp that concern the store as a whole: checkpoint, sync, vacuum, checks,
 /// statistics.
+#include "core/page_check.hpp"
 #include "core/read_path.hpp"
 #include "core/run.hpp"
 #include "core/store_state.hpp"
@@ -8,10 +9,11 @@
 #include <snkv/detail/core_abi.hpp>
 
 #include <algorithm>
-#include <charconv>
 #include <chrono>
 #include <fmt/format.h>
+#include <string>
 #include <thread>
+#include <vector>
 
 namespace snkv::core {
 Error checkpoint(const Target& target, Checkpoint mode, CheckpointResult& out) {
@@ -78,48 +80,19 @@ Error vacuum(const Target& target, std::uint32_t max_pages, std::uint32_t& freed
   });
 }
 
-namespace {
-
-/// Whether a finding of the engine is that it could not read: "... error code=266".
-bool is_read_failure(std::string_view finding) {
-  constexpr std::string_view mark = "error code=";
-  const std::size_t at = finding.rfind(mark);
-  if (at == std::string_view::npos) return false;
-  int rc = 0;
-  const std::string_view digits = finding.substr(at + mark.size());
-  std::from_chars(digits.data(), digits.data() + digits.size(), rc);
-  return btree::errc_of(rc) == Errc::io_error;
-}
-
-Error check_integrity(const char* operation, btree::Connection& connection, std::string& findings) {
-  btree::Statement statement;
-  int rc = statement.prepare(connection, "PRAGMA integrity_check(20)");
-  findings.clear();
-  while (rc == SNKV_BT_OK || rc == SNKV_BT_ROW) {
-    rc = statement.step();
-    if (rc != SNKV_BT_ROW) break;
-    const std::string_view line = statement.bytes(0).view();
-    if (line == "ok") continue;
-    if (is_read_failure(line)) return Error(Errc::io_error, operation, std::string(line));
-    if (!findings.empty()) findings += "; ";
-    findings += line;
-  }
-  return rc == SNKV_BT_DONE ? Error() : connection.sql_error(operation, rc);
-}
-
-}  // namespace
-
 Error integrity_check(const Target& target) {
   constexpr const char* operation = "integrity_check";
   return guarded(operation, target, [&]() -> Error {
     if (Error error = target.store->check(operation); error.failed()) return error;
     ReaderLease reader;
     if (Error error = reader.acquire(operation, *target.store); error.failed()) return error;
+    std::vector<std::string> lines;
+    Error error = check_pages(operation, reader->connection, lines);
+    if (error.failed() || lines.empty()) return error;
     std::string findings;
-    // Twice, because some findings do not tell whether the page was wrong or could not be read.
-    for (int attempt = 0; attempt < 2; ++attempt) {
-      Error error = check_integrity(operation, reader->connection, findings);
-      if (error.failed() || findings.empty()) return error;
+    for (const std::string& line : lines) {
+      if (!findings.empty()) findings += "; ";
+      findings += line;
     }
     return Error(Errc::corrupt, operation, std::move(findings));
   });

@@ -142,9 +142,15 @@ Error TransactionState::commit() {
   if (snkv_bt_poisoned(session().bt()) != 0) {
     return Error(Errc::rollback_required, "commit", "");
   }
-  if (Error error = drop_unfinished_values("commit", session()); error.failed()) {
+  Error unfinished;
+  try {
+    unfinished = drop_unfinished_values("commit", session());
+  } catch (const std::bad_alloc&) {
+    unfinished = Error(Errc::no_memory, "commit", "");
+  }
+  if (unfinished.failed()) {
     abandon();
-    return error;
+    return unfinished;
   }
   Error error = session().commit("commit");
   if (error == Errc::busy) return error;  // still open
@@ -208,8 +214,13 @@ void TransactionState::savepoint_abandon(std::uint64_t id) noexcept {
   std::size_t depth = 0;
   if (find_savepoint("savepoint", id, depth).failed()) return;
   savepoints_.resize(depth + 1);
-  if (session().savepoint_rollback(static_cast<unsigned>(depth)).failed()) return;
-  if (session().savepoint_release(static_cast<unsigned>(depth)).failed()) return;
+  try {
+    // A failure leaves the transaction such that it can only be rolled back: nobody can be told.
+    if (session().savepoint_rollback(static_cast<unsigned>(depth)).failed()) return;
+    if (session().savepoint_release(static_cast<unsigned>(depth)).failed()) return;
+  } catch (const std::bad_alloc&) {
+    return;
+  }
   savepoints_.resize(depth);
 }
 

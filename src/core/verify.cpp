@@ -4,6 +4,7 @@
 #include "base/printable.hpp"
 #include "btree/record.hpp"
 #include "core/format.hpp"
+#include "core/page_check.hpp"
 #include "core/pinned_reader.hpp"
 #include "core/progress.hpp"
 #include "core/read_path.hpp"
@@ -61,6 +62,7 @@ class Pace {
     return report_.report(pages_ + std::min(bytes_ / page_size_, pages_), 2 * pages_);
   }
   [[nodiscard]] bool finish() noexcept { return report_.report(2 * pages_, 2 * pages_); }
+  [[nodiscard]] bool asked_to_stop() const noexcept { return report_.stopped(); }
   [[nodiscard]] Error stopped() const { return report_.error(operation); }
 
   static constexpr int engine_steps = 1000;
@@ -382,16 +384,11 @@ Error engine_check(btree::Connection& connection, Findings& findings, Pace& pace
     ~Reporting() { snkv_bt_on_progress(bt, 0, nullptr, nullptr); }
   } reporting{connection.get()};
   snkv_bt_on_progress(reporting.bt, Pace::engine_steps, report, &pace);
-  btree::Statement statement;
-  int rc = statement.prepare(connection, "PRAGMA integrity_check(20)");
-  while (rc == SNKV_BT_OK || rc == SNKV_BT_ROW) {
-    rc = statement.step();
-    if (rc != SNKV_BT_ROW) break;
-    const std::string_view line = statement.bytes(0).view();
-    if (line != "ok") findings.add(std::string(line));
-  }
-  if ((rc & 0xff) == SNKV_BT_INTERRUPT) return pace.stopped();
-  return rc == SNKV_BT_DONE ? Error() : connection.sql_error(operation, rc);
+  std::vector<std::string> lines;
+  Error error = check_pages(operation, connection, lines);
+  if (error.failed()) return pace.asked_to_stop() ? pace.stopped() : error;
+  for (std::string& line : lines) findings.add(std::move(line));
+  return {};
 }
 
 /// A number that must be there; what is wrong with the table of them is a finding.

@@ -1,6 +1,7 @@
 #include "core/write_session.hpp"
 
 #include "base/printable.hpp"
+#include "core/run.hpp"
 #include "core/store_state.hpp"
 
 namespace snkv::core {
@@ -37,6 +38,13 @@ Error WriteSession::commit(const char* operation) noexcept {
   const btree::Lock lock(connection());
   const Stopwatch stopwatch(store_.latencies, TimedOperation::commit);
   cursors_.clear();
+  Changes kept;
+  try {
+    kept = store_.feed.for_history(changes_);
+  } catch (const std::bad_alloc&) {
+    rollback();
+    return Error(Errc::no_memory, operation, "");
+  }
   const int rc = snkv_bt_commit(bt());
   if (rc != SNKV_BT_OK && snkv_bt_in_write(bt()) != 0 && rc != SNKV_BT_POISONED) {
     return btree::engine_error(operation, rc, "committing");  // busy: still open
@@ -47,7 +55,7 @@ Error WriteSession::commit(const char* operation) noexcept {
     end();
     return btree::engine_error(operation, rc, "committing");
   }
-  store_.feed.publish(std::move(changes_));
+  store_.feed.publish(changes_, kept);
   end();
   store_.counters.add(Counters::wal_commits);
   return {};
@@ -71,7 +79,7 @@ void WriteSession::end() noexcept {
 }
 
 void WriteSession::note(Change::Kind kind, const Family& family, BytesView key, BytesView high) {
-  if (noting_) changes_.push_back({0, family.name, kind, Bytes(key), Bytes(high)});
+  if (noting_) changes_.push_back(Change{0, family.name, kind, Bytes(key), Bytes(high)});
 }
 
 Error WriteSession::resolve(const char* operation, const Family& family, bool for_writing,
@@ -132,13 +140,17 @@ Error WriteSession::savepoint(unsigned number) {
 
 Error WriteSession::savepoint_rollback(unsigned number) {
   const btree::Lock lock(connection());
-  cursors_.clear();
-  const int rc = snkv_bt_savepoint_rollback(bt(), number);
-  if (rc != SNKV_BT_OK) return connection().sql_error("savepoint rollback", rc);
-  open_savepoints_ = number + 1;
-  lose_values(0);
-  changes_.resize(change_marks_[number]);
-  return schema_changed_ ? refresh_catalog("savepoint rollback") : Error();
+  // Half gone back, or with the catalog of what is undone, the transaction must not be committed. When
+  // it is tried again and succeeds, the engine lifts the ban.
+  return change(*this, [&]() -> Error {
+    cursors_.clear();
+    const int rc = snkv_bt_savepoint_rollback(bt(), number);
+    if (rc != SNKV_BT_OK) return connection().sql_error("savepoint rollback", rc);
+    open_savepoints_ = number + 1;
+    lose_values(0);
+    changes_.resize(change_marks_[number]);
+    return schema_changed_ ? refresh_catalog("savepoint rollback") : Error();
+  });
 }
 
 Error WriteSession::savepoint_release(unsigned number) {

@@ -5,6 +5,7 @@
 
 #include "btree/connection.hpp"
 #include "core/catalog.hpp"
+#include "core/change_feed.hpp"
 
 #include <snkv/bytes.hpp>
 #include <snkv/error.hpp>
@@ -103,7 +104,7 @@ class WriteSession {
   bool schema_changed_ = false;  // catalog_ is good for this transaction only [S2]
   std::vector<CachedCursor> cursors_;
   bool noting_ = false;
-  std::vector<Change> changes_;
+  Changes changes_;
   std::vector<std::size_t> change_marks_;  // by savepoint number: how many changes there were
   std::vector<std::shared_ptr<BegunValue>> begun_values_;
   std::int64_t last_large_id_ = 0;

@@ -5,9 +5,11 @@
 //     test_fault put_new                             one scenario
 //     test_fault put_new io once 7                   one run, as printed on failure
 //
-// SNKV_FAULT_RUNS=<n>: about so many runs, spread evenly over all scenarios, faults and positions; 0: all
-// of them, which takes some minutes. A single scenario is always run in full.
+// SNKV_FAULT_RUNS=<n>: about so many runs (20000 unless told otherwise), spread evenly over all
+// scenarios, faults and positions; 0: all of them, which takes a quarter of an hour. A single scenario is
+// run in full.
 #include "fault/run.hpp"
+#include "support/sanitizer.hpp"
 #include "support/temp_dir.hpp"
 
 #include <unistd.h>
@@ -41,9 +43,10 @@ void tell_and_abort(int signal) {
 }
 
 void install_handlers() {
-  for (const int signal : {SIGABRT, SIGSEGV, SIGBUS, SIGFPE, SIGALRM}) {
-    std::signal(signal, tell_and_abort);
-  }
+  for (const int signal : {SIGABRT, SIGALRM}) std::signal(signal, tell_and_abort);
+  // A sanitizer tells more of these.
+  if (memory_is_sanitized) return;
+  for (const int signal : {SIGSEGV, SIGBUS, SIGFPE}) std::signal(signal, tell_and_abort);
 }
 
 struct Filter {
@@ -79,13 +82,14 @@ class Test {
   [[nodiscard]] Outcome run_once(const Scenario& scenario, const Fault& fault);
   [[nodiscard]] Outcome checked_run(const Scenario& scenario, const Fault& fault);
   [[nodiscard]] Positions probe(const Scenario& scenario);
-  void all_positions(const Scenario& scenario, Fault fault);
+  void all_positions(const Scenario& scenario, Fault fault, std::uint64_t calls);
   [[nodiscard]] bool applies(const Scenario& scenario, std::size_t kind) const;
 
   const Filter filter_;
   const TempDir folder_;
   const std::map<std::string, Base> bases_;
   std::uint64_t stride_ = 1;
+  std::uint64_t next_ = 1;  // the next position of the sample, counted on from the last scenario
   std::uint64_t runs_ = 0;
   std::uint64_t failed_ = 0;
 };
@@ -93,7 +97,7 @@ class Test {
 Test::Outcome Test::run_once(const Scenario& scenario, const Fault& fault) {
   Outcome outcome;
   const Base& base = bases_.at(scenario.base);
-  Run run(base, base.in_memory ? std::string() : folder_.file("run.db"), fault);
+  Run run(base, folder_.file("run.db"), fault);
   if (scenario.prepare != nullptr) scenario.prepare(run);
   if (base.in_memory && !scenario.opens) {
     run.fill_before(base.contents);
@@ -157,55 +161,64 @@ Test::Positions Test::probe(const Scenario& scenario) {
   return positions;
 }
 
-/// Until the scenario ends without meeting the fault. With a stride only some of the positions, starting
-/// somewhere else each time.
-void Test::all_positions(const Scenario& scenario, Fault fault) {
+/// Until the scenario ends without meeting the fault; of a sample, as far as it went without one.
+void Test::all_positions(const Scenario& scenario, Fault fault, std::uint64_t calls) {
   unsigned failures = 0;
-  fault.n = filter_.n != 0 ? filter_.n : 1 + runs_ % stride_;
-  for (;;) {
-    const Outcome outcome = checked_run(scenario, fault);
-    // One cause tends to fail everywhere.
-    if (!outcome.complaints.empty()) ++failures;
-    if (!outcome.delivered || filter_.n != 0 || failures == 5) return;
-    fault.n += stride_;
+  const bool whole = stride_ == 1;
+  if (filter_.n != 0) {
+    fault.n = filter_.n;
+  } else if (!whole) {
+    fault.n = next_;
   }
+  // One cause tends to fail everywhere.
+  for (; (whole || fault.n <= calls) && failures < 5; fault.n += stride_) {
+    const Outcome outcome = checked_run(scenario, fault);
+    if (!outcome.complaints.empty()) ++failures;
+    if (whole && (!outcome.delivered || filter_.n != 0)) return;
+  }
+  next_ = fault.n > calls ? fault.n - calls : 1;
 }
 
 int Test::run(std::uint64_t budget) {
   const auto start = std::chrono::steady_clock::now();
   std::vector<Scenario> scenarios;
   for (const auto& table :
-       {open_scenarios(), write_scenarios(), transaction_scenarios(), read_scenarios()}) {
+       {open_scenarios(), write_scenarios(), transaction_scenarios(), read_scenarios(),
+        blob_scenarios(), copy_scenarios(), family_scenarios(), thread_scenarios()}) {
     for (const Scenario& scenario : table) {
       if (Filter::wanted(filter_.scenario, scenario.name)) scenarios.push_back(scenario);
     }
   }
   std::uint64_t total = 0;
+  std::vector<Positions> positions;
   for (const Scenario& scenario : scenarios) {
-    for (const std::uint64_t calls : probe(scenario)) total += 2 * (calls + 1);
+    positions.push_back(probe(scenario));
+    for (const std::uint64_t calls : positions.back()) total += 2 * calls;
   }
-  if (budget > 0) stride_ = std::max<std::uint64_t>(1, total / budget);
+  if (budget > 0 && filter_.n == 0) stride_ = std::max<std::uint64_t>(1, total / budget);
   const std::uint64_t probes = std::exchange(runs_, 0);
-  for (const Scenario& scenario : scenarios) {
+  for (std::size_t i = 0; i < scenarios.size(); ++i) {
+    const Scenario& scenario = scenarios[i];
     const std::uint64_t before = runs_;
     for (std::size_t k = 0; k < kind_names.size(); ++k) {
       for (const bool persistent : {false, true}) {
         if (!applies(scenario, k)) continue;
         if (!Filter::wanted(filter_.mode, persistent ? "persistent" : "once")) continue;
-        all_positions(scenario, {static_cast<Kind>(k), persistent, 1});
+        all_positions(scenario, {static_cast<Kind>(k), persistent, 1}, positions[i][k]);
       }
     }
     if (std::getenv("SNKV_FAULT_VERBOSE") != nullptr) {
       std::printf("%-44s %6llu runs\n", scenario.name,
                   static_cast<unsigned long long>(runs_ - before));
+      std::fflush(stdout);
     }
   }
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
-  std::printf("%llu fault runs (every %llu. position) and %llu without a fault over %zu scenarios in "
-              "%.1f s, %llu failed\n",
+  std::printf("%llu fault runs (every %llu. of %llu positions) and %llu without a fault over %zu "
+              "scenarios in %.1f s, %llu failed\n",
               static_cast<unsigned long long>(runs_), static_cast<unsigned long long>(stride_),
-              static_cast<unsigned long long>(probes), scenarios.size(), seconds.count(),
-              static_cast<unsigned long long>(failed_));
+              static_cast<unsigned long long>(total), static_cast<unsigned long long>(probes),
+              scenarios.size(), seconds.count(), static_cast<unsigned long long>(failed_));
   return failed_ == 0 && !scenarios.empty() ? 0 : 1;
 }
 
@@ -219,7 +232,7 @@ int main(int argc, char** argv) {
   if (argc > 2) filter.kind = argv[2];
   if (argc > 3) filter.mode = argv[3];
   if (argc > 4) filter.n = std::strtoull(argv[4], nullptr, 10);
-  std::uint64_t budget = argc > 1 ? 0 : 30'000;
+  std::uint64_t budget = argc > 1 ? 0 : 20'000;
   if (const char* runs = std::getenv("SNKV_FAULT_RUNS")) budget = std::strtoull(runs, nullptr, 10);
   if (!install_faults()) {
     std::puts("the faults could not be installed");

@@ -3,26 +3,28 @@
 #include <atomic>
 #include <cstdlib>
 #include <new>
+#include <utility>
 
 namespace snkv::test {
 namespace {
 
 std::atomic<std::int64_t> live{0};
-thread_local bool counting = false;  // this thread's allocations are calls that may fail
+std::atomic<bool> counting{false};  // allocations are calls that may fail
+thread_local bool paused = false;
 
 struct {
-  bool with_engine = false;
-  bool persistent = false;
-  std::uint64_t n = 0;
-  std::uint64_t calls = 0;
-  std::uint64_t delivered = 0;
-} state;  // of the armed thread
+  std::atomic<bool> with_engine{false};
+  std::atomic<bool> persistent{false};
+  std::atomic<std::uint64_t> n{0};
+  std::atomic<std::uint64_t> calls{0};
+  std::atomic<std::uint64_t> delivered{0};
+} state;
 
 bool fails() noexcept {
-  if (!counting) return false;
-  if (state.with_engine) return snkv_fault_allocate() != 0;
-  ++state.calls;
-  if (state.calls < state.n || (state.calls > state.n && !state.persistent)) return false;
+  if (!counting.load(std::memory_order_relaxed) || paused) return false;
+  if (state.with_engine) return snkv_fault_call(SNKV_FAULT_MALLOC) != 0;
+  const std::uint64_t call = state.calls.fetch_add(1) + 1;
+  if (call < state.n || (call > state.n && !state.persistent)) return false;
   ++state.delivered;
   return true;
 }
@@ -47,7 +49,11 @@ snkv_fault_kind engine_kind(Kind kind) {
 bool install_faults() { return snkv_fault_install() != 0; }
 
 void arm(const Fault& fault) {
-  state = {fault.kind == Kind::all_memory, fault.persistent, fault.n, 0, 0};
+  state.with_engine = fault.kind == Kind::all_memory;
+  state.persistent = fault.persistent;
+  state.n = fault.n;
+  state.calls = 0;
+  state.delivered = 0;
   snkv_fault_arm(engine_kind(fault.kind), fault.n, fault.persistent ? 1 : 0);
   counting = fault.kind == Kind::memory || fault.kind == Kind::all_memory;
 }
@@ -61,8 +67,9 @@ std::uint64_t faults_delivered() { return state.delivered + snkv_fault_delivered
 
 std::uint64_t calls_counted() { return state.calls + snkv_fault_calls(); }
 
-Paused::Paused() noexcept : before_(counting) { counting = false; }
-Paused::~Paused() { counting = before_; }
+Paused::Paused() noexcept : before_(std::exchange(paused, true)) {}
+Paused::~Paused() { paused = before_; }
+bool is_paused() noexcept { return paused; }
 
 std::int64_t live_blocks() { return live.load(); }
 

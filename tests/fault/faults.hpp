@@ -12,7 +12,7 @@
 namespace snkv::test {
 
 enum class Kind {
-  io,             // any call to the system: EIO
+  io,             // any call to the system, of the engine or of the library: EIO
   full,           // writes: ENOSPC
   short_read,     // reads: half of the bytes
   sync,           // fsync
@@ -39,14 +39,15 @@ struct Fault {
 
 /// Before the first store is opened.
 [[nodiscard]] bool install_faults();
-/// Allocations count on the calling thread only.
+/// For all threads.
 void arm(const Fault& fault);
 void disarm();
 std::uint64_t faults_delivered();
 /// Calls that could have failed since it was armed.
 std::uint64_t calls_counted();
 
-/// While it lives the allocations of this thread are the test's own: they do not fail.
+/// While it lives the allocations and the calls to the system of this thread are the test's own: they do
+/// not fail.
 class Paused {
  public:
   Paused() noexcept;
@@ -57,6 +58,8 @@ class Paused {
  private:
   bool before_;
 };
+
+bool is_paused() noexcept;
 
 /// Blocks allocated by operator new and not freed.
 std::int64_t live_blocks();

@@ -66,7 +66,12 @@ void checkpoint(Run& run) {
   run.wrote(run.store.put("after", "1"), [](Model& m) { m["default"]["after"] = {"1"}; });
 }
 
-void sync(Run& run) { run.ok(run.store.sync()); }
+void sync(Run& run) {
+  const bool done = run.ok(run.store.sync());
+  // The only operation that is nothing but a promise about the disk.
+  run.expect(run.fault.kind != Kind::sync || faults_delivered() == 0 || !done,
+             "sync promised what a failed fsync did not give");
+}
 
 void vacuum_prepare(Run& run) {
   run.open_before();
@@ -124,6 +129,7 @@ std::vector<Scenario> open_scenarios() {
       {"close", "wal", close_it, false, open_before_and_write},
       {"let_go", "wal", let_go, false, open_before_and_write},
       {"checkpoint_passive", "wal", checkpoint<Checkpoint::passive>, false, open_before_and_write},
+      {"checkpoint_full", "wal", checkpoint<Checkpoint::full>, false, open_before_and_write},
       {"checkpoint_restart", "wal", checkpoint<Checkpoint::restart>, false, open_before_and_write},
       {"checkpoint_truncate", "wal", checkpoint<Checkpoint::truncate>, false, open_before_and_write},
       {"checkpoint_rollback", "rollback", checkpoint<Checkpoint::truncate>, false,

@@ -86,6 +86,12 @@ void Run::fill_before(const Model& contents) {
   }
 }
 
+void Run::closing() {
+  const Paused paused;
+  states_.insert(states_.end(), unsettled_.begin(), unsettled_.end());
+  unsettled_.clear();
+}
+
 void Run::complain(std::string what) {
   const Paused paused;
   complaints_.append("  ").append(what).append("\n");
@@ -160,11 +166,11 @@ bool Run::observe_family(const ColumnFamily& family, ModelFamily& out) {
   return true;
 }
 
-bool Run::observe(Model& out) {
-  auto names = store.list_column_families();
+bool Run::observe(const Store& from, Model& out) {
+  auto names = from.list_column_families();
   if (!must(names, "list_column_families")) return false;
   for (const std::string& name : *names) {
-    auto family = store.open_column_family(name);
+    auto family = from.open_column_family(name);
     if (!must(family, "open_column_family") || !observe_family(*family, out[name])) return false;
   }
   return true;
@@ -182,7 +188,7 @@ Model Run::visible(const Model& model) const {
 
 void Run::check_contents(const char* when) {
   Model seen;
-  if (!observe(seen)) return complain(std::string("(") + when + ")");
+  if (!observe(store, seen)) return complain(std::string("(") + when + ")");
   const auto same = [&](const Model& model) { return visible(model) == seen; };
   const auto found = std::find_if(states_.begin(), states_.end(), same);
   if (found == states_.end()) {
@@ -208,12 +214,81 @@ void Run::check_usable() {
   if (must(transaction->commit(), "commit afterwards")) {
     states_.front()["default"]["~large"] = {large};
   }
-  must(store.integrity_check(), "integrity_check");
+  must(store.verify(), "verify");
+}
+
+// ---- Files beside the store ----
+
+std::string Run::beside(std::string_view name) const {
+  std::string out = path;
+  return out.append(".").append(name);
+}
+
+void Run::make_file(std::string_view name, std::string_view bytes) {
+  write_file(beside(name), bytes);
+  expect_file(name, std::string(bytes));
+}
+
+void Run::expect_file(std::string_view name, std::optional<std::string> bytes) {
+  const Paused paused;
+  std::erase_if(files_, [&](const FileBeside& file) { return file.name == name; });
+  files_.push_back({std::string(name), std::move(bytes), {}});
+}
+
+void Run::expect_copy(std::string_view name, bool made) {
+  const Paused paused;
+  expect_copy_of(name, made ? states_ : std::vector<Model>());
+}
+
+void Run::expect_copy_of(std::string_view name, std::vector<Model> states) {
+  const Paused paused;
+  std::erase_if(files_, [&](const FileBeside& file) { return file.name == name; });
+  files_.push_back({std::string(name), {}, std::move(states)});
+}
+
+void Run::check_copy(const std::string& name, const std::vector<Model>& states) {
+  Options as_made = options;
+  as_made.create_if_missing = false;
+  auto copy = Store::open(beside(name), as_made);
+  if (!must(copy, "opening the copy")) return;
+  must(copy->verify(), "verify of the copy");
+  Model seen;
+  if (!observe(*copy, seen)) return complain("(in the copy)");
+  const bool known = std::any_of(states.begin(), states.end(), [&](const Model& model) {
+    return visible(model) == seen;
+  });
+  if (!known) complain("wrong contents of the copy: " + difference(seen, visible(states.front())));
+  must(copy->close(), "closing the copy");
+}
+
+void Run::check_files() {
+  for (const FileBeside& file : files_) {
+    if (!file.copy_of.empty()) {
+      check_copy(file.name, file.copy_of);
+    } else if (file.bytes && (size_of(beside(file.name)) != file.bytes->size() ||
+                              read_file(beside(file.name)) != *file.bytes)) {
+      complain("wrong bytes in the file " + file.name);
+    }
+    if (!file.bytes && file.copy_of.empty()) continue;
+    if (!std::filesystem::remove(beside(file.name))) complain("missing: the file " + file.name);
+  }
+  const std::filesystem::path own(path);
+  const std::string prefix = own.filename().string() + ".";
+  std::vector<std::filesystem::path> left;
+  for (const auto& entry : std::filesystem::directory_iterator(own.parent_path())) {
+    if (entry.path().filename().string().starts_with(prefix)) left.push_back(entry.path());
+  }
+  for (const std::filesystem::path& file : left) {
+    complain("left behind: the file " + file.filename().string());
+    std::filesystem::remove(file);
+  }
 }
 
 void Run::verify() {
+  check_files();
   options.read_only = false;
   if (store.path().empty() && !in_memory_) {
+    closing();
     auto opened = Store::open(path, options);
     if (!must(opened, "opening afterwards")) return;
     store = *opened;
@@ -224,7 +299,7 @@ void Run::verify() {
   if (!must(store.close(), "close") || in_memory_) return;
   open_before();
   check_contents("after opening again");
-  must(store.integrity_check(), "integrity_check after opening again");
+  must(store.verify(), "verify after opening again");
   must(store.close(), "close again");
 }
 

@@ -62,7 +62,9 @@ class Run {
   }
 
   /// The same for an operation that changes the store as `effect(model)` does. If it failed nothing was
-  /// changed, except that an error of the system while committing leaves open whether it was.
+  /// changed. Two exceptions, for errors of the system: with a rollback journal a commit is final when
+  /// the journal is gone, and what fails after that is told all the same; and a log may have a commit
+  /// whose fsync failed, which is as good as any other for who opens the store anew (see `closing`).
   template <class R, class Effect>
   bool wrote(const R& result, Effect&& effect, Errc also = Errc::ok) {
     const Paused paused;
@@ -71,11 +73,16 @@ class Run {
     for (Model& model : after) effect(model);
     if (succeeded) {
       states_ = std::move(after);
+      unsettled_.clear();
     } else if (!is_memory(fault.kind) && fault.kind != Kind::busy && fault.kind != Kind::open) {
-      states_.insert(states_.end(), after.begin(), after.end());
+      std::vector<Model>& into = options.journal == Journal::wal ? unsettled_ : states_;
+      into.insert(into.end(), after.begin(), after.end());
     }
     return succeeded;
   }
+
+  /// To be called before the last handle is closed under faults, and then opened anew.
+  void closing();
 
   /// Something that must hold whatever fails.
   void expect(bool holds, const char* what) {
@@ -91,6 +98,19 @@ class Run {
   /// Whether a complete scan, forwards or backwards, agrees with the state.
   void scan(Range& range, const ModelFamily& contents, bool backwards);
 
+  // ---- Files beside the store ----
+
+  /// The path of one. All that are there in the end must have been announced.
+  [[nodiscard]] std::string beside(std::string_view name) const;
+  /// Makes one, which is no part of the scenario.
+  void make_file(std::string_view name, std::string_view bytes);
+  /// In the end there must be a file with these bytes; or none, when there are none.
+  void expect_file(std::string_view name, std::optional<std::string> bytes);
+  /// In the end there must be a copy of the store, in one of its states of this moment; or no file, when
+  /// it was not made.
+  void expect_copy(std::string_view name, bool made);
+  void expect_copy_of(std::string_view name, std::vector<Model> states);
+
   // ---- Afterwards, without faults ----
 
   /// The store of the scenario still works and is in one of the states; so is the file when it is opened
@@ -102,6 +122,8 @@ class Run {
  private:
   void judge(const Error& error, Errc also);
   void check_contents(const char* when);
+  void check_files();
+  void check_copy(const std::string& name, const std::vector<Model>& states);
   void check_usable();
   template <class R>
   bool must(const R& result, const char* what) {
@@ -109,12 +131,20 @@ class Run {
     complain(std::string(what) + ": " + result.error().message());
     return false;
   }
-  [[nodiscard]] bool observe(Model& out);
+  [[nodiscard]] bool observe(const Store& from, Model& out);
   [[nodiscard]] bool observe_family(const ColumnFamily& family, ModelFamily& out);
   [[nodiscard]] Model visible(const Model& model) const;
 
+  struct FileBeside {
+    std::string name;
+    std::optional<std::string> bytes{};
+    std::vector<Model> copy_of{};  // if it is to be a store
+  };
+
   const bool in_memory_;
-  std::vector<Model> states_;
+  std::vector<Model> states_;     // one of these it is in
+  std::vector<Model> unsettled_;  // or in one of these, once it was closed
+  std::vector<FileBeside> files_;
   std::string complaints_;
 };
 
@@ -133,6 +163,10 @@ struct Scenario {
 [[nodiscard]] std::vector<Scenario> write_scenarios();
 [[nodiscard]] std::vector<Scenario> transaction_scenarios();
 [[nodiscard]] std::vector<Scenario> read_scenarios();
+[[nodiscard]] std::vector<Scenario> blob_scenarios();
+[[nodiscard]] std::vector<Scenario> copy_scenarios();
+[[nodiscard]] std::vector<Scenario> family_scenarios();
+[[nodiscard]] std::vector<Scenario> thread_scenarios();
 
 [[nodiscard]] std::map<std::string, Base> make_bases(const std::string& folder);
 
