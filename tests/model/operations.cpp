@@ -13,7 +13,7 @@ constexpr std::array all_operations = {
     Operation{"get", 1300, ops::get},
     Operation{"contains", 450, ops::contains},
     Operation{"erase", 900, ops::erase},
-    Operation{"clear", 5, ops::clear},
+    Operation{"clear", 4, ops::clear},
     Operation{"count", 150, ops::count},
     Operation{"scan", 120, ops::scan},
     Operation{"bad_arguments", 20, ops::bad_arguments},
@@ -32,6 +32,7 @@ constexpr std::array all_operations = {
     Operation{"purge_all_expired", 12, ops::purge_all_expired},
     Operation{"make_batch", 40, ops::make_batch},
     Operation{"write_batch", 90, ops::write_batch},
+    Operation{"fill", 4, ops::fill},
 
     Operation{"multi_get", 120, ops::multi_get},
     Operation{"count_range", 120, ops::count_range},

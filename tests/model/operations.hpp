@@ -55,6 +55,7 @@ bool purge_all_expired(World& world);
 // operations_batches.cpp
 bool make_batch(World& world);
 bool write_batch(World& world);
+bool fill(World& world);
 
 // operations_reads.cpp
 bool multi_get(World& world);

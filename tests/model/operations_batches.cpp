@@ -141,9 +141,9 @@ bool make_batch(World& world) {
   return true;
 }
 
-bool write_batch(World& world) {
-  if (world.batches.empty()) return false;
-  const KeptBatch& batch = world.batches[world.rng.below(world.batches.size())];
+namespace {
+
+void write(World& world, const KeptBatch& batch) {
   const Access access = world.pick_writer();
   world.trace("write a batch of " + std::to_string(batch.steps.size()) + " " + describe(access));
   Outcome allowed = world.write_outcome(access);
@@ -159,6 +159,28 @@ bool write_batch(World& world) {
   const auto written = world.rng.percent(30) ? access.writer->write(WriteBatch(batch.batch.data()))
                                              : access.writer->write(batch.batch);
   if (world.expect(written, allowed, "write")) carry_out(world, batch, access);
+}
+
+}  // namespace
+
+bool write_batch(World& world) {
+  if (world.batches.empty()) return false;
+  write(world, world.batches[world.rng.below(world.batches.size())]);
+  return true;
+}
+
+bool fill(World& world) {
+  // Without it no family would ever have so many entries that ranges are erased as a whole.
+  KeptBatch batch;
+  const std::uint64_t first = world.rng.below(200);
+  for (std::uint64_t i = 0; i < 350; ++i) {
+    KeptBatch::Step step;
+    step.key = "k" + std::to_string(first + i);
+    step.value = world.values.value_of(world.rng.below(24));
+    add(batch.batch, step);
+    batch.steps.push_back(std::move(step));
+  }
+  write(world, batch);
   return true;
 }
 

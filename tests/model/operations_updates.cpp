@@ -229,7 +229,13 @@ Bounds bounds_to_erase(World& world, const Entries* entries) {
     }
     bounds.high = last == entries->end() ? bounds.low : last->first;
     if (world.rng.percent(40)) bounds.high += '\0';
-  } else if (kind < 85) {
+  } else if (kind < 73 && entries != nullptr && entries->size() > 8) {
+    // All but a few at both ends.
+    const auto from_end = [&] { return static_cast<std::ptrdiff_t>(world.rng.below(4)); };
+    bounds.low = world.rng.percent(50) ? "" : std::next(entries->begin(), from_end())->first;
+    bounds.high = std::prev(entries->end(), 1 + from_end())->first;
+    if (world.rng.percent(50)) bounds.high = std::string(5, '\xff');
+  } else if (kind < 87) {
     // Any two: as often as not the wrong way round.
     bounds.high = world.rng.percent(30) ? bounds.low : world.keys.key(world.rng);
     if (bounds.high > bounds.low && !world.rng.one_in(8)) std::swap(bounds.low, bounds.high);

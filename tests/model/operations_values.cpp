@@ -309,7 +309,7 @@ bool use_writer(World& world) {
     world.trace("use a writer that is lost");
     world.expect(live.writer.write("late"), allowed, "write to a lost blob writer");
     world.expect(live.writer.finish(), allowed, "finish of a lost blob writer");
-    if (world.rng.percent(50)) return true;
+    if (world.rng.percent(15)) return true;
   } else if (world.rng.percent(75)) {
     write_part(world, live, allowed);
     return true;

@@ -278,7 +278,7 @@ class World {
 
   static constexpr std::uint64_t max_entry_bytes = 3u << 20;
   /// So many changes are kept for `changes_since`.
-  static constexpr std::size_t change_history = 3000;
+  static constexpr std::size_t change_history = 1000;
 
   Config config;
   Rng rng;
