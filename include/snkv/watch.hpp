@@ -20,7 +20,7 @@ namespace snkv {
 
 struct Change {
   enum class Kind {
-    put,    ///< `key` got a value.
+    put,    ///< `key` got a value, or another expiry.
     erase,  ///< `key` was removed, or purged.
     range,  ///< All keys from `key` up to, not including, `high` (empty: to the end) were removed.
     clear,  ///< All keys of the family were removed, or the family was dropped.

@@ -158,15 +158,19 @@ Error check(BytesView batch) {
   return {};
 }
 
+/// What can be refused only now that the time of the transaction is known. Before anything is changed:
+/// a transaction that a bad batch is written to goes on.
+Error check_ttl(const Step& step, std::int64_t now) {
+  if (step.tag != 'T' || step.number <= std::numeric_limits<std::int64_t>::max() - now) return {};
+  return Error(Errc::invalid_argument, operation, "the ttl is too long");
+}
+
 Error carry_out(const Step& step, const WriteContext& context) {
   bool existed = false;
   std::uint64_t erased = 0;
   NewEntry entry{step.first, step.second, {}};
   switch (step.tag) {
     case 'T':
-      if (step.number > std::numeric_limits<std::int64_t>::max() - context.session.now()) {
-        return Error(Errc::invalid_argument, operation, "the ttl is too long");
-      }
       entry.expires_at = context.session.now() + step.number;
       return put_entry(context, entry);
     case 'X':
@@ -212,8 +216,15 @@ Error write_batch(const Target& target, BytesView batch, const WriteOptions& opt
   return guarded(operation, target, [&]() -> Error {
     if (Error error = check(batch); error.failed()) return error;
     const auto work = [&](WriteSession& session) -> Error {
-      const auto ignore = [](const Step&, const Family&) { return Error(); };
-      if (Error error = for_each(session, target, batch, ignore); error.failed()) return error;
+      // Even if all of it goes to other families: a handle to one that was dropped says so.
+      const FamilyEntry* tables = nullptr;
+      Error refused = session.resolve(operation, *target.family, false, tables);
+      if (refused.failed()) return refused;
+      refused = for_each(session, target, batch, [&](const Step& step, const Family& family) {
+        Error error = session.resolve(operation, family, true, tables);
+        return error.failed() ? error : check_ttl(step, session.now());
+      });
+      if (refused.failed()) return refused;
       return change(session, [&] {
         return for_each(session, target, batch, [&](const Step& step, const Family& family) {
           return carry_out(step, {operation, session, family});

@@ -89,7 +89,9 @@ Error BlobWriterState::check(const char* operation) const {
   if (snkv_bt_poisoned(transaction_->session().bt()) != 0) {
     return refuse(Errc::rollback_required, "an earlier write failed");
   }
-  return {};
+  // Not only when the bytes go to the tables: what cannot be finished need not be taken.
+  const FamilyEntry* tables = nullptr;
+  return transaction_->session().resolve(operation, *target_.family, true, tables);
 }
 
 Error BlobWriterState::check_extent(const char* operation, std::uint64_t offset,

@@ -149,11 +149,11 @@ Error count(const Target& target, std::uint64_t& entries) {
 Error count_range(const Target& target, const KeyRange& range, std::uint64_t& entries) {
   constexpr const char* operation = "count_range";
   return guarded(operation, target, [&]() -> Error {
-    if (range.bounded_above && BytesView(range.low) >= BytesView(range.high)) {
-      entries = 0;
-      return {};
-    }
     return with_view(operation, target, [&](const ReadView&, snkv_bt_cursor* cursor) -> Error {
+      if (range.bounded_above && BytesView(range.low) >= BytesView(range.high)) {
+        entries = 0;
+        return {};
+      }
       const int rc = count_keys(cursor, range, entries);
       return rc == SNKV_BT_OK ? Error() : btree::engine_error(operation, rc);
     });
@@ -368,11 +368,24 @@ Error update(const char* operation, const Target& target, BytesView key, const P
 
 namespace {
 
+/// A 64-bit integer as text, as `std::to_chars` writes it.
+class IntegerText {
+ public:
+  explicit IntegerText(std::int64_t value) noexcept
+      : size_(static_cast<std::size_t>(std::to_chars(text_, text_ + sizeof(text_), value).ptr -
+                                       text_)) {}
+  [[nodiscard]] BytesView view() const noexcept { return {text_, size_}; }
+
+ private:
+  char text_[24];
+  std::size_t size_;
+};
+
+/// No other text than the one that would be written: not "007", not "-0".
 bool parse_integer(BytesView text, std::int64_t& out) {
   const char* begin = text.view().data();
-  const char* end = begin + text.size();
-  const auto parsed = std::from_chars(begin, end, out);
-  return parsed.ec == std::errc() && parsed.ptr == end && !text.empty();
+  const auto parsed = std::from_chars(begin, begin + text.size(), out);
+  return parsed.ec == std::errc() && IntegerText(out).view() == text;
 }
 
 }  // namespace
@@ -400,9 +413,7 @@ Error increment(const Target& target, BytesView key, std::int64_t delta, const P
                            fmt::format("the sum under {} overflows", base::printable(key)));
             }
             if (at) expires_at = at;
-            char text[24];
-            const auto end = std::to_chars(text, text + sizeof(text), value).ptr;
-            desired = Bytes(BytesView(text, static_cast<std::size_t>(end - text)));
+            desired = Bytes(IntegerText(value).view());
             decision = Update::put;
             result = value;
             return {};

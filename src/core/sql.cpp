@@ -42,6 +42,14 @@ Error failure(const btree::Connection& connection, int rc) {
   }
 }
 
+/// Whether the file can be read at this moment.
+Error look(btree::Connection& connection) {
+  const btree::Lock lock(connection);
+  const btree::ReadTransaction transaction(lock);
+  return transaction.rc() == SNKV_BT_OK ? Error()
+                                        : btree::engine_error(operation, transaction.rc());
+}
+
 class QueryState final : public Query {
  public:
   ~QueryState();
@@ -87,7 +95,14 @@ Error QueryState::open(const std::shared_ptr<StoreState>& store, std::string_vie
   view_ = std::make_unique<View>();
   if (Error error = view_->reader.open(operation, store); error.failed()) return error;
   btree::Connection& connection = view_->reader.connection();
-  const int rc = view_->statement.prepare_reading(connection, sql);
+  int rc = view_->statement.prepare_reading(connection, sql);
+  if ((rc & 0xff) == SNKV_BT_ERROR) {
+    // When the engine cannot look at the file it takes the schema that it remembers for the latest,
+    // and knows no newer table: so it is looked at here, which tells why it could not.
+    const Error unreadable = look(connection);
+    if (unreadable.failed()) return unreadable;
+    rc = view_->statement.prepare_reading(connection, sql);
+  }
   if (rc != SNKV_BT_OK) return failure(connection, rc);
   if (view_->statement.get() == nullptr) {
     return Error(Errc::invalid_argument, operation, "there is no statement");

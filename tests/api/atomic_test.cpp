@@ -69,7 +69,8 @@ TEST_CASE("counters count, in decimal text") {
   CHECK(must(store.fetch_add("n", std::numeric_limits<std::int64_t>::min())) ==
         std::numeric_limits<std::int64_t>::max());
   CHECK(must(store.increment("n")) == 0);
-  for (const char* text : {"", "1x", " 1", "+1", "0x1", "9223372036854775808", "one"}) {
+  for (const char* text :
+       {"", "1x", " 1", "+1", "0x1", "9223372036854775808", "one", "007", "-0", "00", "-01"}) {
     CAPTURE(text);
     REQUIRE_OK(store.put("n", text));
     REQUIRE_ERROR(store.increment("n"), Errc::invalid_argument, "increment");

@@ -192,3 +192,39 @@ TEST_CASE("visit sees the value where it lies") {
   REQUIRE_ERROR(store.visit("absent", [](BytesView) {}), Errc::not_found, "visit");
   REQUIRE_ERROR(store.visit("k", [](BytesView) { throw 1; }), Errc::aborted, "visit");
 }
+
+TEST_CASE("a batch that is refused leaves its transaction as it was") {
+  const TempDir dir;
+  const std::string path = dir.file("store.db");
+  Store store = must(Store::open(path));
+  must(store.create_column_family("good"));
+  Transaction transaction = must(store.begin());
+  REQUIRE_OK(transaction.put("before", "1"));
+  WriteBatch batch;
+  batch.put("a", "1");
+  SECTION("for a ttl that ends after the end of time") {
+    batch.put("b", "1", {.ttl = std::chrono::milliseconds::max()});
+    REQUIRE_ERROR(transaction.write(batch), Errc::invalid_argument, "write");
+  }
+  SECTION("for a family that is not there") {
+    batch.in_family("none").put("b", "1");
+    REQUIRE_ERROR(transaction.write(batch), Errc::not_found, "write");
+  }
+  REQUIRE_OK(transaction.put("after", "1"));
+  REQUIRE_OK(transaction.commit());
+  CHECK(keys(store.all()) == std::vector<std::string>{"after", "before"});
+}
+
+TEST_CASE("what is asked of a dropped family says so, even if there is nothing to do") {
+  Store store = must(Store::open_in_memory());
+  ColumnFamily family = must(store.create_column_family("gone"));
+  must(store.create_column_family("other"));
+  must(store.drop_column_family("gone"));
+  REQUIRE_ERROR(family.count_range("a", "a"), Errc::dropped, "count_range");
+  REQUIRE_ERROR(family.count_range("b", "a"), Errc::dropped, "count_range");
+  REQUIRE_ERROR(family.write(WriteBatch()), Errc::dropped, "write");
+  REQUIRE_ERROR(family.write(WriteBatch().in_family("other").put("k", "v")), Errc::dropped, "write");
+  CHECK(must(must(store.open_column_family("other")).count()) == 0);
+  REQUIRE_OK(store.close());
+  REQUIRE_ERROR(store.count_range("a", "a"), Errc::closed, "count_range");
+}

@@ -376,3 +376,21 @@ TEST_CASE("large and expired entries are rows like any other") {
         std::vector<std::string>{"blob:large|null|int:1|int:100000", "blob:past|int:1|int:0|null"});
   CHECK(one(store.sql("SELECT sum(length(data)) FROM snkv_large_1")) == "int:100000");
 }
+
+TEST_CASE("a table that cannot be looked for is not said to be missing") {
+  const TempDir dir;
+  const Options options{.journal = Journal::rollback, .busy_timeout = 0ms};
+  Store writer = must(Store::open(dir.file("store.db"), options));
+  Store reader = must(Store::open(dir.file("store.db"), options));
+  CHECK(one(reader.sql("SELECT count(*) FROM \"default\"")) == "int:0");
+  must(writer.create_column_family("new"));
+  // A commit that waits for a reader lets no other in.
+  std::optional<Snapshot> snapshot = must(reader.snapshot());
+  Transaction transaction = must(writer.begin());
+  REQUIRE_OK(transaction.put("k", "v"));
+  REQUIRE_ERROR(transaction.commit(), Errc::busy, "commit");
+  REQUIRE_ERROR(reader.sql("SELECT count(*) FROM new"), Errc::busy, "sql");
+  snapshot.reset();
+  REQUIRE_OK(transaction.commit());
+  CHECK(one(reader.sql("SELECT count(*) FROM new")) == "int:0");
+}

@@ -10,20 +10,16 @@
 
 namespace snkv::model {
 
-namespace {
-
-/// One family through any reader: forward, backward, count.
-void compare_family(World& world, const EntryReader& reader, const Entries& entries,
-                    std::int64_t now) {
-  const Bounds everything;
-  const ScanView view{&entries, &everything, now};
-  const std::size_t no_limit = entries.size() + 1;
-  compare_scan(world, reader.all(), view, false, false, no_limit);
-  compare_scan(world, reader.all().reversed(), view, true, false, no_limit);
-  auto counted = reader.count();
-  world.expect(counted, {Errc::ok}, "count");
-  world.require(*counted == entries.size(), "count: other than the number of entries");
+std::string sql_name(std::string_view name) {
+  std::string text = "\"";
+  for (const char byte : name) {
+    if (byte == '"') text += '"';
+    text += byte;
+  }
+  return text + '"';
 }
+
+namespace {
 
 template <class Store>
 void compare_families(World& world, Store& store, Place place) {
@@ -49,15 +45,6 @@ std::string hex(std::string_view bytes) {
     text[2 * i + 1] = digits[code & 15];
   }
   return text;
-}
-
-std::string sql_name(std::string_view name) {
-  std::string text = "\"";
-  for (const char byte : name) {
-    if (byte == '"') text += '"';
-    text += byte;
-  }
-  return text + '"';
 }
 
 class Lines {
@@ -153,6 +140,18 @@ void compare_rows(World& world, Lines& lines, const Table& table, LargeValues& l
 }
 
 }  // namespace
+
+void compare_family(World& world, const EntryReader& reader, const Entries& entries,
+                    std::int64_t now) {
+  const Bounds everything;
+  const ScanView view{&entries, &everything, now};
+  const std::size_t no_limit = entries.size() + 1;
+  compare_scan(world, reader.all(), view, false, false, no_limit);
+  compare_scan(world, reader.all().reversed(), view, true, false, no_limit);
+  auto counted = reader.count();
+  world.expect(counted, {Errc::ok}, "count");
+  world.require(*counted == entries.size(), "count: other than the number of entries");
+}
 
 void compare_place(World& world, Place place) {
   if (place == Place::transaction) {

@@ -107,8 +107,9 @@ class ValueGenerator {
  public:
   explicit ValueGenerator(std::size_t page_size) noexcept : page_size_(page_size) {}
 
-  [[nodiscard]] Value value(Rng& rng, bool small_only) {
-    std::string bytes(size(rng, small_only), '\0');
+  [[nodiscard]] Value value(Rng& rng, bool small_only) { return value_of(size(rng, small_only)); }
+  [[nodiscard]] Value value_of(std::size_t size) {
+    std::string bytes(size, '\0');
     Rng content(++serial_);
     std::size_t at = 0;
     for (; at + 8 <= bytes.size(); at += 8) {

@@ -8,6 +8,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <limits>
 #include <map>
 #include <memory>
@@ -39,6 +40,17 @@ using Entries = std::map<std::string, Entry, std::less<>>;
 struct Family {
   std::uint64_t incarnation = 0;
   std::shared_ptr<Entries> entries = std::make_shared<Entries>();
+};
+
+/// The keys of a scan: low <= key < high.
+struct Bounds {
+  std::string low;
+  std::string high;
+  bool bounded_above = false;
+
+  [[nodiscard]] bool contains(std::string_view key) const {
+    return key >= low && (!bounded_above || key < high);
+  }
 };
 
 class State {
@@ -78,6 +90,19 @@ class State {
   void clear(std::string_view family) {
     families_.find(family)->second.entries = std::make_shared<Entries>();
   }
+  /// The keys that were there, expired ones included.
+  std::vector<std::string> erase_range(std::string_view family, const Bounds& bounds) {
+    std::vector<std::string> keys;
+    const auto& entries = *at(family).entries;
+    for (auto it = entries.lower_bound(bounds.low);
+         it != entries.end() && bounds.contains(it->first); ++it) {
+      keys.push_back(it->first);
+    }
+    if (keys.empty()) return keys;
+    Entries& mine = writable(family);
+    mine.erase(mine.find(keys.front()), std::next(mine.find(keys.back())));
+    return keys;
+  }
 
  private:
   [[nodiscard]] Entries& writable(std::string_view family) {
@@ -87,19 +112,6 @@ class State {
   }
 
   Families families_;
-};
-
-// ---- Scans ----
-
-/// The keys of a scan: low <= key < high.
-struct Bounds {
-  std::string low;
-  std::string high;
-  bool bounded_above = false;
-
-  [[nodiscard]] bool contains(std::string_view key) const {
-    return key >= low && (!bounded_above || key < high);
-  }
 };
 
 /// All keys that start with `prefix`: up to the next string of that length, if there is one.
@@ -158,6 +170,19 @@ struct ScanView {
   }
 };
 
+// ---- Changes ----
+
+/// What the change feed must tell of a change.
+struct Change {
+  enum class Kind : std::uint8_t { put, erase, range, clear };
+  Kind kind = Kind::put;
+  std::string family;
+  std::string key;                ///< Of a range: where it begins.
+  std::string high;               ///< Of a range: where it ends; empty: not at all.
+  std::vector<std::string> keys;  ///< Of a range: what was there.
+  std::uint64_t commit = 0;  ///< Changes of one commit have the same number; 0: it is not known.
+};
+
 // ---- Transactions ----
 
 /// The committed state, and the one write transaction that may be open with its savepoints.
@@ -165,8 +190,13 @@ class Oracle {
  public:
   struct OpenTransaction {
     State state;
-    std::int64_t now = 0;           ///< One clock reading serves the whole transaction.
-    std::vector<State> savepoints;  ///< The state at each, innermost last.
+    std::int64_t now = 0;  ///< One clock reading serves the whole transaction.
+    std::vector<Change> changes;
+    struct Savepoint {
+      State state;
+      std::size_t changes = 0;
+    };
+    std::vector<Savepoint> savepoints;  ///< What there was at each, innermost last.
   };
 
   State committed;
@@ -174,17 +204,21 @@ class Oracle {
 
   [[nodiscard]] std::uint64_t new_incarnation() noexcept { return ++last_incarnation_; }
 
-  void begin(std::int64_t now) { open = OpenTransaction{committed, now, {}}; }
-  void commit() {
+  void begin(std::int64_t now) { open = OpenTransaction{committed, now, {}, {}}; }
+  /// The changes that were made permanent.
+  std::vector<Change> commit() {
+    std::vector<Change> changes = std::move(open->changes);
     committed = std::move(open->state);
     open.reset();
+    return changes;
   }
   void rollback() { open.reset(); }
 
-  void savepoint() { open->savepoints.push_back(open->state); }
+  void savepoint() { open->savepoints.push_back({open->state, open->changes.size()}); }
   /// Back to savepoint `index`, which stays; those after it end.
   void rollback_to(std::size_t index) {
-    open->state = open->savepoints[index];
+    open->state = open->savepoints[index].state;
+    open->changes.resize(open->savepoints[index].changes);
     open->savepoints.resize(index + 1);
   }
   /// Ends savepoint `index` and those after it, keeping what was done.

@@ -6,7 +6,10 @@
 
 #include "world.hpp"
 
+#include <cstdint>
+#include <memory>
 #include <span>
+#include <string>
 #include <string_view>
 
 namespace snkv::model {
@@ -26,7 +29,7 @@ namespace ops {
 
 // operations_entries.cpp
 bool put(World& world);
-bool put_with_ttl(World& world);
+bool put_with_expiry(World& world);
 bool get(World& world);
 bool contains(World& world);
 bool erase(World& world);
@@ -34,6 +37,45 @@ bool clear(World& world);
 bool count(World& world);
 bool scan(World& world);
 bool bad_arguments(World& world);
+
+// operations_updates.cpp
+bool put_if_absent(World& world);
+bool compare_and_swap(World& world);
+bool get_and_put(World& world);
+bool get_and_erase(World& world);
+bool merge(World& world);
+bool increment(World& world);
+bool put_number(World& world);
+bool erase_range(World& world);
+bool expire(World& world);
+bool persist(World& world);
+bool purge_expired(World& world);
+bool purge_all_expired(World& world);
+
+// operations_batches.cpp
+bool make_batch(World& world);
+bool write_batch(World& world);
+bool fill(World& world);
+
+// operations_reads.cpp
+bool multi_get(World& world);
+bool count_range(World& world);
+bool count_live(World& world);
+bool family_stats(World& world);
+bool ttl(World& world);
+bool visit(World& world);
+bool sql_count(World& world);
+
+// operations_values.cpp
+bool open_value(World& world);
+bool read_value(World& world);
+bool close_value(World& world);
+bool write_in_pieces(World& world);
+bool open_writer(World& world);
+bool use_writer(World& world);
+bool close_writer(World& world);
+bool put_file(World& world);
+bool get_to_file(World& world);
 
 // operations_transactions.cpp
 bool begin(World& world);
@@ -77,6 +119,12 @@ bool stats(World& world);
 bool integrity_check(World& world);
 bool compare_all(World& world);
 
+// operations_copies.cpp
+bool backup(World& world);
+bool verify(World& world);
+bool compact(World& world);
+bool changes(World& world);
+
 }  // namespace ops
 
 // ---- Shared by the files above ----
@@ -85,6 +133,41 @@ bool compare_all(World& world);
 void compare_place(World& world, Place place);
 /// Compares the committed state with what the stock sqlite3 CLI reads from the file.
 void compare_with_cli(World& world);
+
+/// Compares one family with the oracle: forward, backward, counts.
+void compare_family(World& world, const EntryReader& reader, const Entries& entries,
+                    std::int64_t now);
+/// Compares what the feed of this store tells with what was done since the last time.
+void compare_feed(World& world, int store);
+
+/// The name of a family in double quotes.
+[[nodiscard]] std::string sql_name(std::string_view name);
+
+/// Success is none of the outcomes, this is.
+inline void refuse(Outcome& allowed, Errc code) {
+  allowed.remove(Errc::ok);
+  allowed.add(code);
+}
+
+/// The entry of a key, unless there is none or it has expired.
+[[nodiscard]] const Entry* visible(const Entries* entries, std::string_view key, std::int64_t now);
+/// With this probability in percent an expiry: mostly a good one.
+[[nodiscard]] Expiry random_expiry(World& world, std::uint64_t share);
+
+/// Where something is read: through a store, the transaction or a snapshot.
+struct Reading {
+  EntryReader* reader = nullptr;
+  const Entries* entries = nullptr;  ///< Null: what it belongs to is gone.
+  std::int64_t now = 0;
+  Outcome allowed;
+  std::string label;
+  std::unique_ptr<ColumnFamily> family;  ///< If it is one made for the occasion.
+  Access access;                         ///< Unless it is a snapshot.
+  const LiveSnapshot* snapshot = nullptr;
+};
+[[nodiscard]] Reading pick_reading(World& world);
+/// The value that is to be found; if there is none, the outcome is `not_found`.
+[[nodiscard]] const Entry* sought(const Reading& reading, std::string_view key, Outcome& allowed);
 
 /// A key that is often one of `entries` (null: any).
 [[nodiscard]] std::string likely_key(World& world, const Entries* entries);

@@ -1,6 +1,7 @@
 // Single entries and scans.
 #include "operations.hpp"
 
+#include <array>
 #include <chrono>
 #include <utility>
 
@@ -12,6 +13,45 @@ std::string likely_key(World& world, const Entries* entries) {
   auto near = entries->lower_bound(key);
   if (near == entries->end()) --near;
   return near->first;
+}
+
+const Entry* visible(const Entries* entries, std::string_view key, std::int64_t now) {
+  if (entries == nullptr) return nullptr;
+  const auto found = entries->find(key);
+  if (found == entries->end() || found->second.expired(now)) return nullptr;
+  return &found->second;
+}
+
+Expiry random_expiry(World& world, std::uint64_t share) {
+  using std::chrono::milliseconds;
+  Expiry expiry;
+  Rng& rng = world.rng;
+  if (!rng.percent(share)) return expiry;
+  const std::int64_t now = world.clock.now();
+  const std::uint64_t kind = rng.below(100);
+  if (kind < 70) {
+    expiry.ttl = milliseconds{rng.between(1, 2000)};
+  } else if (kind < 92) {
+    // Some are over already.
+    expiry.at = TimePoint(milliseconds{now - 300 + static_cast<std::int64_t>(rng.below(1500))});
+  } else {
+    static constexpr std::array ttls = {std::int64_t{0}, std::int64_t{-1}, -never, never};
+    static constexpr std::array moments = {std::int64_t{0}, std::int64_t{1}, std::int64_t{-1},
+                                           -never, never - 1};
+    switch (rng.below(4)) {
+      case 0:
+        expiry.ttl = milliseconds{ttls[rng.below(ttls.size())]};
+        break;
+      case 1:
+        // Around the last moment that there is, as seen from now.
+        expiry.ttl = milliseconds{never - now - 1000 + static_cast<std::int64_t>(rng.below(3000))};
+        break;
+      default:
+        expiry.at = TimePoint(milliseconds{moments[rng.below(moments.size())]});
+        break;
+    }
+  }
+  return expiry;
 }
 
 Range random_range(World& world, const EntryReader& reader, Bounds& bounds) {
@@ -59,34 +99,25 @@ namespace ops {
 
 namespace {
 
-bool put_entry(World& world, std::optional<std::chrono::milliseconds> ttl) {
-  const Access access = world.pick_access();
+bool put_entry(World& world, const Expiry& expiry) {
+  const Access access = world.pick_writer();
   const std::string key = likely_key(world, world.entries_of(access));
   Value value = world.new_value();
   world.trace("put " + describe(access) + " " + printable(key) + " <- " +
-              std::to_string(value->size()) + " bytes" +
-              (ttl ? " ttl " + std::to_string(ttl->count()) : ""));
-  const Outcome allowed = world.write_outcome(access);
-  if (!world.expect(access.writer->put(key, *value, {.ttl = ttl}), allowed, "put")) return true;
-  const std::int64_t expires_at = ttl ? world.now_at(access.place) + ttl->count() : never;
-  world.state_at(access.place).put(access.name, key, {std::move(value), expires_at});
+              std::to_string(value->size()) + " bytes" + expiry.describe());
+  const std::int64_t now = world.now_at(access.place);
+  Outcome allowed = world.write_outcome(access);
+  if (expiry.refused(now)) refuse(allowed, Errc::invalid_argument);
+  if (!world.expect(access.writer->put(key, *value, expiry.options()), allowed, "put")) return true;
+  world.put(access, key, {std::move(value), expiry.moment(now)});
   return true;
-}
-
-const Entry* visible(const Entries* entries, std::string_view key, std::int64_t now) {
-  if (entries == nullptr) return nullptr;
-  const auto found = entries->find(key);
-  if (found == entries->end() || found->second.expired(now)) return nullptr;
-  return &found->second;
 }
 
 }  // namespace
 
-bool put(World& world) { return put_entry(world, std::nullopt); }
+bool put(World& world) { return put_entry(world, {}); }
 
-bool put_with_ttl(World& world) {
-  return put_entry(world, std::chrono::milliseconds{world.rng.between(1, 2000)});
-}
+bool put_with_expiry(World& world) { return put_entry(world, random_expiry(world, 100)); }
 
 bool get(World& world) {
   const Access access = world.pick_access();
@@ -122,7 +153,7 @@ bool contains(World& world) {
 }
 
 bool erase(World& world) {
-  const Access access = world.pick_access();
+  const Access access = world.pick_writer();
   const Entries* entries = world.entries_of(access);
   const std::string key = likely_key(world, entries);
   world.trace("erase " + describe(access) + " " + printable(key));
@@ -131,15 +162,15 @@ bool erase(World& world) {
   const bool expected = visible(entries, key, world.now_at(access.place)) != nullptr;
   if (*existed != expected)
     world.fail(*existed ? "erase: it was there" : "erase: it was not there");
-  world.state_at(access.place).erase(access.name, key);
+  world.erase(access, key);
   return true;
 }
 
 bool clear(World& world) {
-  const Access access = world.pick_access();
+  const Access access = world.pick_writer();
   world.trace("clear " + describe(access));
   if (world.expect(access.writer->clear(), world.write_outcome(access), "clear")) {
-    world.state_at(access.place).clear(access.name);
+    world.clear(access);
   }
   return true;
 }
@@ -184,11 +215,10 @@ bool scan(World& world) {
 }
 
 bool bad_arguments(World& world) {
-  const Access access = world.pick_access();
+  const Access access = world.pick_writer();
   Outcome allowed = world.write_outcome(access);
-  allowed.remove(Errc::ok);
-  allowed.add(Errc::invalid_argument);
-  switch (world.rng.below(5)) {
+  refuse(allowed, Errc::invalid_argument);
+  switch (world.rng.below(4)) {
     case 0:
       world.trace("put of an empty key " + describe(access));
       world.expect(access.writer->put("", "value"), allowed, "put of an empty key");
@@ -201,12 +231,6 @@ bool bad_arguments(World& world) {
       world.trace("erase of an empty key " + describe(access));
       world.expect(access.writer->erase(""), allowed, "erase of an empty key");
       break;
-    case 3: {
-      const std::chrono::milliseconds ttl{-static_cast<std::int64_t>(world.rng.below(2))};
-      world.trace("put with a ttl of " + std::to_string(ttl.count()) + " " + describe(access));
-      world.expect(access.writer->put("k1", "v", {.ttl = ttl}), allowed, "put with a bad ttl");
-      break;
-    }
     default: {
       allowed.add(Errc::too_large);
       world.trace("put of an overlong key " + describe(access));

@@ -48,7 +48,7 @@ Outcome reading(const World& world, Place place, Outcome outcome) {
 }  // namespace
 
 bool create_family(World& world) {
-  const Place place = world.pick_place();
+  const Place place = world.pick_write_place();
   const std::string name = pick_name(world);
   world.trace("create family " + std::string(to_string(place)) + "/" + name);
   Outcome allowed = world.write_outcome(place);
@@ -78,7 +78,7 @@ bool open_family(World& world) {
 }
 
 bool get_or_create_family(World& world) {
-  const Place place = world.pick_place();
+  const Place place = world.pick_write_place();
   const std::string name = pick_name(world);
   world.trace("get or create family " + std::string(to_string(place)) + "/" + name);
   const bool there = world.state_at(place).has(name);
@@ -91,7 +91,7 @@ bool get_or_create_family(World& world) {
 }
 
 bool drop_family(World& world) {
-  const Place place = world.pick_place();
+  const Place place = world.pick_write_place();
   const std::string name = pick_name(world);
   world.trace("drop family " + std::string(to_string(place)) + "/" + name);
   Outcome allowed = world.write_outcome(place);
@@ -103,7 +103,9 @@ bool drop_family(World& world) {
     allowed.add(Errc::not_found);
   }
   auto dropped = with_place(world, place, [&](auto& in) { return in.drop_column_family(name); });
-  if (world.expect(dropped, allowed, "drop_column_family")) world.state_at(place).drop(name);
+  if (!world.expect(dropped, allowed, "drop_column_family")) return true;
+  world.state_at(place).drop(name);
+  world.note(place, {{Change::Kind::clear, name, {}, {}, {}, 0}});
   return true;
 }
 
@@ -121,7 +123,7 @@ bool list_families(World& world) {
 }
 
 bool bad_family_name(World& world) {
-  const Place place = world.pick_place();
+  const Place place = world.pick_write_place();
   if (world.rng.percent(40)) {
     const std::string name = other_case(pick_name(world));
     const std::string existing = static_cast<char>(name[0] | 0x20) + name.substr(1);

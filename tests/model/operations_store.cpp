@@ -9,8 +9,11 @@
 namespace snkv::model {
 
 void forget_views_on(World& world, int store) {
-  // Iterators of ended transactions may stay, and end long after their store.
+  // Those of ended transactions may stay, and end long after their store.
   std::erase_if(world.iterators, [&](const LiveIterator& live) {
+    return world.is_open(live) && world.same_store(live.store, store);
+  });
+  std::erase_if(world.live_values, [&](const LiveValue& live) {
     return world.is_open(live) && world.same_store(live.store, store);
   });
   std::erase_if(world.snapshots,
@@ -24,6 +27,9 @@ constexpr int no_store = -1;
 /// Views that outlive their store keep its file open, but belong to neither store any more.
 void orphan_views_on(World& world, int store) {
   for (LiveIterator& live : world.iterators) {
+    if (world.same_store(live.store, store)) live.store = no_store;
+  }
+  for (LiveValue& live : world.live_values) {
     if (world.same_store(live.store, store)) live.store = no_store;
   }
   for (LiveSnapshot& live : world.snapshots) {
@@ -49,6 +55,7 @@ void end_transaction_on(World& world, int store) {
 void close_somehow(World& world, int store) {
   auto& closing = world.stores[World::index(store)];
   end_transaction_on(world, store);
+  compare_feed(world, store);
   if (world.rng.percent(50)) {
     world.trace("close, after all views");
     forget_views_on(world, store);
@@ -124,8 +131,9 @@ bool reopen(World& world) {
   }
   world.trace("reopen A");
   close_somehow(world, 0);
-  // Even an iterator of an ended transaction keeps the file open.
-  const bool alone = !world.open_store(1) && world.snapshots.empty() && world.iterators.empty();
+  // Even what is left of an ended transaction keeps the file open.
+  const bool alone = !world.open_store(1) && world.snapshots.empty() && world.iterators.empty() &&
+                     world.live_values.empty() && world.writers.empty();
   if (world.config.convert && alone && !world.in_transaction() && world.rng.percent(60)) {
     world.journal = world.journal == Journal::wal ? Journal::rollback : Journal::wal;
     world.trace(world.journal == Journal::wal ? "convert to WAL" : "convert to rollback journal");
@@ -184,6 +192,7 @@ bool checkpoint(World& world) {
 
 bool vacuum(World& world) {
   const int store = world.open_store(1) && world.rng.percent(35) ? 1 : 0;
+  if (world.would_wait(World::store_place(store)) && !world.rng.one_in(50)) return false;
   const auto max_pages = static_cast<std::uint32_t>(world.rng.one_in(2) ? 0 : world.rng.below(20));
   world.trace("vacuum " + std::to_string(max_pages));
   const Outcome allowed = world.write_outcome(World::store_place(store));

@@ -42,6 +42,7 @@ bool begin(World& world) {
   // Once in a while a second one, which must be refused.
   if (world.in_transaction() && !world.rng.one_in(20)) return false;
   const int store = world.open_store(1) && world.rng.percent(35) ? 1 : 0;
+  if (world.would_wait(World::store_place(store)) && !world.rng.one_in(50)) return false;
   world.trace(std::string("begin ") + (store == 0 ? "A" : "B"));
   Outcome allowed = world.write_outcome(World::store_place(store));
   // Only the commit is in the way of readers.
@@ -62,18 +63,20 @@ bool commit(World& world) {
   Outcome allowed = {Errc::ok};
   if (world.rollback_journal() && world.views_open()) allowed.add(Errc::busy);
   if (world.expect(world.transaction.commit(), allowed, "commit")) {
-    world.oracle.commit();
+    world.commit();
     after_end(world);
     return true;
   }
   // Busy: the transaction is still there, and goes through once the readers are gone.
   world.commit_pending = true;
+  world.lose_writers();
   if (world.rng.percent(60)) {
     world.trace("close all views, commit again");
     world.snapshots.clear();
     std::erase_if(world.iterators, [](const LiveIterator& live) { return live.frozen != nullptr; });
+    std::erase_if(world.live_values, [](const LiveValue& live) { return live.frozen; });
     world.expect(world.transaction.commit(), {Errc::ok}, "commit again");
-    world.oracle.commit();
+    world.commit();
     after_end(world);
   }
   return true;
@@ -113,9 +116,11 @@ bool transact(World& world) {
   const int store = world.open_store(1) && world.rng.percent(35) ? 1 : 0;
   const bool fail_at_end = world.rng.one_in(3);
   const std::size_t writes = world.rng.between(1, 6);
+  world.transaction_store = store;
   world.trace("transact of " + std::to_string(writes) + (fail_at_end ? ", to fail" : ""));
   world.oracle.begin(world.clock.now());
-  State& state = world.oracle.open->state;
+  const Access inner{nullptr, Place::transaction, "default",
+                     world.oracle.committed.at("default").incarnation};
   auto result =
       world.stores[World::index(store)]->transact([&](Transaction& inside) -> Result<void> {
         for (std::size_t i = 0; i < writes; ++i) {
@@ -123,7 +128,7 @@ bool transact(World& world) {
           Value value = world.new_value();
           auto written = inside.put(key, *value);
           if (!written) return written;
-          state.put("default", key, {std::move(value), never});
+          world.put(inner, key, {std::move(value), never});
         }
         if (fail_at_end) return Unexpected(Error(Errc::aborted, "test", "on purpose"));
         return {};
@@ -137,7 +142,7 @@ bool transact(World& world) {
   if (fail_at_end) {
     world.oracle.rollback();
   } else {
-    world.oracle.commit();
+    world.commit();
   }
   return true;
 }
@@ -158,6 +163,7 @@ bool savepoint_rollback(World& world) {
   world.trace("rollback to savepoint " + std::to_string(index));
   world.expect(world.savepoints[index].rollback(), {Errc::ok}, "rollback to a savepoint");
   world.oracle.rollback_to(index);
+  world.lose_writers();
   drop_inner_savepoints(world, index, true);
   return true;
 }
@@ -178,6 +184,7 @@ bool savepoint_abandon(World& world) {
   world.trace("destroy savepoint " + std::to_string(index));
   { const Savepoint gone = std::move(world.savepoints[index]); }
   world.oracle.rollback_to(index);
+  world.lose_writers();
   world.oracle.release(index);
   drop_inner_savepoints(world, index + 1, false);
   world.savepoints.pop_back();  // The moved-from object, which does nothing.

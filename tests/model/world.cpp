@@ -1,6 +1,7 @@
 #include "world.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 namespace snkv::model {
@@ -8,6 +9,7 @@ namespace snkv::model {
 namespace {
 
 constexpr std::size_t trace_length = 60;
+constexpr std::uint64_t waits_one_in = 1000;
 
 std::uint64_t bytes_in(const State& state) {
   std::uint64_t bytes = 0;
@@ -39,21 +41,28 @@ std::string describe(const Access& access) {
          std::to_string(access.incarnation);
 }
 
+std::string Expiry::describe() const {
+  if (ttl) return " ttl " + std::to_string(ttl->count());
+  return at ? " expires at " + std::to_string(at->time_since_epoch().count()) : "";
+}
+
 World::World(const Config& the_config, std::uint64_t seed)
     : config(the_config),
       rng(seed),
       keys(the_config.plain_keys),
       values(the_config.page_size),
       journal(the_config.journal) {
-  if (!config.memory) {
-    folder = std::make_unique<test::TempDir>();
-    path = folder->file("model.db");
-  }
+  if (!config.memory) path = scratch_file("model.db");
   oracle.committed.create("default", oracle.new_incarnation());
   open(0);
 }
 
 World::~World() = default;
+
+std::string World::scratch_file(std::string_view name) {
+  if (folder == nullptr) folder = std::make_unique<test::TempDir>();
+  return folder->file(name);
+}
 
 void World::trace(std::string line) {
   if (trace_.size() == trace_length) trace_.pop_front();
@@ -99,12 +108,38 @@ Access World::pick_access() {
   return {&*stores[place == Place::second_store ? 1 : 0], place, "default", incarnation};
 }
 
+bool World::would_wait(Place place) const noexcept {
+  if (!in_transaction() || config.memory || journal != Journal::wal) return false;
+  return place < Place::transaction &&
+         !same_store(place == Place::second_store ? 1 : 0, transaction_store);
+}
+
+Access World::pick_writer() {
+  for (;;) {
+    Access access = pick_access();
+    if (!would_wait(access.place) || rng.one_in(waits_one_in)) return access;
+  }
+}
+
+Place World::pick_write_place() {
+  for (;;) {
+    const Place place = pick_place();
+    if (!would_wait(place) || rng.one_in(waits_one_in)) return place;
+  }
+}
+
 // ---- The rules ----
 
 bool World::views_open() const noexcept {
   return !snapshots.empty() ||
          std::any_of(iterators.begin(), iterators.end(),
-                     [](const LiveIterator& live) { return live.frozen != nullptr; });
+                     [](const LiveIterator& live) { return live.frozen != nullptr; }) ||
+         std::any_of(live_values.begin(), live_values.end(),
+                     [](const LiveValue& live) { return live.frozen; });
+}
+
+bool World::is_open(const LiveValue& live) const noexcept {
+  return live.frozen || (in_transaction() && live.transaction_serial == transaction_serial);
 }
 
 bool World::is_open(const LiveIterator& live) const noexcept {
@@ -115,7 +150,11 @@ bool World::is_open(const LiveIterator& live) const noexcept {
 bool World::views_open_on(int store) const noexcept {
   return std::any_of(snapshots.begin(), snapshots.end(),
                      [&](const LiveSnapshot& live) { return same_store(live.store, store); }) ||
-         std::any_of(iterators.begin(), iterators.end(), [&](const LiveIterator& live) {
+         std::any_of(iterators.begin(), iterators.end(),
+                     [&](const LiveIterator& live) {
+                       return is_open(live) && same_store(live.store, store);
+                     }) ||
+         std::any_of(live_values.begin(), live_values.end(), [&](const LiveValue& live) {
            return is_open(live) && same_store(live.store, store);
          });
 }
@@ -176,6 +215,58 @@ Outcome World::write_outcome(const Access& access) const {
   return outcome;
 }
 
+// ---- What was done ----
+
+void World::put(const Access& access, const std::string& key, Entry entry) {
+  state_at(access.place).put(access.name, key, std::move(entry));
+  note(access.place, {{Change::Kind::put, access.name, key, {}, {}, 0}});
+}
+
+void World::erase(const Access& access, const std::string& key) {
+  if (!state_at(access.place).erase(access.name, key)) return;
+  note(access.place, {{Change::Kind::erase, access.name, key, {}, {}, 0}});
+}
+
+void World::clear(const Access& access) {
+  state_at(access.place).clear(access.name);
+  if (access.place == Place::transaction) lose_writers(access.name);
+  note(access.place, {{Change::Kind::clear, access.name, {}, {}, {}, 0}});
+}
+
+void World::erase_range(const Access& access, const Bounds& bounds) {
+  auto erased = state_at(access.place).erase_range(access.name, bounds);
+  if (erased.empty()) return;
+  note(access.place,
+       {{Change::Kind::range, access.name, bounds.low, bounds.high, std::move(erased), 0}});
+}
+
+void World::commit() {
+  auto changes = oracle.commit();
+  note(store_place(transaction_store), std::move(changes));
+}
+
+void World::note(Place place, std::vector<Change> changes, bool apart) {
+  if (place == Place::transaction) {
+    auto& noted = oracle.open->changes;
+    std::move(changes.begin(), changes.end(), std::back_inserter(noted));
+    return;
+  }
+  ExpectedFeed& expected = feed(place == Place::second_store ? 1 : 0);
+  ++expected.commits;
+  for (Change& change : changes) {
+    change.commit = apart ? 0 : expected.commits;
+    expected.most += std::max<std::size_t>(1, change.keys.size());
+    // What is too much to be told need not be remembered, but that it is too much.
+    if (expected.changes.size() <= change_history) expected.changes.push_back(std::move(change));
+  }
+}
+
+void World::lose_writers(std::string_view name) {
+  for (LiveWriter& live : writers) {
+    if (name.empty() || live.name == name) live.lost = true;
+  }
+}
+
 // ---- Opening and closing ----
 
 void World::open(int store) {
@@ -188,16 +279,21 @@ void World::open(int store) {
   options.cache_size = config.cache_size;
   options.wal_autocheckpoint = config.wal_autocheckpoint;
   options.clock = clock.source();
+  options.change_history = change_history;
+  // A log that views hold back would be waited for, in vain.
+  if (config.views) options.wal_size_limit = 0;
   if (config.memory) {
     if (store == 1) {
       stores[1] = stores[0];
       return;
     }
+    feeds[0] = {};
     auto opened = Store::open_in_memory(options);
     expect(opened, {Errc::ok}, "open_in_memory");
     stores[0] = std::move(*opened);
     return;
   }
+  feeds[index(store)] = {};
   options.read_only = store == 1 && second_is_read_only;
   if (!options.read_only && rng.one_in(4)) options.sync = Sync::normal;
   // With a rollback journal a transaction that outgrows the cache locks readers out.

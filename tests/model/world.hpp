@@ -11,6 +11,7 @@
 #include <snkv/snkv.hpp>
 
 #include <array>
+#include <chrono>
 #include <cstdint>
 #include <deque>
 #include <initializer_list>
@@ -96,6 +97,72 @@ struct LiveIterator {
   int store = 0;
 };
 
+/// A value that is held: pinned, or open for reading in pieces.
+struct LiveValue {
+  PinnedValue pinned;
+  BlobReader reader;
+  bool is_pinned = false;
+  bool frozen = false;  ///< Not of the transaction, which may change or lose it.
+  std::string name;
+  std::uint64_t incarnation = 0;
+  std::uint64_t transaction_serial = 0;
+  std::string key;
+  Value value;
+  std::uint64_t position = 0;  ///< Of the reader.
+  int store = 0;
+};
+
+/// When an entry shall expire, as a call is told.
+struct Expiry {
+  std::optional<std::chrono::milliseconds> ttl;
+  std::optional<TimePoint> at;
+
+  [[nodiscard]] PutOptions options() const { return {.ttl = ttl, .expires_at = at}; }
+  [[nodiscard]] bool refused(std::int64_t now) const {
+    return (ttl && (ttl->count() <= 0 || ttl->count() > never - now)) ||
+           (at && at->time_since_epoch().count() < 0);
+  }
+  [[nodiscard]] std::int64_t moment(std::int64_t now) const {
+    return ttl ? now + ttl->count() : at ? at->time_since_epoch().count() : never;
+  }
+  [[nodiscard]] std::string describe() const;
+};
+
+/// A value that is being written in pieces inside the transaction.
+struct LiveWriter {
+  BlobWriter writer;
+  std::string name;
+  std::uint64_t incarnation = 0;
+  std::uint64_t transaction_serial = 0;
+  std::string key;
+  Expiry expiry;
+  std::optional<std::uint64_t> size;
+  std::string content;
+  bool lost = false;  ///< It can go on no more.
+};
+
+/// A batch, and what is in it.
+struct KeptBatch {
+  struct Step {
+    enum class Kind : std::uint8_t { put, erase, erase_range, clear, family };
+    Kind kind = Kind::put;
+    std::string key;  ///< Or the lower bound, or the name of the family.
+    std::string high;
+    Value value;
+    Expiry expiry;
+  };
+  WriteBatch batch;
+  std::vector<Step> steps;
+};
+
+/// The changes that the feed of one store has not told yet.
+struct ExpectedFeed {
+  std::vector<Change> changes;
+  std::uint64_t most = 0;  ///< As how many it may tell them.
+  std::uint64_t commits = 0;
+  std::uint64_t told = 0;  ///< Up to this sequence number all was compared.
+};
+
 struct LiveSnapshot {
   Snapshot snapshot;
   State state;
@@ -136,6 +203,12 @@ class World {
   /// An entry operation's target: any store or the transaction, any family, handles old and new.
   [[nodiscard]] Access pick_access();
   [[nodiscard]] Place pick_place();
+  /// The same for writing: seldom what would wait for the other store's transaction.
+  [[nodiscard]] Access pick_writer();
+  [[nodiscard]] Place pick_write_place();
+  /// Whether a write there fails only after a while: with a log the writers' lock is asked for
+  /// again and again for a tenth of a second, even with a busy timeout of 0.
+  [[nodiscard]] bool would_wait(Place place) const noexcept;
   [[nodiscard]] static Place store_place(int store) {
     return store == 0 ? Place::first_store : Place::second_store;
   }
@@ -161,6 +234,7 @@ class World {
   [[nodiscard]] bool views_open_on(int store) const noexcept;
   /// Whether it shows anything: those of an ended transaction do not, and hold nothing open.
   [[nodiscard]] bool is_open(const LiveIterator& live) const noexcept;
+  [[nodiscard]] bool is_open(const LiveValue& live) const noexcept;
 
   /// The entries a call at this place sees; null when its family is gone.
   [[nodiscard]] const Entries* entries_of(const Access& access) const;
@@ -178,6 +252,20 @@ class World {
   /// A write that concerns no existing family, e.g. creating one.
   [[nodiscard]] Outcome write_outcome(Place place) const;
 
+  // ---- What was done ----
+  // To the oracle, once the store has done it.
+
+  void put(const Access& access, const std::string& key, Entry entry);
+  void erase(const Access& access, const std::string& key);
+  void clear(const Access& access);
+  void erase_range(const Access& access, const Bounds& bounds);
+  void commit();
+  /// Changes of one operation, for the feed: one commit, or with `apart` nobody knows how many.
+  void note(Place place, std::vector<Change> changes, bool apart = false);
+  /// The writers of the transaction that work on this family (empty: on any) are lost.
+  void lose_writers(std::string_view name = {});
+  [[nodiscard]] ExpectedFeed& feed(int store) { return feeds[config.memory ? 0 : index(store)]; }
+
   // ---- Opening and closing ----
 
   void open(int store);
@@ -185,7 +273,12 @@ class World {
   [[nodiscard]] std::uint64_t entry_bytes() const;
 
   static constexpr std::size_t index(int store) { return static_cast<std::size_t>(store); }
+  /// A file that belongs to the test alone.
+  [[nodiscard]] std::string scratch_file(std::string_view name);
+
   static constexpr std::uint64_t max_entry_bytes = 3u << 20;
+  /// So many changes are kept for `changes_since`.
+  static constexpr std::size_t change_history = 1000;
 
   Config config;
   Rng rng;
@@ -204,12 +297,16 @@ class World {
   std::vector<FamilyHandle> handles;
   std::vector<LiveSnapshot> snapshots;
   std::vector<LiveIterator> iterators;
+  std::vector<LiveValue> live_values;
+  std::vector<KeptBatch> batches;
+  std::array<ExpectedFeed, 2> feeds;
   Transaction transaction;
   int transaction_store = 0;
   std::uint64_t transaction_serial = 0;
   /// After a commit that gave `busy` (rollback journal): SQLite lets no new reader in.
   bool commit_pending = false;
   std::vector<Savepoint> savepoints;
+  std::vector<LiveWriter> writers;
 
   std::uint64_t operations_done = 0;
   /// How often each call ended how, when somebody wants to know.
