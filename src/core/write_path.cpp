@@ -65,6 +65,16 @@ std::int64_t rowid_of(std::int64_t large_id, std::uint64_t chunk) {
   return (large_id << format::chunk_bits) + static_cast<std::int64_t>(chunk);
 }
 
+/// The largest id of a large value of the family, 0 if there is none.
+int last_large_id(WriteSession& session, const FamilyEntry& tables, std::int64_t& id) {
+  snkv_bt_cursor* cursor = nullptr;
+  int valid = 0;
+  int rc = session.cursor(tables.large_root, SNKV_BT_ROWID, cursor);
+  if (rc == SNKV_BT_OK) rc = snkv_bt_last(cursor, &valid);
+  id = rc == SNKV_BT_OK && valid != 0 ? snkv_bt_rowid(cursor) >> format::chunk_bits : 0;
+  return rc;
+}
+
 /// An id for a large value, in a table that is made if need be.
 Error new_large_value(const WriteContext& context, const FamilyEntry*& tables, BytesView key,
                       std::int64_t& id) {
@@ -72,12 +82,10 @@ Error new_large_value(const WriteContext& context, const FamilyEntry*& tables, B
     Error error = make_side_table(context, format::large_table_sql(context.family.id), tables);
     if (error.failed()) return error;
   }
-  snkv_bt_cursor* cursor = nullptr;
-  int valid = 0;
-  int rc = context.session.cursor(tables->large_root, SNKV_BT_ROWID, cursor);
-  if (rc == SNKV_BT_OK) rc = snkv_bt_last(cursor, &valid);
+  std::int64_t last = 0;
+  const int rc = last_large_id(context.session, *tables, last);
   if (rc != SNKV_BT_OK) return engine_error(context, rc, key);
-  id = context.session.new_large_id(valid != 0 ? snkv_bt_rowid(cursor) >> format::chunk_bits : 0);
+  id = context.session.new_large_id(last);
   return {};
 }
 
@@ -109,6 +117,7 @@ Error write_large(const WriteContext& context, const FamilyEntry*& tables, const
 int erase_large(WriteSession& session, const FamilyEntry& tables, std::int64_t id) {
   snkv_bt_cursor* cursor = nullptr;
   if (tables.large_root == 0) return SNKV_BT_CORRUPT;
+  session.retire_large_id(id);
   int rc = session.cursor(tables.large_root, SNKV_BT_ROWID, cursor);
   for (std::int64_t rowid = id << format::chunk_bits; rc == SNKV_BT_OK; ++rowid) {
     int order = 0;
@@ -255,7 +264,9 @@ Error drop_unfinished_values(const char* operation, WriteSession& session) {
   if (session.begun_values().empty()) return {};
   const btree::Lock lock(session.connection());
   session.lose_values(0);
-  Error error = change(session, [&]() -> Error {
+  // They are not forgotten before the commit has happened: when it is busy, going back to a savepoint
+  // may bring the chunks back.
+  return change(session, [&]() -> Error {
     for (const auto& value : session.begun_values()) {
       const FamilyEntry* tables = session.catalog().find(value->family_id);
       if (value->id == 0 || tables == nullptr) continue;
@@ -272,8 +283,6 @@ Error drop_unfinished_values(const char* operation, WriteSession& session) {
     }
     return {};
   });
-  session.forget_values();
-  return error;
 }
 
 Error erase_entry(const WriteContext& context, BytesView key, bool& existed) {
@@ -299,6 +308,12 @@ namespace {
 
 /// Empties the trees of a family, in O(pages).
 Error clear_trees(const WriteContext& context, const FamilyEntry& tables) {
+  if (tables.large_root != 0) {
+    std::int64_t last = 0;
+    const int rc = last_large_id(context.session, tables, last);
+    if (rc != SNKV_BT_OK) return engine_error(context, rc, context.family.name);
+    context.session.retire_large_id(last);
+  }
   context.session.close_cursors();
   context.session.lose_values(context.family.id);
   for (const std::uint32_t root : {tables.root, tables.large_root, tables.expiry_root}) {

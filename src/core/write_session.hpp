@@ -78,13 +78,15 @@ class WriteSession {
   [[nodiscard]] std::int64_t new_large_id(std::int64_t last) noexcept {
     return last_large_id_ = std::max(last, last_large_id_) + 1;
   }
+  /// Of a large value that is about to be erased, so that no other gets its id: going back to a
+  /// savepoint may bring it back, and who reads it in pieces knows it by its id.
+  void retire_large_id(std::int64_t id) noexcept { last_large_id_ = std::max(id, last_large_id_); }
   [[nodiscard]] std::shared_ptr<BegunValue> begin_value(std::uint32_t family_id, BytesView key);
   /// Forgets a value that was finished or erased, unless going back to a savepoint could undo that.
   void end_value(const std::shared_ptr<BegunValue>& value) noexcept;
   [[nodiscard]] const std::vector<std::shared_ptr<BegunValue>>& begun_values() const noexcept {
     return begun_values_;
   }
-  void forget_values() noexcept { begun_values_.clear(); }
   /// Marks the values of a family as lost; 0: of all families.
   void lose_values(std::uint32_t family_id) noexcept;
 

@@ -265,3 +265,50 @@ TEST_CASE("a writer takes nothing more once its family is dropped") {
   REQUIRE_ERROR(writer.finish(), Errc::dropped, "blob finish");
   REQUIRE_OK(transaction.commit());
 }
+
+TEST_CASE("going back to a savepoint does not mix up large values", "[blob]") {
+  Store store = must(Store::open_in_memory());
+  const std::string value = patterned(large);
+  REQUIRE_OK(store.put("k", value));
+  Transaction transaction = must(store.begin());
+  Savepoint savepoint = must(transaction.savepoint());
+  REQUIRE_OK(transaction.put("k", "small"));
+  // Must not get the id of the value that comes back.
+  BlobWriter writer = must(transaction.blob_writer("other"));
+  write_pieces(writer, patterned(large, 2), 3000);
+  REQUIRE_OK(writer.finish());
+  REQUIRE_OK(savepoint.rollback());
+  REQUIRE_OK(transaction.commit());
+  REQUIRE(must(store.get("k")) == value);
+  REQUIRE_OK(store.verify());
+}
+
+TEST_CASE("a blob reader notices another value of the same size", "[blob]") {
+  Store store = must(Store::open_in_memory());
+  REQUIRE_OK(store.put("k", patterned(large)));
+  Transaction transaction = must(store.begin());
+  BlobReader reader = must(transaction.blob_reader("k"));
+  SECTION("after an erase") { REQUIRE(must(transaction.erase("k"))); }
+  SECTION("after a clear") { REQUIRE_OK(transaction.clear()); }
+  REQUIRE_OK(transaction.put("k", patterned(large, 2)));
+  std::string buffer(10, '\0');
+  REQUIRE_ERROR(reader.read(std::as_writable_bytes(std::span(buffer))), Errc::closed, "blob read");
+}
+
+TEST_CASE("an unfinished value that comes back after a busy commit is dropped all the same",
+          "[blob]") {
+  const TempDir dir;
+  const Options options{.journal = Journal::rollback, .busy_timeout = std::chrono::seconds(0)};
+  Store store = must(Store::open(dir.file("a.db"), options));
+  Transaction transaction = must(store.begin());
+  BlobWriter writer = must(transaction.blob_writer("k"));
+  write_pieces(writer, patterned(large), 3000);
+  Savepoint savepoint = must(transaction.savepoint());
+  {
+    const Snapshot snapshot = must(store.snapshot());
+    REQUIRE_ERROR(transaction.commit(), Errc::busy, "commit");
+  }
+  REQUIRE_OK(savepoint.rollback());
+  REQUIRE_OK(transaction.commit());
+  REQUIRE_OK(store.verify());
+}

@@ -23,14 +23,18 @@ namespace snkv::model {
 /// Values are shared between states, because copying them would dominate the run.
 using Value = std::shared_ptr<const std::string>;
 
-inline constexpr std::int64_t never = std::numeric_limits<std::int64_t>::max();
+/// The last moment there is, and what no moment is: those before 1970 are refused.
+inline constexpr std::int64_t end_of_time = std::numeric_limits<std::int64_t>::max();
+inline constexpr std::int64_t never = -1;
 
 struct Entry {
   Value value;
   std::int64_t expires_at = never;
 
   /// An entry is gone from the very millisecond at which its time is over.
-  [[nodiscard]] bool expired(std::int64_t now) const noexcept { return expires_at <= now; }
+  [[nodiscard]] bool expired(std::int64_t now) const noexcept {
+    return expires_at != never && expires_at <= now;
+  }
 };
 
 /// std::string orders by unsigned bytes, shorter first: the order the store promises.

@@ -1,11 +1,12 @@
 // Random operations on snkv and on std::map, compared after every step.
 //
 //   model_test [--seed N|random] [--ops N] [--config NAME] [--cli-every N] [--list]
-//              [--statistics]
+//              [--trace N] [--statistics]
 //
 // `--ops` (or the environment's SNKV_MODEL_OPS) is the total over all configurations. A difference
-// prints what was done last and the command that replays it, and ends with exit code 1. The same
-// program linked to the library with one rule of the B-tree contract broken must find that.
+// prints what was done last (N lines of it) and the command that replays it, and ends with exit
+// code 1. The same program linked to the library with one rule of the B-tree contract broken must
+// find that.
 #include "operations.hpp"
 
 #include "support/sanitizer.hpp"
@@ -60,6 +61,7 @@ struct Arguments {
   std::uint64_t operations = 200'000;
   std::uint64_t cli_every = 2000;
   std::string config;
+  std::size_t trace = 60;
   bool statistics = false;
 };
 
@@ -92,7 +94,7 @@ std::uint64_t to_number(std::string_view text) {
 [[noreturn]] void usage() {
   std::fputs(
       "usage: model_test [--seed N|random] [--ops N] [--config NAME] [--cli-every N] "
-      "[--list] [--statistics]\n",
+      "[--trace N] [--list] [--statistics]\n",
       stderr);
   std::exit(2);
 }
@@ -118,6 +120,8 @@ Arguments parse(std::span<char*> words) {
       arguments.operations = to_number(value);
     } else if (word == "--cli-every") {
       arguments.cli_every = to_number(value);
+    } else if (word == "--trace") {
+      arguments.trace = to_number(value);
     } else if (word == "--config") {
       arguments.config = value;
     } else {
@@ -143,6 +147,7 @@ bool run(const Config& config, const Arguments& arguments, std::uint64_t operati
   try {
     snkv::model::World world(config, arguments.seed);
     if (arguments.statistics) world.statistics = &statistics;
+    world.trace_length = arguments.trace;
     try {
       for (std::uint64_t done = 1; done <= operations; ++done) {
         operations_begun = done;

@@ -96,7 +96,9 @@ void carry_out(World& world, const KeptBatch& batch, const Access& access) {
   for (const auto& step : batch.steps) {
     switch (step.kind) {
       case Kind::put:
-        state.put(family, step.key, {step.value, step.expiry.moment(now)});
+        // A copy: the oracle knows a value by its address, and here one is put again and again.
+        state.put(family, step.key,
+                  {std::make_shared<const std::string>(*step.value), step.expiry.moment(now)});
         changes.push_back({Change::Kind::put, family, step.key, {}, {}, 0});
         break;
       case Kind::erase:

@@ -35,16 +35,18 @@ Expiry random_expiry(World& world, std::uint64_t share) {
     // Some are over already.
     expiry.at = TimePoint(milliseconds{now - 300 + static_cast<std::int64_t>(rng.below(1500))});
   } else {
-    static constexpr std::array ttls = {std::int64_t{0}, std::int64_t{-1}, -never, never};
+    static constexpr std::array ttls = {std::int64_t{0}, std::int64_t{-1}, -end_of_time,
+                                        end_of_time};
     static constexpr std::array moments = {std::int64_t{0}, std::int64_t{1}, std::int64_t{-1},
-                                           -never, never - 1};
+                                           -end_of_time, end_of_time - 1};
     switch (rng.below(4)) {
       case 0:
         expiry.ttl = milliseconds{ttls[rng.below(ttls.size())]};
         break;
       case 1:
         // Around the last moment that there is, as seen from now.
-        expiry.ttl = milliseconds{never - now - 1000 + static_cast<std::int64_t>(rng.below(3000))};
+        expiry.ttl =
+            milliseconds{end_of_time - now - 1000 + static_cast<std::int64_t>(rng.below(3000))};
         break;
       default:
         expiry.at = TimePoint(milliseconds{moments[rng.below(moments.size())]});

@@ -8,7 +8,6 @@ namespace snkv::model {
 
 namespace {
 
-constexpr std::size_t trace_length = 60;
 constexpr std::uint64_t waits_one_in = 1000;
 
 std::uint64_t bytes_in(const State& state) {

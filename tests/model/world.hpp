@@ -119,7 +119,7 @@ struct Expiry {
 
   [[nodiscard]] PutOptions options() const { return {.ttl = ttl, .expires_at = at}; }
   [[nodiscard]] bool refused(std::int64_t now) const {
-    return (ttl && (ttl->count() <= 0 || ttl->count() > never - now)) ||
+    return (ttl && (ttl->count() <= 0 || ttl->count() > end_of_time - now)) ||
            (at && at->time_since_epoch().count() < 0);
   }
   [[nodiscard]] std::int64_t moment(std::int64_t now) const {
@@ -309,6 +309,7 @@ class World {
   std::vector<LiveWriter> writers;
 
   std::uint64_t operations_done = 0;
+  std::size_t trace_length = 60;
   /// How often each call ended how, when somebody wants to know.
   using Statistics = std::map<std::pair<std::string, Errc>, std::uint64_t>;
   Statistics* statistics = nullptr;
