@@ -1,13 +1,14 @@
 # snkv_add_test(): one executable and one ctest test.
 #
 #   snkv_add_test(NAME <name> SOURCES <file>... [LIBS <target>...] [LABELS <label>...]
-#                 [TIMEOUT <seconds>] [ARGS <argument>...] [OWN_MAIN]
+#                 [TIMEOUT <seconds>] [ARGS <argument>...] [OWN_MAIN] [NO_LIBRARY]
 #                 [LAUNCHER <command>...])
 #
 # The test links snkv::snkv, or snkv_testing where LIBS names it: that variant has the fault
 # injection hooks and opens src/. The folder's name is always one of the labels. OWN_MAIN is for
-# tests that are not Catch2 programs. A LAUNCHER is a command that runs the test, which it gets as its
-# arguments; with exit code 77 it says that the test cannot run here, which ctest reports as skipped.
+# tests that are not Catch2 programs, NO_LIBRARY for those of headers that need no library. A LAUNCHER
+# is a command that runs the test, which it gets as its arguments; with exit code 77 it says that the
+# test cannot run here, which ctest reports as skipped.
 # scripts/test selects tests by label, see CMakePresets.json.
 
 # Instrumented code is several times slower; the limit is there to stop a hang.
@@ -18,7 +19,7 @@ endif()
 
 function(snkv_add_test)
   cmake_parse_arguments(PARSE_ARGV 0 arg
-    "OWN_MAIN" "NAME;TIMEOUT" "SOURCES;LIBS;LABELS;ARGS;LAUNCHER")
+    "OWN_MAIN;NO_LIBRARY" "NAME;TIMEOUT" "SOURCES;LIBS;LABELS;ARGS;LAUNCHER")
   if(arg_UNPARSED_ARGUMENTS OR NOT arg_NAME OR NOT arg_SOURCES)
     message(FATAL_ERROR "snkv_add_test: NAME and SOURCES needed; bad: ${arg_UNPARSED_ARGUMENTS}")
   endif()
@@ -29,7 +30,7 @@ function(snkv_add_test)
   get_filename_component(folder "${CMAKE_CURRENT_SOURCE_DIR}" NAME)
   list(APPEND arg_LABELS "${folder}")
   list(REMOVE_DUPLICATES arg_LABELS)
-  if(NOT "snkv_testing" IN_LIST arg_LIBS)
+  if(NOT arg_NO_LIBRARY AND NOT "snkv_testing" IN_LIST arg_LIBS)
     list(PREPEND arg_LIBS snkv::snkv)
   endif()
   if(NOT arg_OWN_MAIN)

@@ -8,6 +8,8 @@
 
 #include <snkv/detail/export.hpp>
 
+#include <array>
+#include <cstddef>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -51,7 +53,7 @@ enum class Errc : int {
 };
 
 /// The error category of `Errc`, named "snkv".
-[[nodiscard]] SNKV_API const std::error_category& error_category() noexcept;
+[[nodiscard]] const std::error_category& error_category() noexcept;
 
 /// Makes `Errc` usable as a `std::error_code`.
 [[nodiscard]] inline std::error_code make_error_code(Errc code) noexcept {
@@ -59,7 +61,7 @@ enum class Errc : int {
 }
 
 /// The short name of a code, as in the enumeration: `to_string(Errc::busy) == "busy"`.
-[[nodiscard]] SNKV_API std::string_view to_string(Errc code) noexcept;
+[[nodiscard]] std::string_view to_string(Errc code) noexcept;
 
 /// An error: a code, the operation, the thing it failed on, and the engine's own code.
 ///
@@ -87,7 +89,7 @@ class [[nodiscard]] Error {
   [[nodiscard]] std::string_view operation() const noexcept { return operation_; }
 
   /// One line: operation, code, and what it was about. For people, not for parsing.
-  [[nodiscard]] SNKV_API std::string message() const;
+  [[nodiscard]] std::string message() const;
 
   /// The detail part of the message alone.
   [[nodiscard]] const std::string& detail() const noexcept { return detail_; }
@@ -104,6 +106,82 @@ class [[nodiscard]] Error {
   const char* operation_ = "";
   std::string detail_;
 };
+
+// Inline, so that an application that uses only the header-only index needs no library.
+namespace error_detail {
+
+struct CodeText {
+  std::string_view name;
+  std::string_view text;
+};
+
+inline constexpr std::array<CodeText, 31> texts{{
+    {"ok", "no error"},
+    {"not_found", "not found"},
+    {"busy", "another writer holds the lock"},
+    {"locked", "this thread has a transaction open"},
+    {"no_memory", "out of memory"},
+    {"read_only", "writing is not possible here"},
+    {"corrupt", "the file is damaged"},
+    {"auth_failed", "wrong or missing password"},
+    {"protocol", "the file locking protocol failed"},
+    {"invalid_argument", "invalid argument"},
+    {"io_error", "input/output error"},
+    {"full", "disk or database full"},
+    {"exists", "exists already"},
+    {"dropped", "the column family was dropped"},
+    {"forked", "the handle belongs to the parent process"},
+    {"dimension_mismatch", "wrong number of dimensions"},
+    {"metric_mismatch", "another metric"},
+    {"dtype_mismatch", "another element type"},
+    {"index_dropped", "the vector index was dropped"},
+    {"bad_vector", "not a usable vector"},
+    {"tampered", "encrypted data does not authenticate"},
+    {"unsupported_version", "unsupported format version"},
+    {"cant_open", "cannot open"},
+    {"not_a_store", "not a store"},
+    {"schema_mismatch", "the table was altered"},
+    {"closed", "closed"},
+    {"rollback_required", "an earlier write of the transaction failed; roll back"},
+    {"aborted", "stopped by the caller"},
+    {"too_large", "too large"},
+    {"internal", "internal error"},
+    {"expired", "no longer kept"},
+}};
+
+[[nodiscard]] constexpr CodeText text_of(Errc code) noexcept {
+  const auto index = static_cast<std::size_t>(code);
+  return index < texts.size() ? texts[index] : CodeText{"unknown", "unknown error"};
+}
+
+class Category final : public std::error_category {
+ public:
+  [[nodiscard]] const char* name() const noexcept override { return "snkv"; }
+  [[nodiscard]] std::string message(int code) const override {
+    return std::string(text_of(static_cast<Errc>(code)).text);
+  }
+};
+
+}  // namespace error_detail
+
+SNKV_API inline const std::error_category& error_category() noexcept {
+  static const error_detail::Category category;
+  return category;
+}
+
+inline std::string_view to_string(Errc code) noexcept { return error_detail::text_of(code).name; }
+
+inline std::string Error::message() const {
+  std::string out = operation_;
+  out += ": ";
+  out += error_detail::text_of(code_).text;
+  if (!detail_.empty()) {
+    out += ": ";
+    out += detail_;
+  }
+  if (extended_ != 0) out += " (engine code " + std::to_string(extended_) + ")";
+  return out;
+}
 
 }  // namespace snkv
 

@@ -1,8 +1,7 @@
 #!/usr/bin/env bash
 # Each public header compiles alone, twice in a row, and without a warning.
 #   check_headers.sh <repository> <compiler> <flag>...
-# The vector headers need third-party headers; they are checked only when the flags are given with
-# VECTOR=yes in the environment.
+# The vector headers use exceptions; they are checked only with VECTOR=yes in the environment.
 set -euo pipefail
 
 include=$(realpath "$1")/include

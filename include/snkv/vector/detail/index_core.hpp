@@ -1,0 +1,384 @@
+/// \file
+/// The index: vectors by labels, searched in a graph, or one by one where that is faster or has
+/// to be exact. `VectorIndex` and `VectorStore` are made of it.
+#pragma once
+
+#include <snkv/vector/detail/generation.hpp>
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <utility>
+#include <vector>
+
+namespace snkv::vector_detail {
+
+struct IndexConfig {
+  std::size_t dim = 0;
+  Metric metric = Metric::cosine;
+  ElementType type = ElementType::f32;
+  std::uint32_t m = 16;
+  std::uint32_t ef_construction = 128;
+  bool keep_vectors = true;  ///< exact vectors in memory beside the codes of f16 and i8
+};
+
+struct Hit {
+  Label label = 0;
+  float distance = 0;
+  friend bool operator<(const Hit& a, const Hit& b) noexcept {
+    return a.distance != b.distance ? a.distance < b.distance : a.label < b.label;
+  }
+};
+
+/// Which labels a search may return. Refers to what it is made of.
+class LabelFilter {
+ public:
+  static constexpr std::uint64_t unknown = ~std::uint64_t{0};
+
+  /// All.
+  LabelFilter() noexcept = default;
+  /// Those for whose number `accepts(number)` is true. `matches`: how many there are, at most, if
+  /// that is known.
+  template <class Accepts>
+  explicit LabelFilter(Accepts& accepts, std::uint64_t matches = unknown) noexcept
+      : object_(const_cast<void*>(static_cast<const void*>(&accepts))),
+        call_([](void* object, std::uint32_t number) -> bool {
+          return (*static_cast<Accepts*>(object))(number);
+        }),
+        matches_(matches) {}
+  /// Numbers of which all others are known not to match; these are asked one by one.
+  [[nodiscard]] LabelFilter among(const std::vector<std::uint32_t>& numbers) const noexcept {
+    LabelFilter narrowed = *this;
+    narrowed.among_ = &numbers;
+    narrowed.matches_ = std::min<std::uint64_t>(matches_, numbers.size());
+    return narrowed;
+  }
+
+  [[nodiscard]] bool all() const noexcept { return call_ == nullptr; }
+  [[nodiscard]] bool operator()(Label label) const {
+    return call_ == nullptr || call_(object_, number_of(label));
+  }
+  [[nodiscard]] std::uint64_t matches() const noexcept { return matches_; }
+  [[nodiscard]] const std::vector<std::uint32_t>* candidates() const noexcept { return among_; }
+
+ private:
+  void* object_ = nullptr;
+  bool (*call_)(void*, std::uint32_t) = nullptr;
+  std::uint64_t matches_ = unknown;
+  const std::vector<std::uint32_t>* among_ = nullptr;
+};
+
+struct SearchRequest {
+  std::size_t k = 10;
+  std::size_t ef = 64;
+  bool exact = false;
+  bool rerank = false;
+  std::size_t oversample = 3;
+  std::optional<float> max_distance{};
+  LabelFilter filter{};
+};
+
+/// Threads: changes are for one thread at a time, which the caller sees to. Searches run beside
+/// them and beside each other.
+class IndexCore {
+ public:
+  IndexCore(const IndexConfig& config, const Kernels& kernels)
+      : config_(config), kernels_(&kernels), current_(fresh()) {}
+
+  [[nodiscard]] const IndexConfig& config() const noexcept { return config_; }
+  [[nodiscard]] std::size_t size() const { return generation()->live(); }
+  [[nodiscard]] std::shared_ptr<Generation> generation() const {
+    const std::lock_guard lock(current_mutex_);
+    return current_;
+  }
+  /// For loading.
+  void replace(std::shared_ptr<Generation> made) noexcept {
+    const std::lock_guard lock(current_mutex_);
+    current_.swap(made);
+  }
+
+  // ---- Changes ----
+
+  /// Found at once, by scanning, and by walking after `link`. Throws std::bad_alloc, and has
+  /// changed nothing then.
+  void put(Label label, const float* prepared) { generation()->put(label, prepared); }
+  bool erase(std::uint32_t number) noexcept { return generation()->erase(number); }
+
+  /// Links what is new, trains the quantizer when it is time, and compacts when a fifth is dead.
+  template <class Progress>
+  void maintain(ThreadPool& pool, Progress&& progress) {
+    if (!generation()->link_all(pool, progress)) return;
+    if (retraining_due()) {
+      compact(pool);
+    } else {
+      const auto now = generation();
+      if (now->graph.dead() > 64 && now->graph.dead() > now->graph.size() / 5) compact(pool);
+    }
+  }
+
+  /// Makes a graph of the living and gives back the memory of the dead.
+  void compact(ThreadPool& pool) {
+    const auto old = generation();
+    old->link_all(pool, [](std::uint64_t, std::uint64_t) { return true; });
+    std::vector<float> decoded(config_.dim);
+    const auto vector_of = [&](Slot slot) -> const float* {
+      if (old->has_exact()) return old->exact(slot);
+      old->graph.codec().decode(old->graph.code(slot), decoded.data());
+      return decoded.data();
+    };
+    Codec codec = old->graph.codec();
+    if (config_.type == ElementType::i8 && old->live() >= training_size && old->has_exact()) {
+      std::vector<Slot> living;
+      living.reserve(old->live());
+      for (Slot slot = 0; slot < old->graph.size(); ++slot) {
+        if (!old->graph.is_dead(slot)) living.push_back(slot);
+      }
+      codec = Codec(config_.metric, config_.type, config_.dim, *kernels_,
+                    Quantizer::train(config_.dim, living.size(),
+                                     [&](std::size_t i) { return old->exact(living[i]); }));
+      trained_on_ = living.size();
+    }
+    replace(Generation::compacted(*old, std::move(codec), config_.keep_vectors, pool, vector_of));
+  }
+
+  // ---- Searches ----
+
+  /// In order of distance, then label. At least min(k, matches) hits; more when the last ones are
+  /// equally far, so that the caller may order them by something else. The answer is one of the
+  /// time of the call: a vector that is replaced or erased meanwhile may still be in it.
+  [[nodiscard]] std::vector<Hit> search(const float* prepared, const SearchRequest& request) const {
+    for (int attempt = 0;; ++attempt) {
+      const auto now = generation();
+      const Slot before = now->graph.size();
+      std::vector<Hit> hits = search_in(*now, prepared, request);
+      // Labels whose vector was replaced meanwhile may have taken the place of others.
+      if (hits.size() >= request.k || attempt == 3 || now->graph.size() == before) return hits;
+    }
+  }
+
+  /// All within `radius`, by scanning or by walking until nothing nearer is left.
+  [[nodiscard]] std::vector<Hit> search_radius(const float* prepared, float radius,
+                                               SearchRequest request) const {
+    request.max_distance = radius;
+    for (request.k = 64;; request.k *= 4) {
+      request.ef = std::max(request.ef, request.k * 2);
+      std::vector<Hit> hits = search(prepared, request);
+      const std::size_t live = size();
+      if (hits.size() < request.k || request.k >= live) return hits;
+    }
+  }
+
+ private:
+  /// As many vectors are needed before the ranges say something.
+  static constexpr std::size_t training_size = 256;
+
+  [[nodiscard]] std::shared_ptr<Generation> fresh() const {
+    // Until the quantizer can be trained, vectors are kept as they are.
+    const ElementType type = config_.type == ElementType::i8 ? ElementType::f32 : config_.type;
+    return std::make_shared<Generation>(Codec(config_.metric, type, config_.dim, *kernels_),
+                                        config_.m, config_.ef_construction, config_.keep_vectors);
+  }
+
+  /// When there is enough to train on for the first time, or much more than there was, or the
+  /// ranges no longer hold what comes.
+  [[nodiscard]] bool retraining_due() const {
+    if (config_.type != ElementType::i8) return false;
+    const auto now = generation();
+    const std::size_t live = now->live();
+    if (live < training_size || !now->has_exact()) return false;
+    if (now->graph.codec().type() != ElementType::i8) return true;
+    if (live < 2 * trained_on_) return false;
+    const double components =
+        static_cast<double>(now->graph.size()) * static_cast<double>(config_.dim);
+    return live >= 16 * trained_on_ || static_cast<double>(now->clamped()) > 0.005 * components;
+  }
+
+  [[nodiscard]] std::vector<Hit> search_in(Generation& now, const float* prepared,
+                                           const SearchRequest& request) const {
+    const LabelFilter& filter = request.filter;
+    const std::uint64_t matches = std::min<std::uint64_t>(now.live(), filter.matches());
+    const auto k = static_cast<std::size_t>(std::min<std::uint64_t>(request.k, matches));
+    if (k == 0) return {};
+    const bool exact_codes = now.graph.codec().type() == ElementType::f32;
+    const bool rerank = request.rerank && !exact_codes && now.has_exact();
+    const std::size_t fetch = rerank ? std::max(k, k * request.oversample) : k;
+    const std::size_t ef = std::max(request.ef, fetch);
+
+    const Generation::Loan loan(now);
+    Scratch& scratch = *loan;
+    std::vector<Scored> found;
+    bool complete = false;
+    // A walk scores some twenty new slots for each one that it keeps, and more when few match.
+    const double share = static_cast<double>(matches) / static_cast<double>(now.live());
+    const double walk_cost = 20.0 * static_cast<double>(ef) / share;
+    const double scan_cost = filter.candidates() != nullptr ? static_cast<double>(matches)
+                                                            : static_cast<double>(now.graph.size());
+    if (!request.exact && walk_cost < scan_cost) {
+      now.graph.codec().prepare(prepared, scratch.query);
+      // What matches may lie far away: then the walk gives up when scanning would have been
+      // cheaper.
+      const auto budget = static_cast<std::size_t>(scan_cost);
+      complete = walk(now, scratch, ef, budget, filter, found);
+      if (complete && rerank) rerank_all(now, prepared, fetch, found);
+      if (complete && found.size() >= k) return cut(now, std::move(found), k, request.max_distance);
+      found.clear();
+    }
+    scan(now, scratch, prepared, request.exact || rerank, k, filter, found);
+    return cut(now, std::move(found), k, request.max_distance);
+  }
+
+  bool walk(const Generation& now, Scratch& scratch, std::size_t ef, std::size_t budget,
+            const LabelFilter& filter, std::vector<Scored>& found) const {
+    const Graph& graph = now.graph;
+    const auto living = [&](Slot slot) { return !graph.is_dead(slot); };
+    bool complete = true;
+    const Pool* pool = &scratch.pool;
+    // Before the walk: what is linked while it goes on may be missed by it.
+    const Slot unlinked = now.first_unlinked();
+    if (!filter.all()) {
+      complete = graph.search_filtered(scratch, ef, budget, [&](Slot slot) {
+        return living(slot) && filter(graph.label(slot));
+      });
+      pool = &scratch.accepted;
+    } else if (graph.dead() != 0) {
+      complete = graph.search_filtered(scratch, ef, budget, living);
+      pool = &scratch.accepted;
+    } else {
+      graph.search(scratch, ef);
+    }
+    if (!complete) return false;
+    for (std::size_t i = 0; i < pool->size(); ++i) found.push_back((*pool)[i]);
+    Slot slot = unlinked;
+    if (slot == graph.size()) return true;
+    graph.score_each(
+        scratch.query,
+        [&] {
+          for (; slot < graph.size(); ++slot) {
+            if (living(slot) && filter(graph.label(slot))) return slot++;
+          }
+          return no_slot;
+        },
+        [&](Slot scored, float distance) {
+          found.push_back({distance, scored});
+        });
+    std::sort(found.begin(), found.end());
+    found.erase(std::unique(found.begin(), found.end(),
+                            [](const Scored& a, const Scored& b) { return a.slot == b.slot; }),
+                found.end());
+    return true;
+  }
+
+  void scan(const Generation& now, Scratch& scratch, const float* prepared, bool exact,
+            std::size_t k, const LabelFilter& filter, std::vector<Scored>& found) const {
+    const Graph& graph = now.graph;
+    Slot slot = 0;
+    std::size_t candidate = 0;
+    const auto next = [&]() -> Slot {
+      if (const auto* numbers = filter.candidates()) {
+        while (candidate < numbers->size()) {
+          const Slot at = now.slot_of((*numbers)[candidate++]);
+          if (at != no_slot && filter(graph.label(at))) return at;
+        }
+        return no_slot;
+      }
+      for (; slot < graph.size(); ++slot) {
+        if (!graph.is_dead(slot) && filter(graph.label(slot))) return slot++;
+      }
+      return no_slot;
+    };
+    // The k best, with those that are as far as the last of them.
+    const auto keep = [&](Slot scored, float distance) {
+      found.push_back({distance, scored});
+      if (found.size() < 4 * k + 64) return;
+      std::nth_element(found.begin(), found.begin() + static_cast<std::ptrdiff_t>(k - 1),
+                       found.end());
+      const float last = found[k - 1].distance;
+      found.erase(std::remove_if(found.begin() + static_cast<std::ptrdiff_t>(k), found.end(),
+                                 [&](const Scored& s) { return s.distance > last; }),
+                  found.end());
+    };
+    if (exact && now.has_exact() && graph.codec().type() != ElementType::f32) {
+      score_exactly(now, prepared, next, keep);
+    } else {
+      graph.codec().prepare(prepared, scratch.query);
+      graph.score_each(scratch.query, next, keep);
+    }
+    std::sort(found.begin(), found.end());
+  }
+
+  template <class Next, class Use>
+  static void score_exactly(const Generation& now, const float* prepared, Next&& next, Use&& use) {
+    Codec::Query query = now.exact_codec.make_query();
+    now.exact_codec.prepare(prepared, query);
+    constexpr std::size_t batch = 64;
+    Slot slots[batch];
+    const std::byte* vectors[batch];
+    float distances[batch];
+    for (bool more = true; more;) {
+      std::size_t count = 0;
+      for (; count < batch; ++count) {
+        const Slot slot = next();
+        if (slot == no_slot) {
+          more = false;
+          break;
+        }
+        slots[count] = slot;
+        vectors[count] = reinterpret_cast<const std::byte*>(now.exact(slot));
+      }
+      now.exact_codec.score(query, vectors, count, 2, distances);
+      for (std::size_t i = 0; i < count; ++i) use(slots[i], distances[i]);
+    }
+  }
+
+  static void rerank_all(const Generation& now, const float* prepared, std::size_t fetch,
+                         std::vector<Scored>& found) {
+    if (found.size() > fetch) found.resize(fetch);
+    std::vector<Scored> scored;
+    scored.reserve(found.size());
+    std::size_t i = 0;
+    score_exactly(
+        now, prepared, [&] { return i < found.size() ? found[i++].slot : no_slot; },
+        [&](Slot slot, float distance) {
+          scored.push_back({distance, slot});
+        });
+    std::sort(scored.begin(), scored.end());
+    found = std::move(scored);
+  }
+
+  /// Hits of the k nearest, and of those as far as the last.
+  static std::vector<Hit> cut(const Generation& now, std::vector<Scored> found, std::size_t k,
+                              std::optional<float> max_distance) {
+    std::vector<Hit> hits;
+    hits.reserve(k);
+    for (const Scored& scored : found) {
+      if (hits.size() >= k && scored.distance > hits[k - 1].distance) break;
+      if (max_distance && !(scored.distance <= *max_distance)) break;
+      const Label label = now.graph.label(scored.slot);
+      if (now.graph.is_dead(scored.slot)) {
+        // It was alive a moment ago. If it was replaced since, both of its vectors may be here.
+        const Slot newer = now.slot_of(number_of(label));
+        if (std::any_of(found.begin(), found.end(),
+                        [&](const Scored& other) { return other.slot == newer; })) {
+          continue;
+        }
+      }
+      hits.push_back({label, scored.distance});
+    }
+    std::sort(hits.begin(), hits.end());
+    return hits;
+  }
+
+  const IndexConfig config_;
+  const Kernels* kernels_;
+  mutable std::mutex current_mutex_;
+  std::shared_ptr<Generation> current_;
+  std::size_t trained_on_ = 0;
+};
+
+}  // namespace snkv::vector_detail

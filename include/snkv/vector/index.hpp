@@ -1,0 +1,415 @@
+/// \file
+/// `VectorIndex`: nearest neighbours in memory. Header-only: needs no library to link, and no file.
+///
+///     VectorIndex<384, Cosine> index = *VectorIndex<384, Cosine>::create();
+///     index.put(42, embedding);
+///     for (auto [label, distance] : *index.search(query, 10)) use(label, distance);
+///
+/// Exceptions: std::bad_alloc, when memory runs out; the index is as before then.
+#pragma once
+
+#include <snkv/expected.hpp>
+#include <snkv/vector/detail/index_core.hpp>
+#include <snkv/vector/metric.hpp>
+#include <snkv/vector/thread_pool.hpp>
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <shared_mutex>
+#include <span>
+#include <string>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+namespace snkv {
+
+struct VectorIndexOptions {
+  /// Dimensions, 1 to `max_dimension`. Ignored where the type says it.
+  std::size_t dim = 0;
+  /// Ignored where the type says it.
+  Metric metric = Metric::cosine;
+  /// What the graph is walked on.
+  ElementType dtype = ElementType::f32;
+  /// Links of a vector on the upper levels of the graph; twice as many on the lowest. 2 to 64. More
+  /// is better for recall at high dimensions, and costs 8 bytes a vector and time.
+  std::uint32_t m = 16;
+  /// How many candidates an insertion looks at, 4 to 4096. More is a better graph, built more
+  /// slowly.
+  std::uint32_t ef_construction = 128;
+  /// How many candidates a search keeps unless it says otherwise, 1 to 65536. More is better
+  /// recall.
+  std::uint32_t ef_search = 64;
+  /// With f16 or i8: keeps the exact vectors in memory too, for exact search, reranking, and
+  /// training.
+  bool keep_vectors = true;
+  /// Threads for batches, the caller's own included; 0: as many as the machine has.
+  std::size_t threads = 0;
+};
+
+struct VectorIndexSearch {
+  /// Candidates; 0: the index's `ef_search`. At least k are kept whatever it is.
+  std::size_t ef = 0;
+  /// Compares with every vector instead of walking the graph.
+  bool exact = false;
+  /// With f16 or i8, and exact vectors kept: scores the best `oversample` * k candidates exactly.
+  bool rerank = true;
+  std::size_t oversample = 3;
+  /// Drops what is farther; applied last.
+  std::optional<float> max_distance{};
+  /// Only labels for which it is true are found. Called from the thread that searches, possibly
+  /// many times; must not change the index.
+  std::function<bool(std::uint64_t label)> filter{};
+};
+
+struct Neighbor {
+  std::uint64_t label = 0;
+  float distance = 0;
+  friend bool operator==(const Neighbor&, const Neighbor&) = default;
+};
+
+struct VectorIndexStats {
+  std::size_t size = 0;  ///< Vectors.
+  std::size_t dead = 0;  ///< Replaced or erased vectors that still take memory.
+  std::size_t unlinked =
+      0;               ///< Vectors that are found by scanning, because they are not linked yet.
+  int top_level = -1;  ///< Of the graph; -1 when it is empty.
+  ElementType dtype = ElementType::f32;  ///< In force: f32 before the quantizer of i8 is trained.
+  std::uint64_t code_bytes = 0;
+  std::uint64_t link_bytes = 0;
+  std::uint64_t vector_bytes = 0;  ///< Exact vectors beside the codes.
+  const char* kernels = "";        ///< Instruction set of the distance kernels.
+};
+
+inline namespace SNKV_EXPECTED_NAMESPACE {
+
+/// A set of labelled vectors. Move-only handle.
+///
+/// Threads: any number may search while others change it. Changes wait for each other; searches
+/// never wait for the insertion into the graph: what is not linked yet is scanned. Complexity:
+/// search and insertion about O(log n); exact search O(n).
+template <std::size_t Dim = dynamic_extent, class MetricTag = Cosine>
+class VectorIndex {
+ public:
+  using Vector = std::span<const float>;
+  /// Called between steps of long work with what is done and what there is in all; false stops it.
+  using ProgressFunction = std::function<bool(std::uint64_t done, std::uint64_t total)>;
+
+  /// Fails with `invalid_argument` when an option is out of its range.
+  [[nodiscard]] static Result<VectorIndex> create(VectorIndexOptions options = {}) {
+    if constexpr (Dim != dynamic_extent) options.dim = Dim;
+    if constexpr (vector_detail::metric_of<MetricTag>) {
+      options.metric = *vector_detail::metric_of<MetricTag>;
+    }
+    const auto refuse = [](std::string what) {
+      return Unexpected(Error(Errc::invalid_argument, "create", std::move(what)));
+    };
+    if (options.dim < 1 || options.dim > max_dimension) return refuse("dim is not 1 to 65536");
+    if (options.m < 2 || options.m > 64) return refuse("m is not 2 to 64");
+    if (options.ef_construction < 4 || options.ef_construction > 4096) {
+      return refuse("ef_construction is not 4 to 4096");
+    }
+    if (options.ef_search < 1 || options.ef_search > 65536)
+      return refuse("ef_search is not 1 to 65536");
+    if (to_string(options.metric) == "unknown") return refuse("unknown metric");
+    if (to_string(options.dtype) == "unknown") return refuse("unknown dtype");
+    return VectorIndex(options);
+  }
+
+  [[nodiscard]] std::size_t dim() const noexcept { return state_->options.dim; }
+  [[nodiscard]] Metric metric() const noexcept { return state_->options.metric; }
+  [[nodiscard]] std::size_t size() const { return state_->core.size(); }
+  [[nodiscard]] bool contains(std::uint64_t label) const {
+    const std::shared_lock lock(state_->names_mutex);
+    return state_->numbers.contains(label);
+  }
+
+  // ---- Changes ----
+
+  /// Inserts a vector, or replaces the one of this label. `dimension_mismatch`, or `bad_vector` for
+  /// NaN, infinity, and for cosine also length zero.
+  [[nodiscard]] Result<void> put(std::uint64_t label, Vector vector) {
+    return change("put", label, vector, false);
+  }
+  /// Inserts a vector; `exists` if the label has one.
+  [[nodiscard]] Result<void> add(std::uint64_t label, Vector vector) {
+    return change("add", label, vector, true);
+  }
+
+  /// `put` for many: `vectors` has those of all labels one after the other. All or nothing; of a
+  /// label that comes twice the last vector counts. Links in parallel. Stopped by `progress`, the
+  /// vectors are all there, and the rest is linked later.
+  [[nodiscard]] Result<void> put_batch(std::span<const std::uint64_t> labels, Vector vectors,
+                                       const ProgressFunction& progress = {}) {
+    const std::size_t dim = state_->options.dim;
+    if (vectors.size() != labels.size() * dim) {
+      return Unexpected(Error(Errc::dimension_mismatch, "put_batch",
+                              std::to_string(vectors.size()) + " numbers for " +
+                                  std::to_string(labels.size()) + " vectors of " +
+                                  std::to_string(dim)));
+    }
+    for (std::size_t i = 0; i < labels.size(); ++i) {
+      Error error = check("put_batch", labels[i], vectors.subspan(i * dim, dim));
+      if (error.failed()) return Unexpected(std::move(error));
+    }
+    const std::lock_guard lock(state_->change_mutex);
+    std::unordered_map<std::uint64_t, std::size_t> last;
+    for (std::size_t i = 0; i < labels.size(); ++i) last[labels[i]] = i;
+    for (std::size_t i = 0; i < labels.size(); ++i) {
+      if (last[labels[i]] == i) insert(labels[i], vectors.subspan(i * dim, dim));
+    }
+    maintain(progress);
+    return {};
+  }
+
+  /// Whether there was one.
+  bool erase(std::uint64_t label) {
+    const std::lock_guard lock(state_->change_mutex);
+    const std::optional<std::uint32_t> number = state_->forget(label);
+    if (!number) return false;
+    state_->core.erase(*number);
+    maintain({});
+    return true;
+  }
+
+  /// Gives back the memory of replaced and erased vectors, and trains the quantizer on what there
+  /// is now. Happens by itself when they are more than a fifth. O(n); searches go on meanwhile.
+  void compact() {
+    const std::lock_guard lock(state_->change_mutex);
+    state_->core.compact(state_->pool);
+  }
+
+  // ---- Searches ----
+
+  /// The k nearest, in order of their distance, then of their label; fewer only when there are
+  /// fewer that match. `invalid_argument` for k = 0.
+  [[nodiscard]] Result<std::vector<Neighbor>> search(Vector query, std::size_t k = 10,
+                                                     const VectorIndexSearch& options = {}) const {
+    if (k == 0) return Unexpected(Error(Errc::invalid_argument, "search", std::string("k is 0")));
+    return find("search", query, k, options, std::nullopt);
+  }
+
+  /// All within a distance, in the same order.
+  [[nodiscard]] Result<std::vector<Neighbor>> search_radius(
+      Vector query, float radius, const VectorIndexSearch& options = {}) const {
+    return find("search_radius", query, 1, options, radius);
+  }
+
+  /// `search` for many queries, which lie one after the other, in parallel.
+  [[nodiscard]] Result<std::vector<std::vector<Neighbor>>> search_batch(
+      Vector queries, std::size_t k = 10, const VectorIndexSearch& options = {}) const {
+    const std::size_t dim = state_->options.dim;
+    if (queries.size() % dim != 0) {
+      return Unexpected(Error(
+          Errc::dimension_mismatch, "search_batch",
+          std::to_string(queries.size()) + " numbers are not vectors of " + std::to_string(dim)));
+    }
+    const std::size_t count = queries.size() / dim;
+    std::vector<std::vector<Neighbor>> found(count);
+    std::mutex error_mutex;
+    Error error;
+    std::atomic<std::size_t> next{0};
+    state_->pool.run([&](std::size_t) {
+      for (std::size_t i = next.fetch_add(1); i < count; i = next.fetch_add(1)) {
+        auto hits = search(queries.subspan(i * dim, dim), k, options);
+        if (hits) {
+          found[i] = *std::move(hits);
+        } else {
+          const std::lock_guard lock(error_mutex);
+          error = hits.error();
+        }
+      }
+    });
+    if (error.failed()) return Unexpected(std::move(error));
+    return found;
+  }
+
+  [[nodiscard]] VectorIndexStats stats() const {
+    const auto now = state_->core.generation();
+    VectorIndexStats out;
+    out.size = now->live();
+    out.dead = now->graph.dead();
+    out.unlinked = now->graph.size() - now->first_unlinked();
+    out.top_level = now->graph.top_level();
+    out.dtype = now->graph.codec().type();
+    out.code_bytes = now->graph.code_bytes();
+    out.link_bytes = now->graph.link_bytes();
+    out.vector_bytes = now->vector_bytes();
+    out.kernels = now->graph.codec().kernels().name;
+    return out;
+  }
+
+ private:
+  struct State {
+    explicit State(const VectorIndexOptions& given)
+        : options(given),
+          core({given.dim, given.metric, given.dtype, given.m, given.ef_construction,
+                given.keep_vectors},
+               vector_detail::best_kernels<(Dim == dynamic_extent ? 0 : Dim)>()),
+          pool(given.threads) {}
+
+    const VectorIndexOptions options;
+    vector_detail::IndexCore core;
+    mutable ThreadPool pool;
+    std::mutex change_mutex;
+    /// Guards what follows; held for moments only.
+    mutable std::shared_mutex names_mutex;
+    std::unordered_map<std::uint64_t, vector_detail::Label> numbers;
+    struct Name {
+      std::uint64_t label = 0;
+      vector_detail::Label owner = 0;  // whose number it is now
+    };
+    std::vector<Name> names;
+    std::vector<std::uint32_t> free;  // has room for all of `names`
+
+    /// Takes a label's number away from it. Nothing if it has none.
+    std::optional<std::uint32_t> forget(std::uint64_t label) noexcept {
+      const std::unique_lock lock(names_mutex);
+      const auto found = numbers.find(label);
+      if (found == numbers.end()) return std::nullopt;
+      const std::uint32_t number = vector_detail::number_of(found->second);
+      free.push_back(number);
+      numbers.erase(found);
+      return number;
+    }
+  };
+
+  explicit VectorIndex(const VectorIndexOptions& options)
+      : state_(std::make_unique<State>(options)) {}
+
+  [[nodiscard]] Error check(const char* operation, std::optional<std::uint64_t> label,
+                            Vector vector) const {
+    const auto name = [&] {
+      return label ? "label " + std::to_string(*label) : std::string("the query");
+    };
+    if (vector.size() != state_->options.dim) {
+      return Error(Errc::dimension_mismatch, operation,
+                   name() + " has " + std::to_string(vector.size()) + " dimensions, not " +
+                       std::to_string(state_->options.dim));
+    }
+    bool zero = true;
+    for (const float x : vector) {
+      if (!std::isfinite(x)) return Error(Errc::bad_vector, operation, name() + ": not finite");
+      zero = zero && x == 0;
+    }
+    if (zero && state_->options.metric == Metric::cosine) {
+      return Error(Errc::bad_vector, operation, name() + ": length zero has no direction");
+    }
+    return {};
+  }
+
+  [[nodiscard]] Result<void> change(const char* operation, std::uint64_t label, Vector vector,
+                                    bool must_be_new) {
+    Error error = check(operation, label, vector);
+    if (error.failed()) return Unexpected(std::move(error));
+    const std::lock_guard lock(state_->change_mutex);
+    if (must_be_new && contains(label)) {
+      return Unexpected(Error(Errc::exists, operation, "label " + std::to_string(label)));
+    }
+    insert(label, vector);
+    maintain({});
+    return {};
+  }
+
+  void insert(std::uint64_t label, Vector vector) {
+    std::vector<float> prepared(vector.size());
+    vector_detail::prepare_vector(state_->options.metric, vector.data(), vector.size(),
+                                  prepared.data());
+    struct Undo {
+      State* state;
+      std::uint64_t label;
+      ~Undo() {
+        if (state != nullptr) state->forget(label);
+      }
+    } undo{nullptr, label};
+    vector_detail::Label mine = 0;
+    {
+      const std::unique_lock names(state_->names_mutex);
+      state_->free.reserve(state_->names.size() + 1);  // forgetting must not fail
+      const auto [at, is_new] = state_->numbers.try_emplace(label, 0);
+      if (is_new) {
+        if (state_->free.empty()) {
+          const auto number = static_cast<std::uint32_t>(state_->names.size());
+          state_->names.push_back({label, number});
+          state_->free.push_back(number);
+        }
+        const std::uint32_t number = state_->free.back();
+        state_->free.pop_back();
+        auto& name = state_->names[number];
+        name.owner = ((name.owner >> 32) + 1) << 32 | number;
+        name.label = label;
+        at->second = name.owner;
+        undo.state = state_.get();
+      }
+      mine = at->second;
+    }
+    state_->core.put(mine, prepared.data());
+    undo.state = nullptr;
+  }
+
+  void maintain(const ProgressFunction& progress) {
+    state_->core.maintain(state_->pool, [&](std::uint64_t done, std::uint64_t total) {
+      return !progress || progress(done, total);
+    });
+  }
+
+  [[nodiscard]] Result<std::vector<Neighbor>> find(const char* operation, Vector query,
+                                                   std::size_t k, const VectorIndexSearch& options,
+                                                   std::optional<float> radius) const {
+    Error error = check(operation, std::nullopt, query);
+    if (error.failed()) return Unexpected(std::move(error));
+    std::vector<float> prepared(query.size());
+    vector_detail::prepare_vector(state_->options.metric, query.data(), query.size(),
+                                  prepared.data());
+    vector_detail::SearchRequest request;
+    request.k = k;
+    request.ef = options.ef != 0 ? options.ef : state_->options.ef_search;
+    request.exact = options.exact;
+    request.rerank = options.rerank;
+    request.oversample = std::max<std::size_t>(1, options.oversample);
+    request.max_distance = options.max_distance;
+    const auto accepts = [&](std::uint32_t number) {
+      std::uint64_t label = 0;
+      {
+        const std::shared_lock lock(state_->names_mutex);
+        label = state_->names[number].label;
+      }
+      return options.filter(label);
+    };
+    if (options.filter) request.filter = vector_detail::LabelFilter(accepts);
+    std::vector<Neighbor> found;
+    // A number that was given to another label meanwhile says nothing about the one it had: once
+    // more.
+    bool complete = false;
+    for (int attempt = 0; !complete && attempt < 4; ++attempt) {
+      const std::vector<vector_detail::Hit> hits =
+          radius ? state_->core.search_radius(prepared.data(), *radius, request)
+                 : state_->core.search(prepared.data(), request);
+      found.clear();
+      found.reserve(hits.size());
+      const std::shared_lock lock(state_->names_mutex);
+      for (const vector_detail::Hit& hit : hits) {
+        const auto& name = state_->names[vector_detail::number_of(hit.label)];
+        if (name.owner == hit.label) found.push_back({name.label, hit.distance});
+      }
+      complete = found.size() == hits.size();
+    }
+    std::sort(found.begin(), found.end(), [](const Neighbor& a, const Neighbor& b) {
+      return a.distance != b.distance ? a.distance < b.distance : a.label < b.label;
+    });
+    if (!radius && found.size() > k) found.resize(k);
+    return found;
+  }
+
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace SNKV_EXPECTED_NAMESPACE
+}  // namespace snkv

@@ -1,0 +1,125 @@
+/// \file
+/// A few threads that share out pieces of work.
+#pragma once
+
+#include <condition_variable>
+#include <cstddef>
+#include <deque>
+#include <exception>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <utility>
+#include <vector>
+
+namespace snkv {
+
+/// Threads: `run` and `post` may be called from any thread, also from inside the pool. The
+/// destructor carries out what was posted before it.
+class ThreadPool {
+ public:
+  /// `threads` in all, the caller of `run` included; 0: as many as the machine has. Starts them
+  /// when there is work for the first time.
+  explicit ThreadPool(std::size_t threads = 0)
+      : size_(threads != 0 ? threads
+                           : std::max<std::size_t>(1, std::thread::hardware_concurrency())) {}
+  ThreadPool(const ThreadPool&) = delete;
+  ThreadPool& operator=(const ThreadPool&) = delete;
+  ~ThreadPool() {
+    {
+      const std::lock_guard lock(mutex_);
+      stopping_ = true;
+    }
+    wake_.notify_all();
+    for (std::thread& thread : threads_) thread.join();
+  }
+
+  [[nodiscard]] std::size_t size() const noexcept { return size_; }
+
+  /// Calls `work(0)` to `work(size() - 1)`, one of them here, and returns when all have returned.
+  /// Workers that find nothing to do should return at once: the pool may be busy with something
+  /// else, and then this thread does all of it. The first exception is thrown here.
+  template <class Work>
+  void run(Work&& work) {
+    if (size_ == 1) {
+      work(std::size_t{0});
+      return;
+    }
+    struct Shared {
+      std::mutex mutex;
+      std::condition_variable done;
+      std::size_t running = 0;
+      bool closed = false;
+      std::exception_ptr error;
+    };
+    // Lives as long as the last task that has not looked at it yet.
+    const auto shared = std::make_shared<Shared>();
+    const auto guarded = [&work](Shared& state, std::size_t index) noexcept {
+      try {
+        work(index);
+      } catch (...) {
+        const std::lock_guard lock(state.mutex);
+        if (state.error == nullptr) state.error = std::current_exception();
+      }
+    };
+    for (std::size_t index = 1; index < size_; ++index) {
+      post([shared, guarded, index] {
+        {
+          const std::lock_guard lock(shared->mutex);
+          if (shared->closed) return;  // `work` is gone
+          ++shared->running;
+        }
+        guarded(*shared, index);
+        const std::lock_guard lock(shared->mutex);
+        if (--shared->running == 0) shared->done.notify_all();
+      });
+    }
+    guarded(*shared, 0);
+    std::unique_lock lock(shared->mutex);
+    shared->closed = true;
+    shared->done.wait(lock, [&] { return shared->running == 0; });
+    if (shared->error != nullptr) std::rethrow_exception(shared->error);
+  }
+
+  /// Carries out `task` in the pool, some time. A pool of one carries it out in a thread of its own
+  /// too.
+  void post(std::function<void()> task) {
+    {
+      const std::lock_guard lock(mutex_);
+      start();
+      tasks_.push_back(std::move(task));
+    }
+    wake_.notify_one();
+  }
+
+ private:
+  void start() {
+    const std::size_t wanted = std::max<std::size_t>(1, size_ - 1);
+    threads_.reserve(wanted);
+    while (threads_.size() < wanted) threads_.emplace_back([this] { serve(); });
+  }
+
+  void serve() {
+    std::unique_lock lock(mutex_);
+    for (;;) {
+      wake_.wait(lock, [&] { return stopping_ || !tasks_.empty(); });
+      if (tasks_.empty()) return;
+      std::function<void()> task = std::move(tasks_.front());
+      tasks_.pop_front();
+      lock.unlock();
+      task();
+      task = nullptr;
+      lock.lock();
+    }
+  }
+
+  const std::size_t size_;
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  std::deque<std::function<void()>> tasks_;
+  std::vector<std::thread> threads_;
+  bool stopping_ = false;
+};
+
+}  // namespace snkv
