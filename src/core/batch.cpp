@@ -31,7 +31,9 @@ WriteBatch& WriteBatch::put(BytesView key, BytesView value, const PutOptions& op
   append_string(data_, key);
   append_string(data_, value);
   if (options.ttl) {
-    append_number(data_, static_cast<std::uint64_t>(options.ttl->count()), 8);
+    // Both kinds of expiry: refused with the others that are not allowed, as `put` does.
+    const std::int64_t ttl = options.expires_at ? -1 : options.ttl->count();
+    append_number(data_, static_cast<std::uint64_t>(ttl), 8);
   } else if (options.expires_at) {
     append_number(data_, static_cast<std::uint64_t>(options.expires_at->time_since_epoch().count()),
                   8);

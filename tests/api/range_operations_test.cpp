@@ -173,6 +173,8 @@ TEST_CASE("a bad batch changes nothing") {
   refused(WriteBatch().put("a", "1").in_family("nobody").put("b", "2"), Errc::not_found);
   refused(WriteBatch().put("a", "1").erase_range("z", "b"), Errc::invalid_argument);
   refused(WriteBatch().put("a", "1").put("b", "2", {.ttl = 0ms}), Errc::invalid_argument);
+  refused(WriteBatch().put("a", "1", {.ttl = 1s, .expires_at = TimePoint(1s)}),
+          Errc::invalid_argument);
   refused(WriteBatch().put("a", "1").put(std::string(max_key_size + 1, 'k'), "2"), Errc::too_large);
   const std::string good = WriteBatch().put("a", "1").put("b", "2").data().str();
   for (std::size_t size = 1; size < good.size(); ++size) {

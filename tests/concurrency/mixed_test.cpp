@@ -1,5 +1,5 @@
 // Everything at once on one store and on several: threads x families x iterators x snapshots x
-// transactions x checkpoints x families created and dropped.
+// transactions x checkpoints x expiry and purging x families created and dropped.
 //
 // What must hold in every view: the accounts of all families add up, because each transaction moves
 // money; and each value names the family and key it was written for, so a row that turns up
@@ -13,7 +13,6 @@
 
 #include <array>
 #include <charconv>
-#include <functional>
 #include <string>
 #include <vector>
 
@@ -165,8 +164,38 @@ void scribble(Store& store, ThreadRandom& random, Complaints& complaints) {
   }
 }
 
+/// Entries that expire in a moment, of which others are purged meanwhile.
+void expire(Store& store, ThreadRandom& random, Complaints& complaints) {
+  constexpr std::string_view name = "sessions";
+  auto family = store.column_family(name);
+  if (!complaints.check(family, "column_family")) return;
+  for (int i = 0; i < 10; ++i) {
+    const std::string key = "s" + std::to_string(random.below(100));
+    const milliseconds ttl{1 + random.below(15)};
+    if (random.percent(50)) {
+      complaints.check(family->put(key, value_of(name, key, 1, random.percent(5)), {.ttl = ttl}),
+                       "put with a ttl");
+    } else if (random.percent(30)) {
+      complaints.check(family->expire(key, ttl), "expire", {Errc::not_found});
+    } else if (random.percent(30)) {
+      complaints.check(family->persist(key), "persist", {Errc::not_found});
+    } else if (auto value = family->get(key);
+               complaints.check(value, "get", {Errc::not_found})) {
+      (void)balance_in(*value, name, key, complaints);
+    }
+  }
+  if (random.percent(30)) complaints.check(family->purge_expired(20), "purge_expired");
+  if (random.percent(10)) complaints.check(store.purge_all_expired(), "purge_all_expired");
+  if (random.percent(30)) {
+    auto scan = family->all();
+    for (auto [key, value] : scan) (void)balance_in(value, name, key.view(), complaints);
+    complaints.check(scan.status(), "scan");
+  }
+}
+
 /// Families that come and go; a handle must never reach another family's rows.
-void churn(Store& store, ThreadRandom& random, Complaints& complaints, bool drop_during_scan) {
+void churn(Store& store, ThreadRandom& random, Complaints& complaints) {
+  const bool drop_during_scan = random.percent(50);
   const std::string name = "churn" + std::to_string(random.below(3));
   auto family = store.column_family(name);
   if (!complaints.check(family, "column_family")) return;
@@ -196,16 +225,10 @@ void churn(Store& store, ThreadRandom& random, Complaints& complaints, bool drop
   if (!drop_during_scan && random.percent(50)) drop();
 }
 
-void churn_during_scan(Store& store, ThreadRandom& random, Complaints& complaints) {
-  churn(store, random, complaints, true);
-}
-
-void churn_after_scan(Store& store, ThreadRandom& random, Complaints& complaints) {
-  churn(store, random, complaints, false);
-}
-
-void maintain(Store& store, ThreadRandom& random, Complaints& complaints, Checkpoint mode) {
-  complaints.check(store.checkpoint(mode), "checkpoint", {Errc::busy});
+void maintain(Store& store, ThreadRandom& random, Complaints& complaints) {
+  static constexpr std::array modes = {Checkpoint::passive, Checkpoint::full, Checkpoint::restart,
+                                       Checkpoint::truncate};
+  complaints.check(store.checkpoint(modes[random.below(modes.size())]), "checkpoint", {Errc::busy});
   if (random.percent(10)) complaints.check(store.vacuum(10), "vacuum", {Errc::busy});
   if (random.percent(10)) complaints.check(store.integrity_check(), "integrity_check");
   if (random.percent(20)) complaints.check(store.stats(), "stats");
@@ -214,27 +237,10 @@ void maintain(Store& store, ThreadRandom& random, Complaints& complaints, Checkp
   std::this_thread::sleep_for(milliseconds{random.below(20)});
 }
 
-void maintain_passively(Store& store, ThreadRandom& random, Complaints& complaints) {
-  maintain(store, random, complaints, Checkpoint::passive);
-}
-
-void maintain_fully(Store& store, ThreadRandom& random, Complaints& complaints) {
-  static constexpr std::array modes = {Checkpoint::full, Checkpoint::restart, Checkpoint::truncate};
-  maintain(store, random, complaints, modes[random.below(modes.size())]);
-}
-
 using Work = void (*)(Store&, ThreadRandom&, Complaints&);
-using Kinds = std::array<Work, 6>;
+constexpr std::array<Work, 7> kinds = {transfer, audit, read_some, scribble, expire, churn, maintain};
 
-// A full checkpoint takes the writers' turn and then waits for readers of old data. A thread that
-// waits for its turn to write while it holds a scan would make them wait for each other, up to the
-// busy timeout; so there are two mixtures.
-constexpr Kinds writes_during_scans = {
-    transfer, audit, read_some, scribble, churn_during_scan, maintain_passively};
-constexpr Kinds full_checkpoints = {transfer,         audit,         read_some, scribble,
-                                    churn_after_scan, maintain_fully};
-
-void run_mixed(const std::vector<Store>& stores, const Kinds& kinds) {
+void run_mixed(const std::vector<Store>& stores) {
   Complaints complaints;
   Threads threads;
   // Two threads of each kind, but one for maintenance; each with its own copy of the handle.
@@ -242,7 +248,7 @@ void run_mixed(const std::vector<Store>& stores, const Kinds& kinds) {
     threads.loop([store = stores[i % stores.size()], work = kinds[i % kinds.size()],
                   &complaints](ThreadRandom& random) mutable { work(store, random, complaints); });
   }
-  threads.run_for(test_duration(milliseconds{1200}), complaints);
+  threads.run_for(test_duration(milliseconds{2000}), complaints);
   REQUIRE_NO(complaints);
 
   ThreadRandom random(1);
@@ -258,39 +264,36 @@ Options patient() {
   options.busy_timeout = std::chrono::seconds{60};
   options.sync = Sync::off;
   options.wal_autocheckpoint = 100;
+  options.housekeeping_interval = milliseconds{5};
   return options;
 }
 
 }  // namespace
 
 TEST_CASE("all kinds of work on one store") {
-  const Kinds& kinds = GENERATE(std::cref(writes_during_scans), std::cref(full_checkpoints));
   const TempDir folder;
   Store store = must(Store::open(folder.file("mixed.db"), patient()));
   fill(store);
-  run_mixed({store}, kinds);
+  run_mixed({store});
 }
 
 TEST_CASE("all kinds of work on one store in memory") {
-  const Kinds& kinds = GENERATE(std::cref(writes_during_scans), std::cref(full_checkpoints));
   Store store = must(Store::open_in_memory(patient()));
   fill(store);
-  run_mixed({store}, kinds);
+  run_mixed({store});
 }
 
 TEST_CASE("all kinds of work on three stores of one file") {
-  const Kinds& kinds = GENERATE(std::cref(writes_during_scans), std::cref(full_checkpoints));
   const TempDir folder;
   std::vector<Store> stores;
   for (int i = 0; i < 3; ++i) {
     stores.push_back(must(Store::open(folder.file("mixed.db"), patient())));
   }
   fill(stores.front());
-  run_mixed(stores, kinds);
+  run_mixed(stores);
 }
 
 TEST_CASE("all kinds of work on a store with a tiny cache") {
-  const Kinds& kinds = GENERATE(std::cref(writes_during_scans), std::cref(full_checkpoints));
   const TempDir folder;
   Options options = patient();
   options.cache_size = 16u << 10;
@@ -298,5 +301,5 @@ TEST_CASE("all kinds of work on a store with a tiny cache") {
   options.wal_autocheckpoint = 10;
   Store store = must(Store::open(folder.file("mixed.db"), options));
   fill(store);
-  run_mixed({store}, kinds);
+  run_mixed({store});
 }
