@@ -6,7 +6,7 @@ include(CMakePackageConfigHelpers)
 set(_snkv_package_dir "${CMAKE_INSTALL_LIBDIR}/cmake/snkv")
 
 set(_snkv_installed_targets snkv)
-# The vector layer is header-only and arrives later; it joins the same export set.
+# The vector layer is header-only, and there only with nlohmann_json.
 if(TARGET snkv_vector)
   list(APPEND _snkv_installed_targets snkv_vector)
 endif()

@@ -1,7 +1,8 @@
 /// \file
-/// Vector search. Header-only.
+/// Vector search. Header-only. Needs nlohmann/json 3; `vector/index.hpp` alone does not.
 #pragma once
 
+#include <snkv/vector/filter.hpp>
 #include <snkv/vector/index.hpp>
 #include <snkv/vector/metric.hpp>
 #include <snkv/vector/thread_pool.hpp>

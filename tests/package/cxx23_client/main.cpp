@@ -1,6 +1,7 @@
 // A C++23 client of the core that was compiled as C++20.
 
 #include <snkv/snkv.hpp>
+#include <snkv/vector.hpp>
 
 #include <cstdio>
 #include <expected>
@@ -45,5 +46,14 @@ int main() {
     std::fprintf(stderr, "prefix: %d entries in place of 2\n", found);
     return 1;
   }
-  return 0;
+
+  auto index = snkv::VectorIndex<2, snkv::L2>::create();
+  const float here[] = {1, 2};
+  if (!index || !index->put(7, here)) return 1;
+  const auto near = index->search(here, 1);
+  if (!near || near->size() != 1 || near->front().label != 7) {
+    std::fprintf(stderr, "search: not what was put\n");
+    return 1;
+  }
+  return (snkv::field("year") >= 2020).matches(snkv::Json{{"year", 2024}}) ? 0 : 1;
 }
