@@ -2,6 +2,7 @@
 /// A few threads that share out pieces of work.
 #pragma once
 
+#include <algorithm>
 #include <condition_variable>
 #include <cstddef>
 #include <deque>
@@ -9,6 +10,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <system_error>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -63,17 +65,21 @@ class ThreadPool {
         if (state.error == nullptr) state.error = std::current_exception();
       }
     };
-    for (std::size_t index = 1; index < size_; ++index) {
-      post([shared, guarded, index] {
-        {
+    try {
+      for (std::size_t index = 1; index < size_; ++index) {
+        post([shared, guarded, index] {
+          {
+            const std::lock_guard lock(shared->mutex);
+            if (shared->closed) return;  // `work` is gone
+            ++shared->running;
+          }
+          guarded(*shared, index);
           const std::lock_guard lock(shared->mutex);
-          if (shared->closed) return;  // `work` is gone
-          ++shared->running;
-        }
-        guarded(*shared, index);
-        const std::lock_guard lock(shared->mutex);
-        if (--shared->running == 0) shared->done.notify_all();
-      });
+          if (--shared->running == 0) shared->done.notify_all();
+        });
+      }
+    } catch (...) {
+      // No thread, or no memory: then with fewer hands, or with these alone.
     }
     guarded(*shared, 0);
     std::unique_lock lock(shared->mutex);
@@ -97,7 +103,11 @@ class ThreadPool {
   void start() {
     const std::size_t wanted = std::max<std::size_t>(1, size_ - 1);
     threads_.reserve(wanted);
-    while (threads_.size() < wanted) threads_.emplace_back([this] { serve(); });
+    try {
+      while (threads_.size() < wanted) threads_.emplace_back([this] { serve(); });
+    } catch (const std::system_error&) {
+      if (threads_.empty()) throw;  // fewer will do
+    }
   }
 
   void serve() {
