@@ -55,10 +55,6 @@ class Generation {
   [[nodiscard]] std::uint64_t vector_bytes() const noexcept {
     return keeps_vectors_ ? std::uint64_t{graph.size()} * vectors_.stride() : 0;
   }
-  [[nodiscard]] std::size_t slot_bytes() const noexcept {
-    return graph.slot_bytes() + (keeps_vectors_ ? vectors_.stride() : 0);
-  }
-
   /// Gives a label a vector, in place of the one that it had. Throws std::bad_alloc, and has
   /// changed nothing then. One thread at a time.
   void put(Label label, const float* prepared) {

@@ -91,7 +91,6 @@ class IndexCore {
   IndexCore(const IndexConfig& config, const Kernels& kernels)
       : config_(config), kernels_(&kernels), current_(fresh()) {}
 
-  [[nodiscard]] const IndexConfig& config() const noexcept { return config_; }
   [[nodiscard]] std::size_t size() const { return generation()->live(); }
   [[nodiscard]] std::shared_ptr<Generation> generation() const {
     const std::lock_guard lock(current_mutex_);

@@ -1,0 +1,127 @@
+/// \file
+/// Slots and labels of a graph, and what one search or insertion needs while it runs.
+#pragma once
+
+#include <snkv/vector/detail/codec.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <vector>
+
+namespace snkv::vector_detail {
+
+using Slot = std::uint32_t;
+inline constexpr Slot no_slot = 0xffffffffu;
+/// The highest bit marks expanded entries of a pool.
+inline constexpr Slot max_slots = 0x7fffffffu;
+
+/// Whose vector is in a slot: a number in the low half, and in the high half how often that number
+/// has been given to somebody else.
+using Label = std::uint64_t;
+[[nodiscard]] constexpr std::uint32_t number_of(Label label) noexcept {
+  return static_cast<std::uint32_t>(label);
+}
+
+struct Scored {
+  float distance = 0;
+  Slot slot = no_slot;
+  friend bool operator<(const Scored& a, const Scored& b) noexcept {
+    return a.distance != b.distance ? a.distance < b.distance : a.slot < b.slot;
+  }
+};
+
+/// The nearest so far, in order. Insertion moves memory, which for the sizes in use is faster than
+/// a heap and gives the next candidate for free.
+class Pool {
+ public:
+  void reset(std::size_t capacity) {
+    capacity_ = capacity;
+    next_ = 0;
+    entries_.clear();
+  }
+  [[nodiscard]] std::size_t size() const noexcept { return entries_.size(); }
+  [[nodiscard]] bool full() const noexcept { return entries_.size() >= capacity_; }
+  [[nodiscard]] float worst() const noexcept {
+    return full() ? entries_.back().distance : std::numeric_limits<float>::infinity();
+  }
+  [[nodiscard]] Scored operator[](std::size_t i) const noexcept {
+    return {entries_[i].distance, entries_[i].slot & ~expanded};
+  }
+
+  void insert(Scored entry) {
+    const auto at = std::upper_bound(
+        entries_.begin(), entries_.end(), entry.distance,
+        [](float distance, const Scored& other) { return distance < other.distance; });
+    const auto index = static_cast<std::size_t>(at - entries_.begin());
+    if (full()) {
+      if (index == entries_.size()) return;
+      entries_.pop_back();
+    }
+    entries_.insert(entries_.begin() + static_cast<std::ptrdiff_t>(index), entry);
+    next_ = std::min(next_, index);
+  }
+
+  /// The nearest that was not taken yet, or no_slot.
+  [[nodiscard]] Scored take() noexcept {
+    while (next_ < entries_.size() && (entries_[next_].slot & expanded) != 0) ++next_;
+    if (next_ == entries_.size()) return {};
+    const Scored entry = entries_[next_];
+    entries_[next_].slot |= expanded;
+    ++next_;
+    return entry;
+  }
+  /// What `take` would give next, for prefetching; no_slot if unknown.
+  [[nodiscard]] Slot peek() const noexcept {
+    return next_ < entries_.size() && (entries_[next_].slot & expanded) == 0 ? entries_[next_].slot
+                                                                             : no_slot;
+  }
+  void drop_beyond(float distance) noexcept {
+    while (!entries_.empty() && entries_.back().distance > distance) entries_.pop_back();
+    next_ = std::min(next_, entries_.size());
+  }
+
+ private:
+  static constexpr Slot expanded = 0x80000000u;
+  std::vector<Scored> entries_;
+  std::size_t capacity_ = 0;
+  std::size_t next_ = 0;
+};
+
+/// What one search or insertion needs while it runs. Used again by the next one.
+class Scratch {
+ public:
+  explicit Scratch(const Codec& codec)
+      : query(codec.make_query()), other(codec.make_query()), numbers(codec.dim()) {}
+
+  /// True the first time.
+  bool visit(Slot slot) {
+    const std::size_t word = slot / 64;
+    if (word >= bits_.size()) bits_.resize(word + word / 2 + 16);
+    const std::uint64_t bit = std::uint64_t{1} << (slot % 64);
+    if ((bits_[word] & bit) != 0) return false;
+    if (bits_[word] == 0) touched_.push_back(static_cast<std::uint32_t>(word));
+    bits_[word] |= bit;
+    return true;
+  }
+  void forget_visits() noexcept {
+    for (const std::uint32_t word : touched_) bits_[word] = 0;
+    touched_.clear();
+  }
+
+  Pool pool;
+  Pool accepted;
+  Codec::Query query;
+  Codec::Query other;
+  std::vector<float> numbers;
+  std::vector<Scored> candidates;
+  std::vector<Scored> chosen;
+  std::vector<Slot> batch;
+
+ private:
+  std::vector<std::uint64_t> bits_;
+  std::vector<std::uint32_t> touched_;
+};
+
+}  // namespace snkv::vector_detail
