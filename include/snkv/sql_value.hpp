@@ -28,30 +28,29 @@ class SqlValue {
 
   /// Integers up to 64 bits with sign; cast unsigned 64-bit ones, which may not fit.
   template <std::integral T>
-  requires(std::signed_integral<T> ||
-           sizeof(T) < sizeof(std::int64_t)) constexpr SqlValue(T value) noexcept
-      : type_(SqlType::integer), integer_(value) {}
+    requires(std::signed_integral<T> || sizeof(T) < sizeof(std::int64_t))
+  constexpr SqlValue(T value) noexcept : type_(SqlType::integer), integer_(value) {}
 
   template <std::floating_point T>
   constexpr SqlValue(T value) noexcept : type_(SqlType::real), real_(static_cast<double>(value)) {}
 
   /// Text, UTF-8: string literals, `std::string`, `std::string_view`.
   template <class T>
-  requires std::convertible_to<const T&, std::string_view> SqlValue(const T& text)
-  noexcept
+    requires std::convertible_to<const T&, std::string_view>
+  SqlValue(const T& text) noexcept
       : type_(SqlType::text),
         bytes_(std::string_view(text).data(), std::string_view(text).size()) {}
 
   /// A blob: `BytesView`, `Bytes` and every other view or container of bytes that is no text.
   template <class T>
-  requires(!std::convertible_to<const T&, std::string_view> &&
-           std::convertible_to<const T&, BytesView>) SqlValue(const T& blob)
-  noexcept : type_(SqlType::blob), bytes_(blob) {}
+    requires(!std::convertible_to<const T&, std::string_view> &&
+             std::convertible_to<const T&, BytesView>)
+  SqlValue(const T& blob) noexcept : type_(SqlType::blob), bytes_(blob) {}
 
   /// NULL, or what is in it.
   template <class T>
-  requires std::constructible_from<SqlValue, const T&> SqlValue(const std::optional<T>& value)
-  noexcept {
+    requires std::constructible_from<SqlValue, const T&>
+  SqlValue(const std::optional<T>& value) noexcept {
     if (value.has_value()) *this = SqlValue(*value);
   }
 

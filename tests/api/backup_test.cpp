@@ -6,12 +6,12 @@
 #include "support/sqlite_cli.hpp"
 #include "support/store_kind.hpp"
 #include "support/temp_dir.hpp"
+#include "support/two_families.hpp"
 
 #include <snkv/snkv.hpp>
 
 #include <sys/stat.h>
 
-#include <algorithm>
 #include <atomic>
 #include <filesystem>
 #include <stdexcept>
@@ -23,53 +23,13 @@ using namespace snkv;
 using namespace snkv::test;
 using namespace std::chrono_literals;
 
-namespace {
-
-/// Two families, some large values, some expiries: about `entries` * 400 bytes.
-void fill(Store& store, int entries = 1000) {
-  ColumnFamily other = must(store.column_family("other"));
-  Transaction transaction = must(store.begin());
-  ColumnFamily inside = must(transaction.column_family("other"));
-  for (int i = 0; i < entries; ++i) {
-    const std::string key = "key" + std::to_string(i);
-    must(transaction.put(key, patterned(i % 50 == 0 ? 20'000 : 300, i)));
-    if (i % 10 == 0) must(inside.put(key, "value", {.ttl = 1h}));
-  }
-  must(transaction.commit());
-}
-
-/// Everything in it, family by family.
-std::vector<Contents> everything_of(const Snapshot& snapshot) {
-  std::vector<Contents> all;
-  for (const std::string& name : must(snapshot.list_column_families())) {
-    all.push_back({{name, ""}});
-    all.push_back(contents(must(snapshot.column_family(name)).all()));
-  }
-  return all;
-}
-
-std::vector<Contents> everything_of(const Store& store) {
-  return everything_of(must(store.snapshot()));
-}
-
-std::vector<std::string> files_in(const TempDir& dir) {
-  std::vector<std::string> names;
-  for (const auto& entry : std::filesystem::directory_iterator(dir.path())) {
-    names.push_back(entry.path().filename().string());
-  }
-  std::sort(names.begin(), names.end());
-  return names;
-}
-
-}  // namespace
-
 TEST_CASE("a copy is a store with the same contents") {
   const auto kind = GENERATE(from_range(all_store_kinds));
   const bool compact = GENERATE(false, true);
   CAPTURE(kind, compact);
   const TempDir dir;
   Store store = open_kind(kind, dir);
-  fill(store);
+  fill_two_families(store);
   for (int i = 0; i < 1000; i += 3) REQUIRE_OK(store.erase("key" + std::to_string(i)));
   REQUIRE_OK(store.backup(dir.file("copy.db"), {.compact = compact}));
   REQUIRE_OK(store.put("after", "1"));  // the store goes on as before
@@ -118,7 +78,7 @@ TEST_CASE("a read-only store can be copied") {
   const TempDir dir;
   {
     Store store = open_kind(StoreKind::rollback, dir);
-    fill(store, 100);
+    fill_two_families(store, 100);
   }
   const Store store =
       must(Store::open(dir.file("test.db"), {.read_only = true, .immutable = immutable}));
@@ -134,7 +94,7 @@ TEST_CASE("a copy while two threads write is one moment of the store") {
   CAPTURE(kind, compact);
   const TempDir dir;
   Store store = open_kind(kind, dir);
-  fill(store, 3000);
+  fill_two_families(store, 3000);
   REQUIRE_OK(store.put("even", "0"));
   std::atomic<bool> stop{false};
   std::vector<std::string> complaints(2);
@@ -183,7 +143,7 @@ TEST_CASE("a copy is that of its beginning") {
   CAPTURE(kind);
   const TempDir dir;
   Store store = open_kind(kind, dir);
-  fill(store, 3000);
+  fill_two_families(store, 3000);
   const Snapshot before = must(store.snapshot());
   bool wrote = false;
   REQUIRE_OK(store.backup(dir.file("copy.db"), [&](std::uint64_t, std::uint64_t) {
@@ -203,8 +163,8 @@ TEST_CASE("progress runs from something to everything, and can stop the copy") {
   CAPTURE(kind, compact);
   const TempDir dir;
   Store store = open_kind(kind, dir);
-  fill(store, 10'000);
-  const auto before = files_in(dir);
+  fill_two_families(store, 10'000);
+  const auto before = files_in(dir.path());
 
   std::uint64_t calls = 0;
   std::uint64_t last = 0;
@@ -230,14 +190,14 @@ TEST_CASE("progress runs from something to everything, and can stop the copy") {
     REQUIRE_ERROR(store.backup(dir.file("copy.db"), {.compact = compact},
                                [&](std::uint64_t, std::uint64_t) { return ++call < stop_at; }),
                   Errc::aborted, "backup");
-    CHECK(files_in(dir) == before);
+    CHECK(files_in(dir.path()) == before);
   }
   const Progress throws = [](std::uint64_t, std::uint64_t) -> bool {
     throw std::runtime_error("no");
   };
   REQUIRE_ERROR(store.backup(dir.file("copy.db"), {.compact = compact}, throws), Errc::aborted,
                 "backup");
-  CHECK(files_in(dir) == before);
+  CHECK(files_in(dir.path()) == before);
   REQUIRE_OK(store.put("still", "works"));
   REQUIRE_OK(store.backup(dir.file("copy.db"), {.compact = compact}));
 }
@@ -248,7 +208,7 @@ TEST_CASE("a copy never replaces anything") {
   const BackupOptions options{.compact = compact};
   const TempDir dir;
   Store store = open_kind(StoreKind::wal, dir);
-  fill(store, 100);
+  fill_two_families(store, 100);
   write_file(dir.file("file"), "not a store");
   REQUIRE_OK(must(Store::open(dir.file("other.db"))).put("key", "value"));
   std::filesystem::create_directory(dir.file("folder"));
@@ -256,7 +216,7 @@ TEST_CASE("a copy never replaces anything") {
   std::filesystem::create_symlink(dir.file("test.db"), dir.file("link"));
   std::filesystem::create_hard_link(dir.file("test.db"), dir.file("hard"));
   write_file(dir.file("former.db-wal"), "the log of a database that is gone");
-  const auto before = files_in(dir);
+  const auto before = files_in(dir.path());
 
   for (const char* name : {"file", "other.db", "folder", "dangling", "former.db"}) {
     CAPTURE(name);
@@ -268,7 +228,7 @@ TEST_CASE("a copy never replaces anything") {
     REQUIRE_ERROR(refused, Errc::exists, "backup");
     CHECK(refused.error().message().find("the store itself") != std::string::npos);
   }
-  CHECK(files_in(dir) == before);
+  CHECK(files_in(dir.path()) == before);
   CHECK(read_file(dir.file("file")) == "not a store");
   CHECK(must(must(Store::open(dir.file("other.db"))).get("key")) == "value");
   REQUIRE_OK(store.verify());
@@ -288,7 +248,7 @@ TEST_CASE("a copy to where nothing can be written") {
   REQUIRE_ERROR(store.backup(dir.file("new/")), Errc::cant_open, "backup");
   REQUIRE_ERROR(store.backup("/proc/snkv-test"), Errc::cant_open, "backup");
   REQUIRE_ERROR(store.backup(dir.file(std::string(300, 'x'))), Errc::cant_open, "backup");
-  CHECK(files_in(dir) == std::vector<std::string>{"test.db"});
+  CHECK(files_in(dir.path()) == std::vector<std::string>{"test.db"});
 }
 
 TEST_CASE("names that mean something to the engine mean nothing here") {
@@ -324,7 +284,7 @@ TEST_CASE("a store cannot be closed while it is copied, and counts the copy as a
   CAPTURE(compact);
   const TempDir dir;
   Store store = open_kind(StoreKind::wal, dir);
-  fill(store);
+  fill_two_families(store);
   std::string complaint;
   REQUIRE_OK(
       store.backup(dir.file("copy.db"), {.compact = compact}, [&](std::uint64_t, std::uint64_t) {

@@ -10,27 +10,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <filesystem>
 #include <string>
 #include <vector>
 
 using namespace snkv;
 using namespace snkv::test;
-
-namespace {
-
-/// Names in the folder; temporary files that were left behind would be among them.
-std::vector<std::string> names_in(const TempDir& dir) {
-  std::vector<std::string> names;
-  for (const auto& entry : std::filesystem::directory_iterator(dir.path())) {
-    names.push_back(entry.path().filename().string());
-  }
-  std::sort(names.begin(), names.end());
-  return names;
-}
-
-}  // namespace
 
 TEST_CASE("a file goes in and out unchanged", "[blob]") {
   const std::size_t size = GENERATE(0u, 1u, 3000u, 262'144u, 3'000'001u);
@@ -57,7 +42,7 @@ TEST_CASE("a file goes in and out unchanged", "[blob]") {
   REQUIRE_ERROR(store.put_file("declared", out.file("in"), {.size = size + 1}),
                 Errc::invalid_argument, "put_file");
   REQUIRE(must(store.get("declared")) == patterned(size));
-  REQUIRE(names_in(out) == std::vector<std::string>{"in", "old", "out"});
+  REQUIRE(files_in(out.path()) == std::vector<std::string>{"in", "old", "out"});
 }
 
 TEST_CASE("files that cannot be read or written are refused", "[blob]") {
@@ -76,7 +61,7 @@ TEST_CASE("files that cannot be read or written are refused", "[blob]") {
   REQUIRE_ERROR(store.get_to_file("k", ""), Errc::invalid_argument, "get_to_file");
   REQUIRE_ERROR(store.get_to_file("missing", out.file("x")), Errc::not_found, "get_to_file");
   REQUIRE(must(store.get("k")) == "value");
-  REQUIRE(names_in(out).empty());
+  REQUIRE(files_in(out.path()).empty());
 
   const Error error = store.put_file("k", out.file("missing")).error();
   REQUIRE(error.message().find("k") != std::string::npos);
@@ -159,7 +144,7 @@ TEST_CASE("progress is told, and can stop", "[blob]") {
   REQUIRE(seen == value.size());
   REQUIRE(read_file(out.file("out")) == value);
   if (in_transaction) REQUIRE_OK(transaction.commit());
-  REQUIRE(names_in(out) == std::vector<std::string>{"in", "out"});
+  REQUIRE(files_in(out.path()) == std::vector<std::string>{"in", "out"});
   // Of what was given up, no page stayed in use.
   REQUIRE(must(store.get("k")) == value);
   REQUIRE(must(store.erase("k")));

@@ -5,6 +5,7 @@
 #include "support/patterned.hpp"
 #include "support/store_kind.hpp"
 #include "support/temp_dir.hpp"
+#include "support/two_families.hpp"
 
 #include <snkv/snkv.hpp>
 
@@ -17,43 +18,12 @@ using namespace snkv;
 using namespace snkv::test;
 using namespace std::chrono_literals;
 
-namespace {
-
-/// Two families, some large values, some expiries: about `entries` * 400 bytes.
-void fill(Store& store, int entries = 1000) {
-  ColumnFamily other = must(store.column_family("other"));
-  Transaction transaction = must(store.begin());
-  ColumnFamily inside = must(transaction.column_family("other"));
-  for (int i = 0; i < entries; ++i) {
-    const std::string key = "key" + std::to_string(i);
-    must(transaction.put(key, patterned(i % 50 == 0 ? 20'000 : 300, i)));
-    if (i % 10 == 0) must(inside.put(key, "value", {.ttl = 1h}));
-  }
-  must(transaction.commit());
-}
-
-/// Everything in it, family by family.
-std::vector<Contents> everything_of(const Snapshot& snapshot) {
-  std::vector<Contents> all;
-  for (const std::string& name : must(snapshot.list_column_families())) {
-    all.push_back({{name, ""}});
-    all.push_back(contents(must(snapshot.column_family(name)).all()));
-  }
-  return all;
-}
-
-std::vector<Contents> everything_of(const Store& store) {
-  return everything_of(must(store.snapshot()));
-}
-
-}  // namespace
-
 TEST_CASE("compaction shrinks the file and keeps everything") {
   const auto kind = GENERATE(from_range(all_store_kinds));
   CAPTURE(kind);
   const TempDir dir;
   Store store = open_kind(kind, dir);
-  fill(store, 5000);
+  fill_two_families(store, 5000);
   ColumnFamily other = must(store.column_family("other"));
   for (int i = 0; i < 5000; ++i) {
     if (i % 5 != 0) REQUIRE_OK(store.erase("key" + std::to_string(i)));
@@ -92,7 +62,7 @@ TEST_CASE("snapshots and iterators live through a compaction") {
   CAPTURE(kind);
   const TempDir dir;
   Store store = open_kind(kind, dir);
-  fill(store, 3000);
+  fill_two_families(store, 3000);
   REQUIRE_OK(store.erase_prefix("key1"));
   const auto contents_before = everything_of(store);
   {
@@ -122,7 +92,7 @@ TEST_CASE("with a rollback journal a reader is in the way of a compaction") {
   const TempDir dir;
   Store store =
       must(Store::open(dir.file("test.db"), {.journal = Journal::rollback, .busy_timeout = 20ms}));
-  fill(store, 500);
+  fill_two_families(store, 500);
   REQUIRE_OK(store.erase_prefix("key1"));
   const auto contents_before = everything_of(store);
   {
@@ -140,7 +110,7 @@ TEST_CASE("a compaction that is stopped, or cannot be, changes nothing") {
   CAPTURE(kind);
   const TempDir dir;
   Store store = open_kind(kind, dir);
-  fill(store, 10'000);
+  fill_two_families(store, 10'000);
   REQUIRE_OK(store.erase_prefix("key1"));
   const auto contents_before = everything_of(store);
   const std::uint64_t free_before = must(store.space()).free_bytes;
@@ -178,7 +148,7 @@ TEST_CASE("a compaction beside readers and writers") {
   CAPTURE(kind);
   const TempDir dir;
   Store store = open_kind(kind, dir);
-  fill(store, 2000);
+  fill_two_families(store, 2000);
   std::atomic<bool> stop{false};
   std::vector<std::string> complaints(3);
   std::vector<std::thread> threads;
@@ -211,7 +181,7 @@ TEST_CASE("the space report adds up") {
   CAPTURE(kind);
   const TempDir dir;
   Store store = open_kind(kind, dir);
-  fill(store);
+  fill_two_families(store);
   const SpaceReport full = must(store.space());
   CHECK(full.live_bytes > 500'000);
   CHECK(full.wal_bytes == (kind == StoreKind::rollback ? 0 : must(store.stats()).wal_bytes));

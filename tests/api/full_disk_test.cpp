@@ -16,7 +16,6 @@
 #include <chrono>
 #include <cstdlib>
 #include <functional>
-#include <map>
 #include <string>
 #include <utility>
 #include <vector>
@@ -34,17 +33,6 @@ const std::string temporary_folder = [] {
   ::setenv("SQLITE_TMPDIR", path.c_str(), 1);
   return path;
 }();
-
-using Everything = std::map<std::string, Contents>;
-
-Everything everything_of(const Store& store) {
-  Everything all;
-  const Snapshot snapshot = must(store.snapshot());
-  for (const std::string& name : must(snapshot.list_column_families())) {
-    all[name] = contents(must(snapshot.column_family(name)).all());
-  }
-  return all;
-}
 
 /// About 400 KB in two families, with some large values and some that expire.
 void fill(Store& store) {

@@ -12,6 +12,7 @@
 //
 // A lie is the proof that the test can fail: the value is written as a whole, or in small pieces
 // beside its key, where neighbours meet them.
+#include "slow/require.hpp"
 #include "support/patterned.hpp"
 #include "support/sanitizer.hpp"
 #include "support/temp_dir.hpp"
@@ -35,23 +36,13 @@
 namespace {
 
 using namespace snkv;
+using test::must;
+using test::require;
 using test::TempDir;
 
 constexpr std::size_t piece = 1u << 20;
 constexpr int neighbours = 2000;
 const std::string big_key = "n1000-big";
-
-void require(bool condition, const std::string& what) {
-  if (!condition) throw std::runtime_error(what);
-}
-
-template <class R>
-auto must(R&& result) {
-  if (!result) throw std::runtime_error(result.error().message());
-  if constexpr (!std::is_void_v<typename std::remove_cvref_t<R>::value_type>) {
-    return std::forward<R>(result).value();
-  }
-}
 
 /// Of this program alone: what `getrusage` tells includes the process that started it.
 std::uint64_t peak_kilobytes() {

@@ -12,6 +12,7 @@
 //
 // A lie is the proof that the test can fail: replaced large values that are not deleted, or a
 // snapshot that holds the log back.
+#include "slow/require.hpp"
 #include "support/files.hpp"
 #include "support/patterned.hpp"
 #include "support/temp_dir.hpp"
@@ -35,23 +36,13 @@
 namespace {
 
 using namespace snkv;
+using test::must;
+using test::require;
 using test::TempDir;
 
 constexpr int entry_count = 100'000;
 constexpr int entries_per_commit = 5000;
 constexpr std::uint64_t log_limit = 16u << 20;
-
-void require(bool condition, const std::string& what) {
-  if (!condition) throw std::runtime_error(what);
-}
-
-template <class R>
-auto must(R&& result) {
-  if (!result) throw std::runtime_error(result.error().message());
-  if constexpr (!std::is_void_v<typename std::remove_cvref_t<R>::value_type>) {
-    return std::forward<R>(result).value();
-  }
-}
 
 std::string key_of(int number) { return "entry/" + std::to_string(1'000'000 + number); }
 

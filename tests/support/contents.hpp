@@ -3,8 +3,9 @@
 
 #include "support/check.hpp"
 
-#include <snkv/range.hpp>
+#include <snkv/store.hpp>
 
+#include <map>
 #include <string>
 #include <utility>
 #include <vector>
@@ -35,6 +36,20 @@ inline std::vector<std::string> keys(Range&& range) { return keys(range); }
 template <class Reader>
 [[nodiscard]] Contents contents_of(const Reader& reader) {
   return contents(reader.all());
+}
+
+/// Everything in a store, by family.
+using Everything = std::map<std::string, Contents>;
+
+[[nodiscard]] inline Everything everything_of(const Snapshot& snapshot) {
+  Everything all;
+  for (const std::string& name : must(snapshot.list_column_families())) {
+    all[name] = contents_of(must(snapshot.column_family(name)));
+  }
+  return all;
+}
+[[nodiscard]] inline Everything everything_of(const Store& store) {
+  return everything_of(must(store.snapshot()));
 }
 
 }  // namespace snkv::test

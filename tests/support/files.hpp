@@ -13,6 +13,7 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace snkv::test {
 
@@ -54,6 +55,16 @@ inline void scribble(const std::string& path, std::uint64_t from) {
 
 inline void truncate_file(const std::string& path, std::uint64_t size) {
   std::filesystem::resize_file(path, size);
+}
+
+/// Names in a folder, in order.
+inline std::vector<std::string> files_in(const std::filesystem::path& folder) {
+  std::vector<std::string> names;
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+    names.push_back(entry.path().filename().string());
+  }
+  std::sort(names.begin(), names.end());
+  return names;
 }
 
 }  // namespace snkv::test

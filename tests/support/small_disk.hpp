@@ -2,12 +2,13 @@
 // tests/api/with_mounts.sh.
 #pragma once
 
+#include "support/files.hpp"
+
 #include <fcntl.h>
 #include <sys/mount.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <cstdint>
 #include <cstring>
@@ -66,11 +67,8 @@ class SmallDisk {
 
   /// The names of the files, sorted, without the ballast.
   [[nodiscard]] std::vector<std::string> files() const {
-    std::vector<std::string> names;
-    for (const auto& entry : std::filesystem::directory_iterator(path_)) {
-      if (entry.path().filename() != ballast_name) names.push_back(entry.path().filename());
-    }
-    std::sort(names.begin(), names.end());
+    std::vector<std::string> names = files_in(path_);
+    std::erase(names, ballast_name);
     return names;
   }
 
