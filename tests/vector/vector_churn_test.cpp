@@ -5,6 +5,7 @@
 
 #include <snkv/vector/index.hpp>
 
+#include <algorithm>
 #include <cstdint>
 #include <vector>
 
@@ -96,4 +97,22 @@ TEST_CASE("everything can be erased, and the index used again") {
     index.compact();
     CHECK(memory(index.stats()) == 0);
   }
+}
+
+TEST_CASE("nothing is out of reach of a walk") {
+  using namespace snkv::vector_detail;
+  // Tight clusters and few links: what is pruned everywhere would be lost.
+  ClusteredVectors source(100, 64, 23);
+  const Codec codec(Metric::l2, ElementType::f32, 100, best_kernels<0>());
+  Generation generation(codec, 4, 40, false);
+  ThreadPool pool(2);
+  for (std::uint32_t label = 0; label < 5000; ++label) generation.put(label, source.next().data());
+  generation.link_all(pool, [](std::uint64_t, std::uint64_t) { return true; });
+  std::vector<std::size_t> links_to(5000);
+  std::vector<Slot> links(generation.graph.capacity(0));
+  for (Slot slot = 0; slot < 5000; ++slot) {
+    const std::size_t count = generation.graph.links_of(slot, 0, links.data());
+    for (std::size_t i = 0; i < count; ++i) ++links_to[links[i]];
+  }
+  CHECK(std::count(links_to.begin(), links_to.end(), 0u) == 0);
 }

@@ -303,3 +303,31 @@ TEST_CASE("i8 begins when there is enough to learn from, and learns again") {
   }
   CHECK(found >= 230);  // of 240
 }
+
+TEST_CASE("a walk that finds nothing near gives up for the scan of what matches") {
+  using namespace snkv::vector_detail;
+  IndexConfig config;
+  config.dim = 2;
+  config.metric = Metric::l2;
+  IndexCore core(config, best_kernels<0>());
+  ThreadPool pool(1);
+  for (std::uint32_t i = 0; i < 6400; ++i) {
+    const float at[] = {static_cast<float>(i % 80), static_cast<float>(i / 80)};
+    core.put(i, at);
+  }
+  core.maintain(pool, [](std::uint64_t, std::uint64_t) { return true; });
+  // The farther half of a grid, seen from its corner.
+  std::vector<std::uint32_t> far;
+  for (std::uint32_t i = 3200; i < 6400; ++i) far.push_back(i);
+  const auto accepts = [](std::uint32_t number) { return number >= 3200; };
+  SearchRequest request;
+  request.k = 3;
+  request.ef = 8;
+  request.filter = LabelFilter(accepts).among(far);
+  const float corner[] = {0, 0};
+  const auto hits = core.search(corner, request);
+  REQUIRE(hits.size() == 3);
+  CHECK(hits[0].label == 3200);
+  CHECK(hits[1].label == 3201);
+  CHECK(hits[2].label == 3202);
+}

@@ -9,6 +9,8 @@
 #include <atomic>
 #include <cmath>
 #include <cstdint>
+#include <thread>
+#include <utility>
 #include <vector>
 
 using namespace snkv;
@@ -96,6 +98,26 @@ TEST_CASE("searches beside changes and compaction are right") {
     must(index.put(label, vector));
     CHECK(must(index.search(vector, 1))[0].label == label);
   }
+}
+
+TEST_CASE("a label is not mistaken for the one whose number it got during a search") {
+  auto index = must(VectorIndex<2, L2>::create());
+  const std::vector<float> here{0, 0};
+  const std::vector<float> there{10, 0};
+  must(index.put(1, here));
+  bool replaced = false;
+  // The filter is asked in the middle of the search: there another thread takes label 1 away, and
+  // label 3 gets its number.
+  const auto filter = [&](std::uint64_t) {
+    if (!std::exchange(replaced, true)) {
+      std::thread([&] {
+        index.erase(1);
+        static_cast<void>(index.put(3, there));
+      }).join();
+    }
+    return true;
+  };
+  CHECK(must(index.search(here, 1, {.filter = filter})) == std::vector<Neighbor>{{3, 100.0f}});
 }
 
 TEST_CASE("a pool runs every piece once, also from within itself") {
