@@ -5,9 +5,13 @@ if(PROJECT_IS_TOP_LEVEL)
   find_program(SNKV_CCACHE ccache)
   mark_as_advanced(SNKV_CCACHE)
   if(SNKV_CCACHE)
+    # Paths below the source folder count relative to it, so that another checkout finds what this
+    # one has compiled.
+    set(launcher "${CMAKE_COMMAND}" -E env
+      "CCACHE_BASEDIR=${PROJECT_SOURCE_DIR}" CCACHE_NOHASHDIR=1 "${SNKV_CCACHE}")
     foreach(language IN ITEMS C CXX)
       if(NOT DEFINED CMAKE_${language}_COMPILER_LAUNCHER)
-        set(CMAKE_${language}_COMPILER_LAUNCHER "${SNKV_CCACHE}")
+        set(CMAKE_${language}_COMPILER_LAUNCHER "${launcher}")
       endif()
     endforeach()
   endif()
