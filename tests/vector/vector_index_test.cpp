@@ -316,10 +316,10 @@ TEST_CASE("a walk that finds nothing near gives up for the scan of what matches"
     core.put(i, at);
   }
   core.maintain(pool, [](std::uint64_t, std::uint64_t) { return true; });
-  // The farther half of a grid, seen from its corner.
+  // The farthest quarter of a grid, seen from its corner.
   std::vector<std::uint32_t> far;
-  for (std::uint32_t i = 3200; i < 6400; ++i) far.push_back(i);
-  const auto accepts = [](std::uint32_t number) { return number >= 3200; };
+  for (std::uint32_t i = 4800; i < 6400; ++i) far.push_back(i);
+  const auto accepts = [](std::uint32_t number) { return number >= 4800; };
   SearchRequest request;
   request.k = 3;
   request.ef = 8;
@@ -327,7 +327,7 @@ TEST_CASE("a walk that finds nothing near gives up for the scan of what matches"
   const float corner[] = {0, 0};
   const auto hits = core.search(corner, request);
   REQUIRE(hits.size() == 3);
-  CHECK(hits[0].label == 3200);
-  CHECK(hits[1].label == 3201);
-  CHECK(hits[2].label == 3202);
+  CHECK(hits[0].label == 4800);
+  CHECK(hits[1].label == 4801);
+  CHECK(hits[2].label == 4802);
 }
