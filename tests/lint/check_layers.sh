@@ -18,7 +18,7 @@ layer() {
     include/snkv/bytes.hpp | include/snkv/error.hpp | include/snkv/detail/export.hpp) echo words ;;
     include/snkv/detail/*) echo detail ;;
     include/snkv/*) echo facade ;;
-    examples/* | benchmarks/* | tools/* | bindings/*) echo edge ;;
+    datasets/* | examples/* | benchmarks/* | tools/* | bindings/*) echo edge ;;
     tests/api/*) echo api_test ;;
     tests/*) echo test ;;
   esac
@@ -39,7 +39,7 @@ declare -A allowed=(
 
 # resolve <including file> <name> <quote or bracket>: the included file, when it is one of ours.
 resolve() {
-  local candidate places=("src/$2" "include/$2" "tests/$2")
+  local candidate places=("$2" "src/$2" "include/$2" "tests/$2")
   [[ $3 == '"' ]] && places=("$(dirname "$1")/$2" "${places[@]}")
   for candidate in "${places[@]}"; do
     candidate=$(realpath -m --relative-to=. "$candidate")
@@ -59,7 +59,7 @@ complain() {
 }
 
 folders=()
-for folder in src include examples benchmarks tools bindings tests/api; do
+for folder in src include datasets examples benchmarks tools bindings tests/api; do
   [[ -d $folder ]] && folders+=("$folder")
 done
 
