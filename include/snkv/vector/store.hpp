@@ -3,20 +3,20 @@
 /// by distance and filtered by metadata.
 ///
 ///     auto docs = *VectorStore<384, Cosine>::open("app.db", {.name = "docs"});
-///     docs.put("doc:1", embedding, {.value = "text", .metadata = {{"year", 2024}, {"tag", "ai"}}});
-///     auto hits = docs.search(query, 10, {.filter = field("year") >= 2020});
-///     for (const auto& hit : *hits) use(hit.key, hit.distance, hit.metadata);
+///     docs.put("doc:1", embedding, {.value = "text", .metadata = {{"year", 2024}, {"tag",
+///     "ai"}}}); auto hits = docs.search(query, 10, {.filter = field("year") >= 2020}); for (const
+///     auto& hit : *hits) use(hit.key, hit.distance, hit.metadata);
 ///
 /// Every change is one transaction of the store, or a part of the caller's (`in`). The index in
 /// memory follows the commits of all handles, threads and processes: a search sees what was
 /// committed before it began. It is derived from the rows in the file, and made anew from them
 /// whenever in doubt.
 ///
-/// A `VectorStore` is a cheap handle: copies, and handles that are opened on the same `Store`, share
-/// one index. Opening the same file twice makes two.
+/// A `VectorStore` is a cheap handle: copies, and handles that are opened on the same `Store`,
+/// share one index. Opening the same file twice makes two.
 ///
-/// Threads: any number, for every member; a handle that is bound to a transaction: as the transaction.
-/// Searches never wait for building or compaction.
+/// Threads: any number, for every member; a handle that is bound to a transaction: as the
+/// transaction. Searches never wait for building or compaction.
 ///
 /// Any call may fail with what reads and writes of a `Store` fail with (see entries.hpp);
 /// `index_dropped` after `drop_index`; and `corrupt` when the rows in the file are damaged. Only
@@ -92,7 +92,8 @@ class VectorOperations {
                                        const Progress& progress = {},
                                        const WriteOptions& options = {});
 
-  /// Removes an entry, value and all; whether there was one. After `drop_index` it removes the value.
+  /// Removes an entry, value and all; whether there was one. After `drop_index` it removes the
+  /// value.
   [[nodiscard]] Result<bool> erase(BytesView key, const WriteOptions& options = {});
   /// `erase` for many in one transaction; how many there were.
   [[nodiscard]] Result<std::uint64_t> erase_many(std::span<const BytesView> keys,
@@ -163,7 +164,8 @@ class VectorOperations {
   /// O(vectors): it looks at the degrees of the graph.
   [[nodiscard]] Result<VectorStats> stats() const;
   /// Gives back the memory of replaced and erased vectors, trains the quantizer anew, and saves the
-  /// graph where that is possible. Happens by itself when a fifth is dead. Searches and writes go on.
+  /// graph where that is possible. Happens by itself when a fifth is dead. Searches and writes go
+  /// on.
   [[nodiscard]] Result<void> compact(const Progress& progress = {});
   /// Saves the graph beside the file now, so that the next open is fast also after a crash. Does
   /// nothing for a store in memory; `read_only`.
@@ -171,8 +173,8 @@ class VectorOperations {
   /// Removes expired entries, those first that expired first, at most `limit` (0: all), in
   /// transactions of bounded size; how many.
   [[nodiscard]] Result<std::uint64_t> purge_expired(std::uint64_t limit = 0);
-  /// Removes the vectors, the metadata and the index for ever; the values stay in their family. Later
-  /// calls of any handle give `index_dropped`, except `get`, `erase`, `values` and `store`.
+  /// Removes the vectors, the metadata and the index for ever; the values stay in their family.
+  /// Later calls of any handle give `index_dropped`, except `get`, `erase`, `values` and `store`.
   [[nodiscard]] Result<void> drop_index();
 
  protected:
@@ -186,6 +188,7 @@ class VectorOperations {
 
  private:
   friend class VectorCollections;
+  friend class VectorCursor;
   template <std::size_t, class>
   friend class VectorStore;
 };
@@ -214,9 +217,10 @@ class VectorStore : public VectorOperations {
   /// A new store in memory with a collection.
   [[nodiscard]] static Result<VectorStore> open_in_memory(const VectorStoreOptions& options = {});
 
-  /// The same collection, for writes and reads inside a transaction of its store: they become a part
-  /// of it, and reads by key see its writes. Searches see what is committed. Not to be used after the
-  /// transaction has ended (`closed`). `invalid_argument` for a transaction of another store.
+  /// The same collection, for writes and reads inside a transaction of its store: they become a
+  /// part of it, and reads by key see its writes. Searches see what is committed. Not to be used
+  /// after the transaction has ended (`closed`). `invalid_argument` for a transaction of another
+  /// store.
   [[nodiscard]] Result<VectorStore> in(const Transaction& transaction) const;
 
  private:
@@ -245,8 +249,8 @@ class VectorCollections {
   Store store_;
 };
 
-/// A search that goes on: each `next` gives the hits after those before. Never gives a key twice. What
-/// is written meanwhile may be missed, or come late.
+/// A search that goes on: each `next` gives the hits after those before. Never gives a key twice.
+/// What is written meanwhile may be missed, or come late.
 class VectorCursor {
  public:
   /// The next k hits; fewer, or none, at the end.
@@ -265,3 +269,5 @@ class VectorCursor {
 
 }  // namespace SNKV_EXPECTED_NAMESPACE
 }  // namespace snkv
+
+#include <snkv/vector/detail/vector_operations.hpp>

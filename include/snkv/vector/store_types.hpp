@@ -152,19 +152,20 @@ struct VectorStats {
   VectorInfo info;
 
   // ---- The graph ----
-  std::uint64_t live = 0;      ///< Vectors in it, those that expired and were not purged included.
-  std::uint64_t dead = 0;      ///< Replaced or erased ones that still take memory.
-  std::uint64_t slots = 0;     ///< All of these.
-  std::uint64_t unlinked = 0;  ///< Those that are found by scanning, because they are not linked yet.
+  std::uint64_t live = 0;   ///< Vectors in it, those that expired and were not purged included.
+  std::uint64_t dead = 0;   ///< Replaced or erased ones that still take memory.
+  std::uint64_t slots = 0;  ///< All of these.
+  std::uint64_t unlinked =
+      0;  ///< Those that are found by scanning, because they are not linked yet.
   int levels = 0;
   double average_degree = 0;  ///< On the lowest level.
   std::uint32_t least_degree = 0;
   std::uint32_t largest_degree = 0;
-  bool quantized = false;  ///< The graph is walked on 8-bit codes; false before they are trained.
+  bool quantized = false;    ///< The graph is walked on 8-bit codes; false before they are trained.
   const char* kernels = "";  ///< Instruction set of the distance kernels.
 
   // ---- Bytes in memory ----
-  std::uint64_t code_bytes = 0;      ///< What the graph is walked on.
+  std::uint64_t code_bytes = 0;  ///< What the graph is walked on.
   std::uint64_t link_bytes = 0;
   std::uint64_t vector_bytes = 0;    ///< Exact vectors beside the codes.
   std::uint64_t name_bytes = 0;      ///< Keys and expiries.
@@ -173,13 +174,14 @@ struct VectorStats {
   std::uint64_t memory_limit = 0;    ///< 0: none.
 
   // ---- The file ----
-  std::uint64_t entries = 0;       ///< Rows, those that expired and were not purged included.
+  std::uint64_t entries = 0;  ///< Rows, those that expired and were not purged included.
   std::uint64_t with_metadata = 0;
-  std::uint64_t sequence = 0;      ///< Number of the latest change.
-  std::uint64_t log_entries = 0;   ///< Changes that are kept for other handles and the next open.
-  std::uint64_t saved_sequence = 0;  ///< The change that the saved graph has got to; 0: none is saved.
-  bool can_save = false;           ///< Not for stores in memory and read-only ones.
-  bool loaded = false;  ///< The graph was read from what was saved, not built, at the opening.
+  std::uint64_t sequence = 0;     ///< Number of the latest change.
+  std::uint64_t log_entries = 0;  ///< Changes that are kept for other handles and the next open.
+  std::uint64_t saved_sequence =
+      0;                  ///< The change that the saved graph has got to; 0: none is saved.
+  bool can_save = false;  ///< Not for stores in memory and read-only ones.
+  bool loaded = false;    ///< The graph was read from what was saved, not built, at the opening.
 };
 
 inline namespace SNKV_EXPECTED_NAMESPACE {

@@ -41,8 +41,8 @@ class Collection {
   [[nodiscard]] const CollectionTables& tables() const noexcept { return tables_; }
 
   /// Runs `work(RowWriter&, const CollectionTables&)` in the transaction `scope`, or in one of its
-  /// own; all of it or nothing. Its own is followed by linking, of which `progress` is told; what is
-  /// committed then stays, whatever becomes of the image.
+  /// own; all of it or nothing. Its own is followed by linking, of which `progress` is told; what
+  /// is committed then stays, whatever becomes of the image.
   template <class Work>
   [[nodiscard]] Error write(const char* operation, const std::shared_ptr<core::Scope>& scope,
                             const WriteOptions& options, Work&& work,

@@ -69,12 +69,13 @@ class RowCursor {
         to.sound = true;
       },
       &visit);
-  if (error.failed() && !(error == Errc::not_found)) return as_error_of(operation, std::move(error));
+  if (error.failed() && !(error == Errc::not_found))
+    return as_error_of(operation, std::move(error));
   bool finite = true;
   for (std::size_t i = 0; visit.sound && i < dim; ++i) finite = finite && std::isfinite(out[i]);
   if (visit.sound && finite) return {};
   return damaged(operation, "vector " + std::to_string(number) +
-                                (visit.sound   ? " is not finite"
+                                (visit.sound      ? " is not finite"
                                  : error.failed() ? " is missing"
                                                   : " has another size"));
 }

@@ -45,7 +45,8 @@ class CollectionOpener {
   CollectionOpener(const char* operation, core::Target store)
       : operation_(operation), store_(std::move(store)) {}
 
-  [[nodiscard]] Error open(const CollectionOpening& opening, std::shared_ptr<Collection>& out) const {
+  [[nodiscard]] Error open(const CollectionOpening& opening,
+                           std::shared_ptr<Collection>& out) const {
     if (Error error = check_wish(operation_, opening.wish); error.failed()) return error;
     if (Error error = check_name(opening.name); error.failed()) return error;
     CollectionConfig config;
@@ -160,8 +161,8 @@ class CollectionOpener {
 
   /// Somebody has dropped the family of the values.
   [[nodiscard]] Error make_values(std::string_view name, CollectionTables& tables) const {
-    return as_error_of(operation_, core::family(store_, name, core::FamilyMode::open_or_create,
-                                                tables.values));
+    return as_error_of(operation_,
+                       core::family(store_, name, core::FamilyMode::open_or_create, tables.values));
   }
 
   [[nodiscard]] Error exists(std::string_view name) const {
@@ -214,8 +215,9 @@ class CollectionOpener {
     return stopped ? Error(Errc::aborted, operation_, "") : Error();
   }
 
-  [[nodiscard]] Error drop_values(const CollectionCatalog& catalog, const OwnTransaction& transaction,
-                                  std::string_view name, const CollectionConfig& config) const {
+  [[nodiscard]] Error drop_values(const CollectionCatalog& catalog,
+                                  const OwnTransaction& transaction, std::string_view name,
+                                  const CollectionConfig& config) const {
     core::Target values;
     Error error = core::family(transaction.target(), name, core::FamilyMode::open, values);
     if (error == Errc::not_found) return {};

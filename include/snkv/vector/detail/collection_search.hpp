@@ -64,9 +64,7 @@ class NumberCondition {
     matches_.possible.subtract(NumberSet::of(matches_.possible.bound(), std::move(gone)));
   }
   /// Whether every entry matches.
-  [[nodiscard]] bool is_all() const noexcept {
-    return condition_.is_all() && expired_ == nullptr;
-  }
+  [[nodiscard]] bool is_all() const noexcept { return condition_.is_all() && expired_ == nullptr; }
   /// Whether rows are needed to tell.
   [[nodiscard]] bool asks_rows() const noexcept {
     return has_matches_ ? asks_rows_ : condition_.predicate != nullptr;
@@ -88,6 +86,10 @@ class NumberCondition {
     const auto [at, is_new] = memo_.try_emplace(number, false);
     if (is_new) at->second = ask_row(number);
     return at->second;
+  }
+  /// Whether the index of metadata leaves it possible.
+  [[nodiscard]] bool can_match(std::uint32_t number) const noexcept {
+    return !has_matches_ || matches_.possible.contains(number);
   }
   /// How many match, at most.
   [[nodiscard]] std::uint64_t most() const noexcept {
@@ -218,7 +220,10 @@ class CollectionSearch {
   class Exactly {
    public:
     Exactly(const Codec& codec, Metric metric, const float* prepared)
-        : codec_(codec), metric_(metric), query_(codec.make_query()), code_(codec.stride()),
+        : codec_(codec),
+          metric_(metric),
+          query_(codec.make_query()),
+          code_(codec.stride()),
           vector_(codec.dim()) {
       codec_.prepare(prepared, query_);
     }
@@ -268,11 +273,12 @@ class CollectionSearch {
     const bool masked = !accepts.is_all();
     if (masked) {
       request.filter = LabelFilter(accepts, accepts.most());
-      if (const auto* numbers = accepts.candidates()) request.filter = request.filter.among(*numbers);
+      if (const auto* numbers = accepts.candidates())
+        request.filter = request.filter.among(*numbers);
     }
-    const std::vector<Hit> hits = query_.radius
-                                      ? image.index().search_radius(prepared_.data(), *query_.radius, request)
-                                      : image.index().search(prepared_.data(), request);
+    const std::vector<Hit> hits =
+        query_.radius ? image.index().search_radius(prepared_.data(), *query_.radius, request)
+                      : image.index().search(prepared_.data(), request);
     out.reserve(hits.size());
     const auto name = [&](const NameTable& names) {
       for (const Hit& hit : hits) {

@@ -58,7 +58,8 @@ struct CollectionTables {
 
   [[nodiscard]] CollectionTables in(const std::shared_ptr<core::Scope>& scope) const {
     CollectionTables bound = *this;
-    for (core::Target* target : {&bound.items, &bound.vectors, &bound.log, &bound.meta, &bound.values}) {
+    for (core::Target* target :
+         {&bound.items, &bound.vectors, &bound.log, &bound.meta, &bound.values}) {
       target->scope = scope;
     }
     return bound;
@@ -151,7 +152,8 @@ class CollectionCatalog {
     for (const auto& [part, target] : parts(out)) {
       Error error =
           core::internal_family(store_, family_name(id, part), core::FamilyMode::open, *target);
-      if (error == Errc::not_found) return Error(Errc::index_dropped, operation_, std::string(name));
+      if (error == Errc::not_found)
+        return Error(Errc::index_dropped, operation_, std::string(name));
       if (error.failed()) return as_error_of(operation_, std::move(error));
     }
     Error error = core::family(store_, name, core::FamilyMode::open, out.values);
@@ -210,13 +212,14 @@ class CollectionCatalog {
     if (!error.failed()) {
       error = core::family(store_, name, core::FamilyMode::open_or_create, made.values);
     }
-    if (!error.failed()) error = core::put(made.meta, StateRow::key, StateRow().encode().view(), {});
+    if (!error.failed())
+      error = core::put(made.meta, StateRow::key, StateRow().encode().view(), {});
     if (!error.failed()) error = core::put(catalog, name, config.encode().view(), {});
     return as_error_of(operation_, std::move(error));
   }
 
-  /// Removes the tables of a collection, in the write transaction that the catalog is bound to; what
-  /// is left says that there was one.
+  /// Removes the tables of a collection, in the write transaction that the catalog is bound to;
+  /// what is left says that there was one.
   [[nodiscard]] Error drop_index(std::string_view name, CollectionConfig config) const {
     CollectionTables none;
     for (const auto& [part, target] : parts(none)) {

@@ -115,14 +115,13 @@ class NameTable {
     for (; at != by_expiry_.end() && at->first <= now; ++at) numbers.push_back(at->second);
     expired_ = std::make_shared<const NumberSet>(NumberSet::of(bound(), std::move(numbers)));
     expired_from_ = now;
-    expired_until_ =
-        at == by_expiry_.end() ? std::numeric_limits<std::int64_t>::max() : at->first;
+    expired_until_ = at == by_expiry_.end() ? std::numeric_limits<std::int64_t>::max() : at->first;
     return expired_;
   }
 
   [[nodiscard]] std::uint64_t memory() const noexcept {
-    std::uint64_t bytes = entries_.capacity() * sizeof(Entry) + expiries_.capacity() * 8 +
-                          by_expiry_.size() * 64;
+    std::uint64_t bytes =
+        entries_.capacity() * sizeof(Entry) + expiries_.capacity() * 8 + by_expiry_.size() * 64;
     for (const Block& block : blocks_) bytes += block.capacity;
     return bytes;
   }
@@ -210,7 +209,7 @@ class NameTable {
 
   mutable std::mutex expired_mutex_;
   mutable std::shared_ptr<const NumberSet> expired_;
-  mutable std::int64_t expired_from_ = 0;  // `expired_` is right from then ...
+  mutable std::int64_t expired_from_ = 0;   // `expired_` is right from then ...
   mutable std::int64_t expired_until_ = 0;  // ... until then
 };
 

@@ -231,7 +231,7 @@ struct StateRow {
   std::uint64_t log_start = 0;  ///< changes up to this one are not in the log
   std::uint64_t live = 0;       ///< entries, expired ones included
   std::uint64_t with_metadata = 0;
-  std::uint32_t next_number = 0;  ///< smaller ones belong to entries, or are free
+  std::uint32_t next_number = 0;     ///< smaller ones belong to entries, or are free
   std::uint64_t saved_sequence = 0;  ///< of the graph that was saved last; 0: none
   std::uint64_t saved_chain = 0;
 
