@@ -842,9 +842,7 @@ static int leave_walk(snkv_bt_cursor *cursor) {
       copy = sqlite3_malloc64((u64)cell.size + 18);
       if (copy == 0) rc = SQLITE_NOMEM_BKPT;
     }
-    if (rc == SQLITE_OK && !walk_read(&bt->view, &cell, 0, cell.size, (u8 *)copy)) {
-      rc = SQLITE_CORRUPT_BKPT;
-    }
+    if (rc == SQLITE_OK) rc = walk_read(&bt->view, &cell, 0, cell.size, (u8 *)copy);
     if (rc == SQLITE_OK) rc = open_btc(cursor);
     if (rc == SQLITE_OK) {
       record = sqlite3VdbeAllocUnpackedRecord(key_info(bt, cursor->kind));
@@ -936,12 +934,9 @@ int snkv_bt_read(snkv_bt_cursor *cursor, uint32_t offset, uint32_t size, void *b
   if (!snkv_bt_valid(cursor)) return SNKV_BT_MOVED;
   if (cursor->walking) {
     walk_cell cell;
-    int rc;
     if (!walk_current(cursor, &cell)) return SQLITE_CORRUPT_BKPT;
     if (offset > cell.size || size > cell.size - offset) return SQLITE_CORRUPT_BKPT;
-    if (walk_read(&cursor->bt->view, &cell, offset, size, buffer)) return SQLITE_OK;
-    rc = leave_walk(cursor);
-    if (rc != SQLITE_OK) return rc;
+    return finish(cursor->bt, walk_read(&cursor->bt->view, &cell, offset, size, buffer));
   }
   total = sqlite3BtreePayloadSize(cursor->btc);
   if (offset > total || size > total - offset) return SQLITE_CORRUPT_BKPT;
