@@ -28,6 +28,27 @@ typedef struct {
   MemvfsFile *file; /* of the memory VFS, pinned */
 } walk_map;
 
+/* What a search needs of an inner page of a tree with blob keys, in a few lines of memory instead of one
+** for each cell: eight bytes of each key, after the bytes that all of them begin with. */
+typedef struct {
+  u32 cells, common;
+  const u8 *page;   /* where the page lies, and the offset of its cell pointers */
+  u32 first;
+  u32 room;         /* cells that the arrays have room for */
+  int over_leaves;  /* its children are known to be leaves, which have no guides */
+  u8 prefix[32];    /* the first `common` bytes of all keys */
+  u32 *children;    /* cells + 1 of them */
+  u64 *keys;
+} walk_guide;
+
+/* Guides are made for pages that are visited again and again in one state of the file. */
+enum { WALK_GUIDES = 4096, WALK_VISITS = 8, WALK_GUIDE_BYTES = 4 << 20 };
+typedef struct {
+  u32 number, state; /* the page, and the state of the file; other ones are of no use */
+  u32 visits;        /* > WALK_VISITS: there is a guide, or none can be made */
+  walk_guide *guide;
+} walk_slot;
+
 enum { WALK_UNKNOWN = 0, WALK_READY = 1, WALK_IMPOSSIBLE = 2 };
 
 /* What a read transaction sees. */
@@ -38,6 +59,11 @@ typedef struct {
   u32 pages;
   u32 page_size, usable;
   int state; /* of the open transaction */
+  walk_slot *slots; /* made on first use; NULL if there was no memory */
+  i64 guide_bytes;
+  u32 file_state;   /* counts how often another state of the file was seen */
+  WalIndexHdr seen; /* the last one: its header in the index of the log, */
+  int seen_log;     /* and whether pages came from the log */
 } walk_view;
 
 typedef struct {
@@ -117,6 +143,8 @@ static int walk_prepare(walk_view *view, Btree *tree) {
   Pager *pager = sqlite3BtreePager(tree);
   BtShared *shared = tree->pBt;
   const int memory = strcmp(pager->pVfs->zName, MEMVFS_NAME) == 0;
+  const u8 *const file_before = view->file.data;
+  const u8 *const log_before = view->log.data;
   view->state = WALK_IMPOSSIBLE;
   /* Another VFS may do something with the bytes that it reads. */
   if (!memory && strcmp(pager->pVfs->zName, "unix") != 0) return 0;
@@ -138,6 +166,15 @@ static int walk_prepare(walk_view *view, Btree *tree) {
     }
   }
   if (!walk_map_file(pager->fd, &view->file, memory, 0)) return 0;
+  /* Guides say where pages lie, so they are good for the same state of the file in the same place: pages
+  ** that were in the log are not there for ever, not even until the next commit. */
+  if (pager->pWal == 0 || memcmp(&view->seen, &pager->pWal->hdr, sizeof(view->seen)) != 0 ||
+      view->seen_log != (view->wal != 0) || view->file.data != file_before ||
+      view->log.data != log_before) {
+    ++view->file_state;
+    view->seen_log = view->wal != 0;
+    if (pager->pWal != 0) view->seen = pager->pWal->hdr;
+  }
   view->state = WALK_READY;
   return 1;
 }
@@ -163,6 +200,9 @@ static void walk_close(walk_view *view) {
   walk_end(view);
   walk_unmap(&view->file);
   walk_unmap(&view->log);
+  for (int i = 0; view->slots != 0 && i < WALK_GUIDES; ++i) sqlite3_free(view->slots[i].guide);
+  sqlite3_free(view->slots);
+  view->slots = 0;
 }
 
 static const u8 *walk_page(walk_view *view, u32 number) {
@@ -352,6 +392,122 @@ compare:
   return mine_size == size ? 0 : mine_size < size ? -1 : 1;
 }
 
+/* ---- Guides ---- */
+
+/* Up to eight bytes as a number that compares like them. */
+static u64 walk_word(const u8 *p, u32 size) {
+  u8 padded[8] = {0};
+  if (size >= 8) return walk_prefix(p);
+  memcpy(padded, p, size);
+  return walk_prefix(padded);
+}
+
+/* The guide of a slot, with room for `cells`; NULL if there is no memory for it. */
+static walk_guide *walk_guide_room(walk_view *view, walk_slot *slot, u32 cells) {
+  walk_guide *guide = slot->guide;
+  const i64 bytes = sizeof(*guide) + (i64)cells * (sizeof(u64) + sizeof(u32)) + 2 * sizeof(u32);
+  if (guide != 0 && guide->room >= cells) return guide;
+  if (view->guide_bytes + bytes > WALK_GUIDE_BYTES) return 0;
+  guide = sqlite3_malloc64((u64)bytes);
+  if (guide == 0) return 0;
+  sqlite3_free(slot->guide); /* and its bytes stay counted: it was the smaller one */
+  view->guide_bytes += bytes;
+  slot->guide = guide;
+  guide->room = cells;
+  guide->keys = (u64 *)(guide + 1);
+  guide->children = (u32 *)(guide->keys + cells);
+  return guide;
+}
+
+/* Makes the guide of an inner page. A page with anything odd on it gets none. */
+static walk_guide *walk_make_guide(walk_view *view, walk_slot *slot, const walk_level *level) {
+  walk_guide *guide = walk_guide_room(view, slot, level->cells);
+  const u8 *key = 0, *first_key = 0;
+  u32 size, have, i, first_have = 0;
+  walk_cell cell;
+  if (guide == 0) return 0;
+  guide->cells = level->cells;
+  guide->page = level->page;
+  guide->first = level->first;
+  guide->over_leaves = 0;
+  guide->common = sizeof(guide->prefix);
+  /* All keys begin as the first and the last do: they are in order. */
+  for (i = 0; i < 2; ++i) {
+    const u32 ix = i == 0 ? 0 : level->cells - 1u;
+    if (!walk_parse(view, level, ix, 0, &cell)) return 0;
+    if (!walk_key(&cell, &key, &size, &have)) return 0;
+    if (i == 0) {
+      first_key = key;
+      first_have = have;
+    }
+  }
+  guide->common = MIN(guide->common, MIN(first_have, have));
+  for (i = 0; i < guide->common && first_key[i] == key[i]; ++i) {
+  }
+  guide->common = i;
+  memcpy(guide->prefix, first_key, guide->common);
+  for (i = 0; i < level->cells; ++i) {
+    if (!walk_parse(view, level, i, 0, &cell) || !walk_key(&cell, &key, &size, &have)) return 0;
+    if (have < guide->common || memcmp(key, guide->prefix, guide->common) != 0) return 0;
+    if (have < size && have < guide->common + 8) return 0;
+    guide->keys[i] = walk_word(key + guide->common, have - guide->common);
+    if (i > 0 && guide->keys[i] < guide->keys[i - 1]) return 0; /* out of order */
+    guide->children[i] = get4byte(&level->page[walk_cell_offset(view, level, i)]);
+  }
+  guide->children[i] = get4byte(&level->page[level->first - 4]);
+  return guide;
+}
+
+/* The guide of a page, if it has one. */
+static walk_guide *walk_find_guide(walk_view *view, u32 number) {
+  const walk_slot *slot;
+  if (view->slots == 0) return 0;
+  slot = &view->slots[number % WALK_GUIDES];
+  if (slot->number != number || slot->state != view->file_state) return 0;
+  return slot->visits > WALK_VISITS ? slot->guide : 0;
+}
+
+/* Counts a visit of an inner page without one, and makes one in the end. */
+static void walk_count_visit(walk_view *view, u32 number, const walk_level *level) {
+  walk_slot *slot;
+  if (view->slots == 0) {
+    view->slots = sqlite3MallocZero(WALK_GUIDES * sizeof(walk_slot));
+    if (view->slots == 0) return;
+  }
+  slot = &view->slots[number % WALK_GUIDES];
+  if (slot->number != number || slot->state != view->file_state) {
+    slot->number = number;
+    slot->state = view->file_state;
+    slot->visits = 0;
+  }
+  if (slot->visits > WALK_VISITS || ++slot->visits <= WALK_VISITS) return;
+  if (walk_make_guide(view, slot, level) == 0) {
+    sqlite3_free(slot->guide);
+    slot->guide = 0;
+  }
+}
+
+/* The cells [*low, *high) of a page are those whose keys the guide cannot tell from this one; what is
+** before them is smaller, what is behind is larger. */
+static void walk_guess(const walk_guide *guide, const u8 *key, u32 size, u32 *low, u32 *high) {
+  const u32 common = MIN(guide->common, size);
+  const int order = common == 0 ? 0 : memcmp(key, guide->prefix, common);
+  const u64 *base = guide->keys;
+  u32 left = guide->cells;
+  u64 word;
+  *low = *high = order > 0 ? guide->cells : 0;
+  if (order != 0 || size < guide->common) return; /* one that they all begin with is smaller */
+  word = walk_word(key + common, size - common);
+  while (left > 1) {
+    const u32 half = left / 2;
+    base += base[half - 1] < word ? half : 0;
+    left -= half;
+  }
+  *low = (u32)(base - guide->keys) + (*base < word);
+  for (*high = *low; *high < guide->cells && guide->keys[*high] == word; ++*high) {
+  }
+}
+
 /* Asks for the cells that the next probes of a binary search may look at, all at once: the search takes
 ** most of its time waiting for memory. */
 enum { WALK_AHEAD = 3 };
@@ -366,15 +522,35 @@ static void walk_prefetch(const walk_level *level, int low, int high, int probes
 
 /* ---- Moves. All return 0 when the engine's own cursor must be asked. ---- */
 
-static int walk_seek(walk_view *view, walk_path *path, u32 root, const void *key, u32 size, int *order) {
+static int walk_seek(walk_view *view, walk_path *path, u32 root, const void *key, u32 size,
+                     int *order) {
+  walk_level *level;
+  walk_guide *above = 0;
   path->depth = -1;
   for (u32 number = root;;) {
-    walk_level *level;
-    int low, high;
-    if (!walk_enter(view, path, number, 0)) return 0;
-    level = &path->path[path->depth];
-    low = 0;
-    high = (int)level->cells - 1;
+    walk_guide *const guide = above != 0 && above->over_leaves ? 0 : walk_find_guide(view, number);
+    int low = 0, high;
+    if (guide != 0) {
+      u32 from, to;
+      if (path->depth + 1 >= WALK_DEPTH) return 0;
+      level = &path->path[++path->depth];
+      level->page = guide->page;
+      level->first = guide->first;
+      level->cells = (u16)guide->cells;
+      level->leaf = 0;
+      walk_guess(guide, key, size, &from, &to);
+      low = (int)from;
+      high = (int)to - 1;
+    } else {
+      if (!walk_enter(view, path, number, 0)) return 0;
+      level = &path->path[path->depth];
+      high = (int)level->cells - 1;
+      if (!level->leaf) {
+        walk_count_visit(view, number, level);
+      } else if (above != 0) {
+        above->over_leaves = 1;
+      }
+    }
     for (unsigned int probe = 0; low <= high; ++probe) {
       const int middle = (low + high) >> 1;
       int found;
@@ -394,18 +570,16 @@ static int walk_seek(walk_view *view, walk_path *path, u32 root, const void *key
     }
     level->ix = (u16)low;
     if (level->leaf) break;
-    number = walk_child(view, level);
+    number = guide != 0 ? guide->children[low] : walk_child(view, level);
+    above = guide;
   }
-  {
-    walk_level *level = &path->path[path->depth];
-    *order = 1;
-    if (level->ix == level->cells) {
-      *order = -1;
-      if (level->cells == 0) {
-        path->depth = -1;
-      } else {
-        --level->ix;
-      }
+  *order = 1;
+  if (level->ix == level->cells) {
+    *order = -1;
+    if (level->cells == 0) {
+      path->depth = -1;
+    } else {
+      --level->ix;
     }
   }
   return 1;

@@ -135,8 +135,14 @@ Error ReaderLease::begin_read(const char* operation) {
     set_kept(false);
     return btree::engine_error(operation, rc, "beginning a read transaction");
   }
-  Error error = reader_->refresh(operation, cookie);
-  if (error.failed()) end_read();
+  struct Guard {
+    ReaderLease* lease;
+    ~Guard() {
+      if (lease != nullptr) lease->drop_read();
+    }
+  } guard{this};
+  Error error = reader_->refresh(operation, cookie);  // may throw
+  if (!error.failed()) guard.lease = nullptr;
   return error;
 }
 
