@@ -12,7 +12,8 @@ layer() {
     src/base/*) echo base ;;
     src/btree/*) echo btree ;;
     src/core/*) echo core ;;
-    src/c_api/* | include/snkv/c/*) echo c_api ;;
+    src/c_api/*) echo c_api ;;
+    include/snkv/c/*) echo c_header ;;
     src/*) echo src ;;
     include/snkv/vector.hpp | include/snkv/vector/*) echo vector ;;
     # "Bytes, error codes" of the base layer: they are part of the API, and stand on nothing.
@@ -35,9 +36,10 @@ declare -A allowed=(
   [detail]=' words facade detail '
   [facade]=' words facade detail '
   [vector]=' words facade vector '
-  [c_api]=' words facade vector c_api '
-  [edge]=' words facade vector c_api edge '
-  [c_api_test]=' words facade vector c_api test c_api_test '
+  [c_header]=' c_header '
+  [c_api]=' words facade vector c_header c_api '
+  [edge]=' words facade vector c_header edge '
+  [c_api_test]=' words facade vector c_header test c_api_test '
   [api_test]=' words facade vector test api_test '
 )
 
