@@ -298,8 +298,7 @@ Error compact(const Target& target, const Progress& progress) {
       ProgressReport report(progress);
       {
         const btree::Lock lock(store.writer);
-        const Sync sync = store.options.sync;
-        if (const int rc = snkv_bt_set_sync(lock.get(), static_cast<int>(sync)); rc != SNKV_BT_OK) {
+        if (const int rc = snkv_bt_set_sync(lock.get(), store.sync_level()); rc != SNKV_BT_OK) {
           return store.writer.sql_error(operation, rc);
         }
         if (Error error = vacuum(operation, store.writer, nullptr, report); error.failed()) {
