@@ -32,7 +32,7 @@ declare -A allowed=(
   [core]=' words base btree core facade detail '
   [detail]=' words facade detail '
   [facade]=' words facade detail '
-  [vector]=' words facade vector '
+  [vector]=' words facade detail vector '
   [edge]=' words facade vector edge '
   [api_test]=' words facade vector test api_test '
 )

@@ -14,6 +14,7 @@
 #include <snkv/stats.hpp>
 #include <snkv/watch.hpp>
 
+#include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -90,6 +91,24 @@ SNKV_API Error family(const Target& target, std::string_view name, FamilyMode mo
 SNKV_API Error drop_family(const Target& target, std::string_view name);
 SNKV_API Error list_families(const Target& target, std::vector<std::string>& out);
 SNKV_API std::string_view family_name(const Target& target) noexcept;
+
+// ---- For layers above the core ----
+
+/// A family whose name begins with `snkv_vector`, which users neither see nor can open.
+SNKV_API Error internal_family(const Target& target, std::string_view name, FamilyMode mode,
+                               Target& out);
+SNKV_API Error drop_internal_family(const Target& target, std::string_view name);
+/// The 16 bytes that were made with the store and never change.
+SNKV_API Error store_id(const Target& target, std::array<std::uint8_t, 16>& out);
+/// The time by which the target tells what has expired.
+SNKV_API std::int64_t now(const Target& target) noexcept;
+SNKV_API bool is_read_only(const Target& target) noexcept;
+/// The object that hangs on the open store under `name`; `make(context)` makes it if there is none. It
+/// goes away with the store, or when it is detached, and with the last of those that have got it.
+using MakeAttachment = std::shared_ptr<void> (*)(void* context);
+SNKV_API Error attachment(const Target& target, std::string_view name, MakeAttachment make,
+                          void* context, std::shared_ptr<void>& out);
+SNKV_API void detach(const Target& target, std::string_view name) noexcept;
 
 // ---- Entries ----
 SNKV_API Error get(const Target& target, BytesView key, Bytes& value);
