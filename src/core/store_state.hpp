@@ -20,6 +20,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -67,6 +68,14 @@ class StoreState {
 
   /// Milliseconds since the Unix epoch.
   [[nodiscard]] std::int64_t now() const;
+  /// What the engine is told for a commit that promises `sync`; empty: what the options say.
+  [[nodiscard]] int sync_level(std::optional<Sync> sync = {}) const noexcept {
+    const Sync promised = sync.value_or(options.sync);
+    // With a rollback journal the folder has to be synced too: else a power cut may bring a deleted
+    // journal back, and undo a commit, or damage a file that was made shorter since.
+    if (promised == Sync::full && options.journal == Journal::rollback) return 3;
+    return static_cast<int>(promised);
+  }
 
   const std::string path;  ///< As it was given.
   /// Where the file is, links followed, wherever the process goes meanwhile.
