@@ -28,6 +28,7 @@ install(
   FILES
     "${PROJECT_BINARY_DIR}/snkvConfig.cmake"
     "${PROJECT_BINARY_DIR}/snkvConfigVersion.cmake"
+    "${PROJECT_SOURCE_DIR}/cmake/FindSodium.cmake"
     "${PROJECT_SOURCE_DIR}/cmake/SnkvCheckExpected.cmake"
   DESTINATION "${_snkv_package_dir}")
 
@@ -46,9 +47,11 @@ set(_snkv_pc_prefix "\${pcfiledir}/${_snkv_pc_up}")
 # The static library is the default, and `pkg-config --libs` alone has to link it.
 set(_snkv_pc_libs "-pthread -lm")
 set(_snkv_pc_cflags "-pthread")
+set(_snkv_pc_requires "Requires: libsodium")
 if(BUILD_SHARED_LIBS)
   set(_snkv_pc_libs "")
   set(_snkv_pc_cflags "-DSNKV_SHARED")
+  set(_snkv_pc_requires "")
 endif()
 configure_file(
   "${PROJECT_SOURCE_DIR}/cmake/snkv.pc.in" "${PROJECT_BINARY_DIR}/snkv.pc" @ONLY)

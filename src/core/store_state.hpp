@@ -3,6 +3,7 @@
 #pragma once
 
 #include "btree/connection.hpp"
+#include "core/attachments.hpp"
 #include "core/change_feed.hpp"
 #include "core/counters.hpp"
 #include "core/fork_guard.hpp"
@@ -91,6 +92,7 @@ class StoreState {
   Latencies latencies;
   ChangeFeed feed;
   PinRegistry pins;
+  Attachments attachments;
   ReaderPool readers;
   ReadReleaser releaser;
   WriteQueue queue;
