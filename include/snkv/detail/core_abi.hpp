@@ -177,6 +177,36 @@ SNKV_API Error put_file(const Target& target, BytesView key, std::string_view pa
 SNKV_API Error get_to_file(const Target& target, BytesView key, std::string_view path,
                            const Progress& progress, std::uint64_t& size);
 
+// ---- Side files: what a layer above the core keeps beside the store, and can make anew ----
+
+/// A side file that is being written. Nobody sees it before `side_publish`.
+struct SideFileWriter;
+/// A side file that is being read. It stays what it is when another one takes its place.
+struct SideFileReader {
+  std::uint64_t size = 0;        ///< bytes of content
+  std::uint64_t chunks = 0;      ///< of `chunk_size` bytes each, but for the last
+  std::uint64_t chunk_size = 0;
+};
+
+/// `suffix` begins with `-vectors-`, and is added to the path of the store. `invalid_argument` for stores
+/// in memory.
+SNKV_API Error open_side_writer(const Target& target, std::string_view suffix, SideFileWriter*& out);
+SNKV_API Error side_append(SideFileWriter* writer, const std::byte* data, std::size_t size);
+/// The content is complete; returns when it is on the disk.
+SNKV_API Error side_finish(SideFileWriter* writer);
+/// Puts the finished file in the place of the one that there was; returns when that is on the disk.
+SNKV_API Error side_publish(SideFileWriter* writer);
+/// Removes what was not published.
+SNKV_API void close_side_writer(SideFileWriter* writer) noexcept;
+/// `not_found` if there is none, `corrupt` or `unsupported_version` if it cannot be used.
+SNKV_API Error open_side_reader(const Target& target, std::string_view suffix, SideFileReader*& out);
+/// Reads the content of some chunks to `out`; `corrupt` if it is not what was written. For all threads at
+/// once.
+SNKV_API Error side_read(const SideFileReader* reader, std::uint64_t first, std::uint64_t count,
+                         std::byte* out);
+SNKV_API void close_side_reader(SideFileReader* reader) noexcept;
+SNKV_API Error remove_side_file(const Target& target, std::string_view suffix);
+
 // ---- Batches ----
 SNKV_API Error write_batch(const Target& target, BytesView batch, const WriteOptions& options);
 
