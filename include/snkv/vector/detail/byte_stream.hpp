@@ -38,7 +38,7 @@ class ByteSink {
   }
   /// A length of 8 bytes, then the elements.
   template <class T>
-  void array(std::span<const T> values) {
+  void array(std::span<T> values) {
     static_assert(std::is_trivially_copyable_v<T>);
     number(std::uint64_t{values.size()});
     write(values.data(), values.size_bytes());
@@ -115,6 +115,7 @@ class ByteSource {
 class MemorySink final : public ByteSink {
  public:
   [[nodiscard]] std::vector<std::byte>& bytes() noexcept { return bytes_; }
+  [[nodiscard]] const std::vector<std::byte>& bytes() const noexcept { return bytes_; }
 
  private:
   Error append(const std::byte* data, std::size_t size) override {

@@ -2,7 +2,7 @@
 /// A graph with what belongs to its slots.
 #pragma once
 
-#include <snkv/vector/detail/graph.hpp>
+#include <snkv/vector/detail/graph_image.hpp>
 #include <snkv/vector/thread_pool.hpp>
 
 #include <atomic>
@@ -82,6 +82,45 @@ class Generation {
     static_cast<void>(graph.kill(old));
     live_.fetch_sub(1, std::memory_order_relaxed);
     return true;
+  }
+  /// Writes the slots of a mark, which was made with changes stopped; they need not be now.
+  void write(ByteSink& sink, const Graph::Mark& mark) const {
+    sink.number(static_cast<std::uint8_t>(keeps_vectors_ ? 1 : 0));
+    sink.number(clamped());
+    graph.write(sink, mark);
+    if (!keeps_vectors_) return;
+    vectors_.for_each_piece(
+        mark.slots, [&](const std::byte* memory, std::size_t bytes) { sink.write(memory, bytes); });
+  }
+  /// Fills an empty generation, with numbers below `bound`. What cannot have been written by
+  /// `write` is refused, as are living slots for whose label `is_current` is false. Throws
+  /// std::bad_alloc.
+  template <class IsCurrent>
+  void read(ByteSource& source, std::uint32_t bound, IsCurrent&& is_current) {
+    const bool has_vectors = source.number<std::uint8_t>() != 0;
+    clamped_.store(source.number<std::uint64_t>(), std::memory_order_relaxed);
+    source.require(has_vectors || !keeps_vectors_, "exact vectors were not kept");
+    std::vector<Slot> lost;
+    const Slot linked = graph.read(source, lost);
+    const Slot slots = graph.size();
+    if (has_vectors) read_vectors(source, slots);
+    if (source.error().failed()) return;
+    if (bound != 0) reserve_number(bound - 1);
+    for (Slot slot = 0; slot < slots; ++slot) {
+      if (graph.is_dead(slot)) continue;
+      const std::uint32_t number = number_of(graph.label(slot));
+      if (!source.require(
+              number < bound && slot_of(number) == no_slot && is_current(graph.label(slot)),
+              "a vector of the graph belongs to nobody")) {
+        return;
+      }
+      own(slot);
+    }
+    set_linked(linked);
+    const Loan loan(*this);
+    for (const Slot slot : lost) {
+      if (!graph.is_dead(slot)) graph.link(slot, *loan);
+    }
   }
   /// Components that did not fit into the quantizer's range.
   [[nodiscard]] std::uint64_t clamped() const noexcept {
@@ -183,6 +222,19 @@ class Generation {
     if (!keeps_vectors_) return;
     vectors_.reserve(std::uint64_t{slot} + 1);
     exact_codec.encode(prepared, vectors_.at(slot));
+  }
+
+  void read_vectors(ByteSource& source, Slot slots) {
+    if (!source.require(slots <= source.remaining() / vectors_.stride(), "vectors are missing"))
+      return;
+    if (keeps_vectors_) {
+      vectors_.reserve(slots);
+      vectors_.for_each_piece(
+          slots, [&](std::byte* memory, std::size_t bytes) { source.read(memory, bytes); });
+      return;
+    }
+    std::vector<std::byte> skipped(vectors_.stride());
+    for (Slot slot = 0; slot < slots; ++slot) source.read(skipped.data(), skipped.size());
   }
 
   /// Makes an appended slot the one of its number.

@@ -15,6 +15,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -93,15 +94,11 @@ class IndexCore {
   IndexCore(const IndexConfig& config, const Kernels& kernels)
       : config_(config), kernels_(&kernels), current_(fresh()) {}
 
+  [[nodiscard]] const IndexConfig& config() const noexcept { return config_; }
   [[nodiscard]] std::size_t size() const { return generation()->live(); }
   [[nodiscard]] std::shared_ptr<Generation> generation() const {
     const std::lock_guard lock(current_mutex_);
     return current_;
-  }
-  /// For loading.
-  void replace(std::shared_ptr<Generation> made) noexcept {
-    const std::lock_guard lock(current_mutex_);
-    current_.swap(made);
   }
 
   // ---- Changes ----
@@ -155,6 +152,59 @@ class IndexCore {
     return make_compact(pool, progress);
   }
 
+  // ---- Snapshots ----
+
+  /// What there is at one moment.
+  struct Mark {
+    std::shared_ptr<Generation> generation;
+    Graph::Mark graph{};
+    std::uint64_t trained_on = 0;
+  };
+  [[nodiscard]] Mark mark() {
+    const std::lock_guard changing(change_mutex_);
+    Mark mark{generation(), {}, trained_on_.load(std::memory_order_relaxed)};
+    mark.graph = mark.generation->graph.mark(mark.generation->first_unlinked());
+    return mark;
+  }
+  /// Writes what there was at the moment of the mark; changes may go on.
+  void write(ByteSink& sink, const Mark& mark) const {
+    const Codec& codec = mark.generation->graph.codec();
+    sink.number(static_cast<std::uint8_t>(codec.type()));
+    sink.number(codec.quantizer().scale);
+    sink.array(std::span(codec.quantizer().offset));
+    sink.number(mark.trained_on);
+    mark.generation->write(sink, mark.graph);
+  }
+  /// Takes the place of what there is, with `live` vectors of numbers below `bound`, whose labels
+  /// are those for which `is_current` is true. It has to be the last in the source. What cannot
+  /// have been written by `write` is refused, and nothing has changed then. Throws std::bad_alloc.
+  template <class IsCurrent>
+  void read(ByteSource& source, std::uint32_t bound, std::uint32_t live, IsCurrent&& is_current) {
+    const auto type = static_cast<ElementType>(source.number<std::uint8_t>());
+    Quantizer quantizer;
+    quantizer.scale = source.number<float>();
+    quantizer.offset = source.array<float>(config_.dim);
+    const auto trained_on = source.number<std::uint64_t>();
+    const bool trained = type == ElementType::i8;
+    bool sound = (type == config_.type ||
+                  (!trained && config_.type == ElementType::i8 && type == ElementType::f32)) &&
+                 std::isfinite(quantizer.scale) && quantizer.trained() == trained &&
+                 quantizer.offset.size() == (trained ? config_.dim : 0);
+    for (const float offset : quantizer.offset) sound = sound && std::isfinite(offset);
+    if (!source.require(sound, "the quantizer is damaged")) return;
+    auto made = std::make_shared<Generation>(
+        Codec(config_.metric, type, config_.dim, *kernels_, std::move(quantizer)), config_.m,
+        config_.ef_construction, config_.keep_vectors);
+    made->read(source, bound, is_current);
+    if (!source.require(made->live() == live && source.remaining() == 0,
+                        "the graph has other vectors than there are")) {
+      return;
+    }
+    const std::lock_guard changing(change_mutex_);
+    replace(std::move(made));
+    trained_on_.store(static_cast<std::size_t>(trained_on), std::memory_order_relaxed);
+  }
+
   /// Bytes of vectors, codes and links, also of those that a compaction is just making.
   [[nodiscard]] std::uint64_t memory() const {
     const std::lock_guard lock(current_mutex_);
@@ -199,6 +249,11 @@ class IndexCore {
     const ElementType type = config_.type == ElementType::i8 ? ElementType::f32 : config_.type;
     return std::make_shared<Generation>(Codec(config_.metric, type, config_.dim, *kernels_),
                                         config_.m, config_.ef_construction, config_.keep_vectors);
+  }
+
+  void replace(std::shared_ptr<Generation> made) noexcept {
+    const std::lock_guard lock(current_mutex_);
+    current_.swap(made);
   }
 
   [[nodiscard]] std::uint64_t unlinked() const {

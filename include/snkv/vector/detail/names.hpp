@@ -2,6 +2,7 @@
 /// Whose vector has which number, and when it expires.
 #pragma once
 
+#include <snkv/vector/detail/byte_stream.hpp>
 #include <snkv/vector/detail/number_set.hpp>
 #include <snkv/vector/detail/scratch.hpp>
 
@@ -13,6 +14,8 @@
 #include <memory>
 #include <mutex>
 #include <set>
+#include <span>
+#include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -77,6 +80,17 @@ class NameTable {
     entries_[number].changed = changed;
   }
 
+  void clear() noexcept {
+    entries_.clear();
+    blocks_.clear();
+    used_ = 0;
+    wasted_ = 0;
+    live_ = 0;
+    expiries_.clear();
+    by_expiry_.clear();
+    expired_ = nullptr;
+  }
+
   /// Takes the number away from who has it.
   void forget(std::uint32_t number) noexcept {
     if (!contains(number)) return;
@@ -117,6 +131,57 @@ class NameTable {
     expired_from_ = now;
     expired_until_ = at == by_expiry_.end() ? std::numeric_limits<std::int64_t>::max() : at->first;
     return expired_;
+  }
+
+  void write(ByteSink& sink) const {
+    constexpr std::uint32_t none = ~std::uint32_t{0};
+    std::vector<Label> owners;
+    std::vector<std::uint64_t> changes;
+    std::vector<std::uint32_t> lengths;
+    std::string keys;
+    for (std::uint32_t number = 0; number < bound(); ++number) {
+      owners.push_back(entries_[number].owner);
+      changes.push_back(entries_[number].changed);
+      lengths.push_back(none);
+      if (!contains(number)) continue;
+      lengths.back() = static_cast<std::uint32_t>(key(number).size());
+      keys += key(number);
+    }
+    sink.array(std::span<const Label>(owners));
+    sink.array(std::span<const std::uint64_t>(changes));
+    sink.array(std::span<const std::uint32_t>(lengths));
+    sink.array(std::span<const std::int64_t>(expiries_));
+    sink.array(std::span<const char>(keys));
+  }
+  /// Fills an empty table. What cannot have been written by `write` is refused. Throws
+  /// std::bad_alloc.
+  void read(ByteSource& source) {
+    constexpr std::uint32_t none = ~std::uint32_t{0};
+    const auto owners = source.array<Label>(none);
+    const auto changes = source.array<std::uint64_t>(owners.size());
+    const auto lengths = source.array<std::uint32_t>(owners.size());
+    const auto expiries = source.array<std::int64_t>(owners.size());
+    const auto keys = source.array<char>();
+    if (!source.require(changes.size() == owners.size() && lengths.size() == owners.size(),
+                        "names are missing")) {
+      return;
+    }
+    std::size_t at = 0;
+    entries_.reserve(owners.size());
+    for (std::uint32_t number = 0; number < owners.size(); ++number) {
+      entries_.push_back({owners[number], changes[number], nowhere});
+      if (!source.require(number_of(owners[number]) == number &&
+                              (lengths[number] == none || lengths[number] <= keys.size() - at),
+                          "names are damaged")) {
+        return;
+      }
+      if (lengths[number] == none) continue;
+      entries_[number].place = store(std::string_view(keys.data() + at, lengths[number]));
+      at += lengths[number];
+      ++live_;
+      if (number < expiries.size()) set_expiry(number, expiries[number]);
+    }
+    source.require(at == keys.size(), "there are too many names");
   }
 
   [[nodiscard]] std::uint64_t memory() const noexcept {
