@@ -2,6 +2,7 @@
 /// `WriteBatch`: its encoding (see the grammar in write_batch.hpp) and its carrying out.
 #include "base/printable.hpp"
 #include "core/read_path.hpp"
+#include "core/families.hpp"
 #include "core/run.hpp"
 #include "core/write_path.hpp"
 
@@ -205,8 +206,8 @@ Error for_each(WriteSession& session, const Target& target, BytesView batch, Use
       if (Error error = use(step, family); error.failed()) return error;
       continue;
     }
-    const FamilyEntry* named =
-        step.first.empty() ? nullptr : session.catalog().find(step.first.view());
+    const bool nameless = step.first.empty() || is_internal_family(step.first.view());
+    const FamilyEntry* named = nameless ? nullptr : session.catalog().find(step.first.view());
     if (named == nullptr && !step.first.empty()) {
       return Error(Errc::not_found, operation,
                    fmt::format("column family {}", base::printable(step.first)));
