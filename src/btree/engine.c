@@ -435,6 +435,16 @@ int snkv_bt_begin_write(snkv_bt *bt, uint32_t *cookie) {
   return SQLITE_OK;
 }
 
+/* The frames of this commit may be collected. */
+static int run_commit(snkv_bt *bt) {
+  Wal *wal = sqlite3BtreePager(bt->tree)->pWal;
+  int rc;
+  if (wal != 0) logvfsBeginCommit(wal->pWalFd);
+  rc = run(bt, &bt->commit_stmt, "COMMIT");
+  if (wal != 0) logvfsEndCommit(wal->pWalFd);
+  return rc;
+}
+
 int snkv_bt_commit(snkv_bt *bt) {
   int rc;
   if (snkv_bt_poisoned(bt)) return SNKV_BT_POISONED;
@@ -443,7 +453,7 @@ int snkv_bt_commit(snkv_bt *bt) {
     rc = sqlite3BtreeTxnState(bt->tree) == SQLITE_TXN_WRITE ? sqlite3BtreeCommit(bt->tree) : SQLITE_OK;
     return finish(bt, rc);
   }
-  rc = run(bt, &bt->commit_stmt, "COMMIT");
+  rc = run_commit(bt);
   if (sqlite3_get_autocommit(bt->db)) bt->writing = 0;
   if (rc == SQLITE_OK) return rc;
   if (sqlite3_get_autocommit(bt->db)) return rc == SQLITE_BUSY ? SQLITE_IOERR : rc;
