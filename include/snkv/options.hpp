@@ -98,7 +98,7 @@ struct Options {
   bool keep_reads = true;
   /// Pages in the log after which a commit copies them back into the file. 0 leaves this to
   /// explicit `checkpoint` calls: the log then grows without bound. Not stored.
-  std::uint32_t wal_autocheckpoint = 1000;
+  std::uint32_t wal_autocheckpoint = 4000;
 
   /// Size in bytes that the log shall not exceed; 0: any. When a commit leaves it larger, everything is
   /// copied into the file and the log is started anew, for which short reads are waited for. A single

@@ -241,6 +241,7 @@ class Store : public EntryWriter {
   [[nodiscard]] Result<void> reset_stats() { return facade::as_result(core::reset_stats(target_)); }
 
  private:
+  friend struct facade::Door;
   explicit Store(core::Target target) noexcept : EntryWriter(std::move(target)) {}
 
   template <class Body>
@@ -255,5 +256,16 @@ class Store : public EntryWriter {
   }
 };
 
+namespace facade {
+
+/// For layers above: what a handle stands for, and back.
+struct Door {
+  [[nodiscard]] static const core::Target& target(const EntryReader& handle) noexcept {
+    return handle.target_;
+  }
+  [[nodiscard]] static Store store(core::Target target) noexcept { return Store(std::move(target)); }
+};
+
+}  // namespace facade
 }  // namespace SNKV_EXPECTED_NAMESPACE
 }  // namespace snkv

@@ -5,4 +5,5 @@
 #include <snkv/vector/filter.hpp>
 #include <snkv/vector/index.hpp>
 #include <snkv/vector/metric.hpp>
+#include <snkv/vector/store.hpp>
 #include <snkv/vector/thread_pool.hpp>

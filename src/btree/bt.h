@@ -301,12 +301,12 @@ void snkv_bt_after_fork_in_child(void);
 /* Whether the environment variable SNKV_BREAK_RULE names this rule of the contract: the library then
 ** breaks it, and the test suite must notice. */
 int snkv_bt_breaks(const char *rule);
-/* Whether the environment variable SNKV_WITHOUT names this fast path, "walk" or "keep": it is then not
-** taken, and the test suite must not notice. */
-int snkv_bt_without(const char *path);
+/* Whether the environment variable SNKV_WITHOUT names this fast path, alone or in a list with commas: it
+** is then not taken, and all must be as it is with it. */
+int snkv_bt_without(const char *fast_path);
 #else
 #define snkv_bt_breaks(rule) 0
-#define snkv_bt_without(path) 0
+#define snkv_bt_without(fast_path) 0
 #endif
 
 #ifdef __cplusplus

@@ -16,6 +16,8 @@
 #include "fault_vfs.inc.c"
 #endif
 
+#include "log_vfs.inc.c"
+
 /* [B4] What this file takes for granted about the amalgamation. */
 #if SQLITE_VERSION_NUMBER != 3054001 && !defined(SNKV_SQLITE_ANY_VERSION)
 #error "snkv is made for SQLite 3.54.1: it uses internals that other versions may change"
@@ -102,9 +104,15 @@ int snkv_bt_breaks(const char *rule) {
   return broken != 0 && strcmp(broken, rule) == 0;
 }
 
-int snkv_bt_without(const char *path) {
-  const char *paths = getenv("SNKV_WITHOUT");
-  return paths != 0 && strstr(paths, path) != 0;
+int snkv_bt_without(const char *fast_path) {
+  const char *list = getenv("SNKV_WITHOUT");
+  const size_t size = strlen(fast_path);
+  while (list != 0 && *list != 0) {
+    if (strncmp(list, fast_path, size) == 0 && (list[size] == 0 || list[size] == ',')) return 1;
+    list = strchr(list, ',');
+    if (list != 0) ++list;
+  }
+  return 0;
 }
 #endif
 
@@ -143,14 +151,19 @@ static char *uri_of(const char *path, const char *query) {
 
 int snkv_bt_open(const char *path, int flags, int busy_timeout_ms, snkv_bt **out) {
   int sqlite_flags = SQLITE_OPEN_EXRESCODE;
-  const char *vfs = 0;
+  const char *vfs = LOGVFS_NAME;
+  const char *below = 0;
   char *uri = 0;
   int rc;
   snkv_bt *bt;
 
   *out = 0;
   rc = sqlite3_initialize();
+#ifdef SNKV_TESTING
+  below = faultvfsName();
+#endif
   if (rc == SQLITE_OK) rc = memvfsRegister();
+  if (rc == SQLITE_OK) rc = logvfsRegister(below);
   if (rc != SQLITE_OK) return rc;
   bt = sqlite3MallocZero(sizeof(*bt));
   if (bt == 0) return SQLITE_NOMEM;
@@ -167,7 +180,7 @@ int snkv_bt_open(const char *path, int flags, int busy_timeout_ms, snkv_bt **out
   sqlite_flags |= flags & SNKV_BT_OPEN_OWNED ? SQLITE_OPEN_NOMUTEX : SQLITE_OPEN_FULLMUTEX;
 #endif
   if (flags & SNKV_BT_OPEN_MEMORY) {
-    vfs = "snkv-memory";
+    vfs = MEMVFS_NAME;
   } else if (flags & SNKV_BT_OPEN_IMMUTABLE) {
     sqlite_flags |= SQLITE_OPEN_URI;
     uri = uri_of(path, "?immutable=1");
@@ -177,9 +190,6 @@ int snkv_bt_open(const char *path, int flags, int busy_timeout_ms, snkv_bt **out
     }
     path = uri;
   }
-#ifdef SNKV_TESTING
-  if (vfs == 0) vfs = faultvfsName();
-#endif
   rc = sqlite3_open_v2(path, &bt->db, sqlite_flags, vfs);
   sqlite3_free(uri);
   if (bt->db == 0) {

@@ -44,6 +44,7 @@ StoreState::~StoreState() {
     writer.leak();
     housekeeper_.leak();
     releaser.leak();
+    attachments.leak();
     return;
   }
   housekeeper_.stop();
@@ -57,6 +58,7 @@ Error StoreState::close() {
   // Its short turns at writing are no reason to refuse; if there is another, it goes on.
   housekeeper_.stop();
   Error error = close_if_unused();
+  if (!error.failed()) attachments.clear();
   if (error.failed() && options.housekeeping_interval.count() > 0) {
     housekeeper_.start(*this, options.housekeeping_interval);
   }

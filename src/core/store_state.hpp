@@ -3,6 +3,7 @@
 #pragma once
 
 #include "btree/connection.hpp"
+#include "core/attachments.hpp"
 #include "core/change_feed.hpp"
 #include "core/counters.hpp"
 #include "core/fork_guard.hpp"
@@ -20,6 +21,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -70,6 +72,14 @@ class StoreState {
 
   /// Milliseconds since the Unix epoch.
   [[nodiscard]] std::int64_t now() const;
+  /// What the engine is told for a commit that promises `sync`; empty: what the options say.
+  [[nodiscard]] int sync_level(std::optional<Sync> sync = {}) const noexcept {
+    const Sync promised = sync.value_or(options.sync);
+    // With a rollback journal the folder has to be synced too: else a power cut may bring a deleted
+    // journal back, and undo a commit, or damage a file that was made shorter since.
+    if (promised == Sync::full && options.journal == Journal::rollback) return 3;
+    return static_cast<int>(promised);
+  }
 
   const std::string path;  ///< As it was given.
   /// Where the file is, links followed, wherever the process goes meanwhile.
@@ -82,6 +92,7 @@ class StoreState {
   Latencies latencies;
   ChangeFeed feed;
   PinRegistry pins;
+  Attachments attachments;
   ReaderPool readers;
   ReadReleaser releaser;
   WriteQueue queue;

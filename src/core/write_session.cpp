@@ -1,5 +1,7 @@
 #include "core/write_session.hpp"
 
+#include "core/families.hpp"
+
 #include "base/printable.hpp"
 #include "core/run.hpp"
 #include "core/store_state.hpp"
@@ -11,9 +13,7 @@ btree::Connection& WriteSession::connection() const noexcept { return store_.wri
 Error WriteSession::begin(const char* operation, std::optional<Sync> sync) noexcept {
   const btree::Lock lock(connection());
   std::uint32_t cookie = 0;
-  int level = static_cast<int>(sync.value_or(store_.options.sync));
-  if (level == 2 && store_.options.journal == Journal::rollback) level = 3;
-  int rc = snkv_bt_set_sync(bt(), level);
+  int rc = snkv_bt_set_sync(bt(), store_.sync_level(sync));
   if (rc == SNKV_BT_OK) rc = snkv_bt_begin_write(bt(), &cookie);
   if (rc != SNKV_BT_OK) return btree::engine_error(operation, rc, "beginning a write transaction");
   schema_changed_ = false;
@@ -79,7 +79,8 @@ void WriteSession::end() noexcept {
 }
 
 void WriteSession::note(Change::Kind kind, const Family& family, BytesView key, BytesView high) {
-  if (noting_) changes_.push_back(Change{0, family.name, kind, Bytes(key), Bytes(high)});
+  if (!noting_ || is_internal_family(family.name)) return;
+  changes_.push_back(Change{0, family.name, kind, Bytes(key), Bytes(high)});
 }
 
 Error WriteSession::resolve(const char* operation, const Family& family, bool for_writing,

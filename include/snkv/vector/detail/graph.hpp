@@ -20,7 +20,7 @@
 namespace snkv::vector_detail {
 
 /// The graph. Slots are appended, linked once, and never removed: erasing marks a slot dead, and a
-/// new graph without the dead takes the place of the old one (`compacted`).
+/// new graph without the dead takes the place of the old one (`Compaction`).
 ///
 /// Threads: `append` and `reserve` are for one thread at a time. `link` may run in many threads at
 /// once, also beside `append`. Searches may run beside all of these and never wait: they read link
@@ -65,6 +65,11 @@ class Graph {
   [[nodiscard]] std::uint64_t link_bytes() const noexcept {
     return std::uint64_t{size()} * (links_.stride() + sizeof(Node)) +
            std::uint64_t{upper_count_.load(std::memory_order_relaxed)} * upper_.stride();
+  }
+
+  /// Of one more slot, on average.
+  [[nodiscard]] std::uint64_t bytes_per_slot() const noexcept {
+    return codes_.stride() + links_.stride() + sizeof(Node) + upper_.stride() / (m_ - 1);
   }
 
   void reserve(std::uint64_t slots) {
@@ -198,8 +203,9 @@ class Graph {
     }
   }
 
-  /// Links of a slot on a level, as they are now. `out` has room for 2 m.
+  /// Links of a slot on a level, as they are now; none twice. `out` has room for 2 m.
   std::size_t links_of(Slot slot, unsigned level, Slot* out) const noexcept {
+    const NodeLock lock(node(slot));
     const List links = list(slot, level);
     std::size_t count = 0;
     for (std::size_t i = 0; i < links.capacity; ++i) {
