@@ -928,6 +928,12 @@ static int step_cursor(snkv_bt_cursor *cursor, int forward, int *valid) {
 
 int snkv_bt_next(snkv_bt_cursor *cursor, int *valid) { return step_cursor(cursor, 1, valid); }
 int snkv_bt_prev(snkv_bt_cursor *cursor, int *valid) { return step_cursor(cursor, 0, valid); }
+int snkv_bt_step_in_page(snkv_bt_cursor *cursor, int forward, const void **record, uint32_t *size) {
+  if (!cursor->walking || !cursor->positioned || cursor->kind != SNKV_BT_ROWS) return 0;
+  *record = walk_step_in_page(&cursor->bt->view, &cursor->path, forward, size);
+  return *record != 0;
+}
+
 int snkv_bt_valid(snkv_bt_cursor *cursor) { return cursor->bt != 0 && cursor->positioned; }
 
 int snkv_bt_payload(snkv_bt_cursor *cursor, const void **data, uint32_t *local, uint32_t *size) {
