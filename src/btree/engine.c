@@ -42,6 +42,7 @@ _Static_assert(SNKV_BT_BUSY == SQLITE_BUSY && SNKV_BT_LOCKED == SQLITE_LOCKED &&
 _Static_assert(BTREE_SAVEPOSITION == 0x02 && BTREE_APPEND == 0x08, "B-tree flags changed");
 _Static_assert(BTREE_SCHEMA_VERSION == 1 && BTREE_FREE_PAGE_COUNT == 0, "meta slots changed");
 _Static_assert(CURSOR_VALID == 0, "cursor states changed");
+_Static_assert(sizeof(WalIndexHdr) == 48, "the header of the wal-index changed");
 _Static_assert(sizeof(((UnpackedRecord *)0)->nField) == 2, "UnpackedRecord changed");
 _Static_assert(sizeof(((BtreePayload *)0)->nMem) == 2, "BtreePayload changed");
 
@@ -312,9 +313,14 @@ static int begin_read_trans(snkv_bt *bt, int *cookie) {
 ** look which sqlite3WalBeginReadTransaction takes, without the locks around it. A commit that is writing
 ** the header at this moment has not returned yet. */
 static int is_latest(Wal *wal) {
-  const int same = memcmp((const void *)walIndexHdr(wal), &wal->hdr, sizeof(wal->hdr)) == 0;
-  atomic_thread_fence(memory_order_acquire);
-  return same;
+  const volatile u64 *live = (const volatile u64 *)walIndexHdr(wal);
+  u64 mine[sizeof(WalIndexHdr) / sizeof(u64)];
+  u64 difference = 0;
+  memcpy(mine, &wal->hdr, sizeof(mine));
+  for (size_t i = 0; i < ArraySize(mine); ++i) {
+    difference |= __atomic_load_n(&live[i], __ATOMIC_ACQUIRE) ^ mine[i];
+  }
+  return difference == 0;
 }
 
 /* A reader that stays must not use a log that was copied into the file as a whole, or the log could
