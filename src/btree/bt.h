@@ -84,6 +84,10 @@ void snkv_bt_configure_new(snkv_bt *bt, uint32_t page_size);
 
 void snkv_bt_set_busy_timeout(snkv_bt *bt, int busy_timeout_ms);
 
+/* Whether raw read transactions read pages where they lie in memory: in mappings of the file and its log,
+** if they can be mapped. The default. Else all go through the pager. */
+void snkv_bt_walk(snkv_bt *bt, int on);
+
 void snkv_bt_lock(snkv_bt *bt);
 void snkv_bt_unlock(snkv_bt *bt);
 
@@ -104,9 +108,18 @@ uint32_t snkv_bt_page_size(snkv_bt *bt);
 
 /* ---- Transactions ---- */
 
-/* Raw read transaction: a stable snapshot until snkv_bt_end_read. *cookie is the schema cookie (S1). */
+/* Raw read transaction: a stable snapshot until snkv_bt_end_read. *cookie is the schema cookie (S1). One
+** that was kept is taken over if it still shows the latest commit, else ended first. */
 int snkv_bt_begin_read(snkv_bt *bt, uint32_t *cookie);
 void snkv_bt_end_read(snkv_bt *bt);
+/* Instead of snkv_bt_end_read: closes the cursors and leaves the transaction open for the next
+** snkv_bt_begin_read, which then needs no locks. 0 if it was ended all the same: there is no log, or
+** something was committed meanwhile. While it is kept, checkpoints meet a reader, so whoever keeps one
+** must see to it that an idle one is released soon. Until then the connection is good for nothing but
+** snkv_bt_begin_read, snkv_bt_release_read and closing. */
+int snkv_bt_keep_read(snkv_bt *bt);
+/* Ends a transaction that is kept; harmless if there is none. */
+void snkv_bt_release_read(snkv_bt *bt);
 
 /* What the commits of the transactions begun from now on promise: 0 off, 1 normal, 2 full,
 ** 3 full and the folder too, which a rollback journal needs. Cheap when
@@ -284,8 +297,12 @@ void snkv_bt_after_fork_in_child(void);
 /* Whether the environment variable SNKV_BREAK_RULE names this rule of the contract: the library then
 ** breaks it, and the test suite must notice. */
 int snkv_bt_breaks(const char *rule);
+/* Whether the environment variable SNKV_WITHOUT names this fast path, alone or in a list with commas: it
+** is then not taken, and all must be as it is with it. */
+int snkv_bt_without(const char *fast_path);
 #else
 #define snkv_bt_breaks(rule) 0
+#define snkv_bt_without(fast_path) 0
 #endif
 
 #ifdef __cplusplus

@@ -38,13 +38,13 @@ template <class Body>
 [[nodiscard]] Error in_latest(const char* operation, const Target& target, Body&& body) {
   if (Error error = target.store->check(operation); error.failed()) return error;
   ReaderLease reader;
-  if (Error error = reader.acquire(operation, *target.store); error.failed()) return error;
+  if (Error error = reader.acquire_kept(operation, *target.store); error.failed()) return error;
   const btree::Lock lock(reader->connection);
-  const btree::ReadTransaction transaction(lock);
-  if (transaction.rc() != SNKV_BT_OK) {
-    return btree::engine_error(operation, transaction.rc(), "beginning a read transaction");
-  }
-  if (Error error = reader->refresh(operation, transaction.cookie()); error.failed()) return error;
+  if (Error error = reader.begin_read(operation); error.failed()) return error;
+  struct End {
+    ReaderLease& reader;
+    ~End() { reader.end_read(); }
+  } const end{reader};
   return body(lock.get(), *reader->catalog, target.store->now());
 }
 

@@ -12,6 +12,8 @@ layer() {
     src/base/*) echo base ;;
     src/btree/*) echo btree ;;
     src/core/*) echo core ;;
+    src/c_api/*) echo c_api ;;
+    include/snkv/c/*) echo c_header ;;
     src/*) echo src ;;
     include/snkv/vector.hpp | include/snkv/vector/*) echo vector ;;
     # "Bytes, error codes" of the base layer: they are part of the API, and stand on nothing.
@@ -20,6 +22,7 @@ layer() {
     include/snkv/*) echo facade ;;
     examples/* | benchmarks/* | tools/* | bindings/*) echo edge ;;
     tests/api/*) echo api_test ;;
+    tests/c_api/*) echo c_api_test ;;
     tests/*) echo test ;;
   esac
 }
@@ -33,7 +36,10 @@ declare -A allowed=(
   [detail]=' words facade detail '
   [facade]=' words facade detail '
   [vector]=' words facade detail vector '
-  [edge]=' words facade vector edge '
+  [c_header]=' c_header '
+  [c_api]=' words facade vector c_header c_api '
+  [edge]=' words facade vector c_header edge '
+  [c_api_test]=' words facade vector c_header test c_api_test '
   [api_test]=' words facade vector test api_test '
 )
 
@@ -59,7 +65,7 @@ complain() {
 }
 
 folders=()
-for folder in src include examples benchmarks tools bindings tests/api; do
+for folder in src include examples benchmarks tools bindings tests/api tests/c_api; do
   [[ -d $folder ]] && folders+=("$folder")
 done
 

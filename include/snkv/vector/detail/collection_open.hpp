@@ -126,18 +126,20 @@ class CollectionOpener {
 
   [[nodiscard]] Error find_or_create(const CollectionOpening& opening, CollectionConfig& config,
                                      CollectionTables& tables) const {
+    bool refuse = opening.wish.error_if_exists;
     for (;;) {
       bool there = false;
-      Error error = find(opening, config, tables, there);
+      Error error = find(opening, refuse, config, tables, there);
       if (error.failed() || there) return error;
       error = create(opening);
       // Somebody else was faster: then it is there.
-      if (error.failed() && !(error == Errc::exists && !opening.wish.error_if_exists)) return error;
+      if (error.failed() && !(error == Errc::exists && !refuse)) return error;
+      refuse = false;
     }
   }
 
-  [[nodiscard]] Error find(const CollectionOpening& opening, CollectionConfig& config,
-                           CollectionTables& tables, bool& there) const {
+  [[nodiscard]] Error find(const CollectionOpening& opening, bool refuse,
+                           CollectionConfig& config, CollectionTables& tables, bool& there) const {
     core::Target snapshot;
     Error error = core::snapshot(store_, snapshot);
     if (error.failed()) return as_error_of(operation_, std::move(error));
@@ -145,7 +147,7 @@ class CollectionOpener {
     std::optional<CollectionConfig> found;
     if (error = catalog.find(opening.name, found); error.failed()) return error;
     if (found && !found->dropped) {
-      if (opening.wish.error_if_exists) return exists(opening.name);
+      if (refuse) return exists(opening.name);
       if (error = catalog.check(*found, opening.wish); error.failed()) return error;
       if (error = catalog.tables(opening.name, found->id, tables); error.failed()) return error;
       config = *found;

@@ -136,6 +136,9 @@ inline Result<void> VectorOperations::compact(const Progress& progress) {
 inline Result<void> VectorOperations::save(const Progress&) {
   constexpr const char* operation = "save";
   if (collection_ == nullptr) return Unexpected(vector_facade::closed(operation));
+  if (core::is_read_only(collection_->store())) {
+    return Unexpected(Error(Errc::read_only, operation, "the store was opened read-only"));
+  }
   return facade::as_result(collection_->catch_up(operation));
 }
 
