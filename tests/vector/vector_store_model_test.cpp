@@ -117,8 +117,8 @@ class Run {
       next.expires_at = clock_.now() + options.ttl->count();
     }
     const bool adds = random_() % 4 == 0;
-    const auto result = adds ? handle.add(key, next.vector, options)
-                             : handle.put(key, next.vector, options);
+    const auto result =
+        adds ? handle.add(key, next.vector, options) : handle.put(key, next.vector, options);
     if (adds && there) {
       REQUIRE_ERRC(result, Errc::exists);
       return;
@@ -183,7 +183,9 @@ class Run {
     }
     std::vector<VectorItem> items;
     for (std::size_t i = 0; i < keys.size(); ++i) {
-      items.push_back({.key = keys[i], .vector = vectors[i], .value = keys[i],
+      items.push_back({.key = keys[i],
+                       .vector = vectors[i],
+                       .value = keys[i],
                        .metadata = {{"n", i % 10}, {"tag", "batch"}}});
     }
     REQUIRE_OK(handle.put_batch(items));
@@ -267,7 +269,8 @@ class Run {
       for (const auto& [key, wanted] : model_) {
         if (expired(wanted)) continue;
         if (filtered && !(wanted.metadata.is_object() && wanted.metadata["n"] <= n)) continue;
-        expected.emplace_back(static_cast<float>(exact_distance(metric_, query, wanted.vector)), key);
+        expected.emplace_back(static_cast<float>(exact_distance(metric_, query, wanted.vector)),
+                              key);
       }
       std::sort(expected.begin(), expected.end());
       VectorSearch options{.exact = true};
@@ -276,13 +279,14 @@ class Run {
       REQUIRE(hits.size() == std::min<std::size_t>(7, expected.size()));
       for (std::size_t i = 0; i < hits.size(); ++i) {
         CHECK(hits[i].key == expected[i].second);
-        CHECK(std::abs(hits[i].distance - expected[i].first) <= 1e-4f * (1 + std::abs(expected[i].first)));
+        CHECK(std::abs(hits[i].distance - expected[i].first) <=
+              1e-4f * (1 + std::abs(expected[i].first)));
         CHECK(hits[i].metadata == model_[hits[i].key].metadata);
         CHECK(hits[i].value->view() == model_[hits[i].key].value);
       }
       // All of them, by walking; of so few none is missed.
-      const auto keys = must(handle.search_keys(query, expected.size() + 1,
-                                                {.filter = options.filter, .ef = 400}));
+      const auto keys = must(
+          handle.search_keys(query, expected.size() + 1, {.filter = options.filter, .ef = 400}));
       CHECK(keys.size() == expected.size());
     }
   }

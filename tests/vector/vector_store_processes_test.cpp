@@ -28,7 +28,8 @@ struct Link {
     for (const int end : {there[0], there[1], back[0], back[1]}) ::close(end);
   }
   static void send(const std::array<int, 2>& pipe, int number) {
-    if (::write(pipe[1], &number, sizeof number) != sizeof number) throw std::runtime_error("write");
+    if (::write(pipe[1], &number, sizeof number) != sizeof number)
+      throw std::runtime_error("write");
   }
   static int receive(const std::array<int, 2>& pipe) {
     pollfd waiting{pipe[0], POLLIN, 0};
@@ -46,8 +47,8 @@ std::array<float, dim> vector_of(int i) {
 }
 
 VectorStore<dim, L2> open(const std::string& path) {
-  return must(VectorStore<dim, L2>::open(
-      path, {.name = "v", .threads = 1, .store = {.sync = Sync::off}}));
+  return must(
+      VectorStore<dim, L2>::open(path, {.name = "v", .threads = 1, .store = {.sync = Sync::off}}));
 }
 
 TEST_CASE("a search finds what another process has committed before it", "[vector][store]") {
@@ -65,8 +66,8 @@ TEST_CASE("a search finds what another process has committed before it", "[vecto
       Link::send(link.back, vectors ? 0 : -1);
       for (int i = 1; i <= rounds && vectors; ++i) {
         const int committed = Link::receive(link.there);
-        const auto hits = vectors->search_keys(vector_of(committed), 1,
-                                               {.filter = field("n") == committed});
+        const auto hits =
+            vectors->search_keys(vector_of(committed), 1, {.filter = field("n") == committed});
         const auto plain = vectors->search_keys(vector_of(committed), 1);
         const std::string key = "k" + std::to_string(committed);
         const bool found = hits && hits->size() == 1 && (*hits)[0].key == key && plain &&
@@ -75,8 +76,8 @@ TEST_CASE("a search finds what another process has committed before it", "[vecto
         Link::send(link.back, found ? committed : -committed);
         if (committed % 3 == 0) {
           static_cast<void>(Link::receive(link.there));
-          const auto gone = vectors->search_keys(vector_of(committed), 1,
-                                                 {.filter = field("n") == committed});
+          const auto gone =
+              vectors->search_keys(vector_of(committed), 1, {.filter = field("n") == committed});
           Link::send(link.back, gone && gone->empty() ? committed : -committed);
         }
       }

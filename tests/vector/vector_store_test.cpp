@@ -45,7 +45,8 @@ TEST_CASE("a collection is fixed to its dimensions, metric and dtype", "[vector]
   CHECK(info.m == 8);
   CHECK(info.ef_construction == 128);
   CHECK(info.ef_search == 64);
-  CHECK(must(must(VectorStore<>::open(store, {.name = "c", .ef_search = 9})).info()).ef_search == 9);
+  CHECK(must(must(VectorStore<>::open(store, {.name = "c", .ef_search = 9})).info()).ef_search ==
+        9);
 }
 
 TEST_CASE("options out of their range make no collection", "[vector][store]") {
@@ -184,8 +185,8 @@ TEST_CASE("a batch is all or nothing", "[vector][store]") {
   const std::array<float, 3> three{3, 3, 3};
   const std::array<VectorItem, 2> bad_dimension{VectorItem{"a", one}, VectorItem{"b", three}};
   REQUIRE_ERRC(points.put_batch(bad_dimension), Errc::dimension_mismatch);
-  const std::array<VectorItem, 2> bad_metadata{VectorItem{"a", one},
-                                               VectorItem{.key = "b", .vector = two, .metadata = 7}};
+  const std::array<VectorItem, 2> bad_metadata{
+      VectorItem{"a", one}, VectorItem{.key = "b", .vector = two, .metadata = 7}};
   REQUIRE_ERRC(points.put_batch(bad_metadata), Errc::invalid_argument);
   const std::array<VectorItem, 2> twice{VectorItem{.key = "a", .vector = one, .value = "1"},
                                         VectorItem{.key = "a", .vector = two, .value = "2"}};
@@ -232,8 +233,9 @@ TEST_CASE("a transaction takes vectors and plain writes along, or leaves no trac
       CHECK(found_keys(inside, {2, 2}) == std::vector<std::string>{"a"});  // what is committed
     }
     // A part that fails takes nothing else with it.
-    REQUIRE_ERRC(inside.add_batch(std::array{VectorItem{"c", Point{3, 3}}, VectorItem{"b", Point{3, 3}}}),
-                 Errc::exists);
+    REQUIRE_ERRC(
+        inside.add_batch(std::array{VectorItem{"c", Point{3, 3}}, VectorItem{"b", Point{3, 3}}}),
+        Errc::exists);
     CHECK_FALSE(must(inside.contains("c")));
     CHECK(must(inside.size()) == 1);
     must(transaction.rollback());
@@ -272,9 +274,9 @@ TEST_CASE("an expired entry is absent everywhere", "[vector][store]") {
   clock.advance(10s);
   CHECK(found_keys(points, {1, 1}) == std::vector<std::string>{"b", "c"});
   CHECK(must(points.search(Point{1, 1}, 5, {.filter = field("x") == 1})).size() == 1);
-  CHECK(must(points.search(Point{1, 1}, 5, {.predicate = [](auto, const Json& json) {
-                             return json["x"] == 1;
-                           }})).size() == 1);
+  CHECK(must(points.search(Point{1, 1}, 5,
+                           {.predicate = [](auto, const Json& json) { return json["x"] == 1; }}))
+            .size() == 1);
   CHECK(must(points.count(field("x") == 1)) == 1);
   CHECK(must(points.size()) == 2);
   CHECK(must(points.ids()) == std::vector<std::string>{"b", "c"});
@@ -357,8 +359,8 @@ TEST_CASE("a read-only store is searched and not written", "[vector][store]") {
     auto points = must(VectorStore<2, L2>::open(dir.file("a.db"), {.name = "p"}));
     must(points.put("a", Point{1, 1}, {.value = "v"}));
   }
-  auto points = must(VectorStore<2, L2>::open(
-      dir.file("a.db"), {.name = "p", .store = {.read_only = true}}));
+  auto points =
+      must(VectorStore<2, L2>::open(dir.file("a.db"), {.name = "p", .store = {.read_only = true}}));
   CHECK(found_keys(points, {1, 1}) == std::vector<std::string>{"a"});
   CHECK(must(points.get("a")).view() == "v");
   REQUIRE_ERRC(points.put("b", Point{1, 1}), Errc::read_only);
@@ -369,8 +371,8 @@ TEST_CASE("a read-only store is searched and not written", "[vector][store]") {
 
 TEST_CASE("the memory limit is an error, not a surprise", "[vector][store]") {
   Store store = must(Store::open_in_memory());
-  auto points = must(VectorStore<>::open(
-      store, {.name = "p", .dim = 64, .threads = 1, .memory_limit = 200'000}));
+  auto points = must(
+      VectorStore<>::open(store, {.name = "p", .dim = 64, .threads = 1, .memory_limit = 200'000}));
   ClusteredVectors vectors(64, 4, 11);
   Result<void> result;
   int stored = 0;
@@ -420,8 +422,8 @@ TEST_CASE("a cursor goes through all, and gives nothing twice", "[vector][store]
 
 TEST_CASE("vectors that are only in the file rank and are compared exactly", "[vector][store]") {
   Store store = must(Store::open_in_memory());
-  auto points = must(VectorStore<>::open(store, {.dim = 16, .metric = Metric::l2,
-                                                 .dtype = ElementType::i8, .keep_vectors = false}));
+  auto points = must(VectorStore<>::open(
+      store, {.dim = 16, .metric = Metric::l2, .dtype = ElementType::i8, .keep_vectors = false}));
   ClusteredVectors vectors(16, 10, 7);
   VectorModel model;
   std::vector<std::string> keys;

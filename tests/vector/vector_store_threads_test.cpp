@@ -65,8 +65,12 @@ TEST_CASE("threads that write, search, compact and save", "[vector][store][tsan]
   const TempDir dir;
   constexpr int writers = 2;
   std::vector<VectorStore<>> handles;
-  const VectorStoreOptions options{.name = "v", .dim = dim, .metric = Metric::l2, .dtype = dtype,
-                                   .threads = 2, .store = {.sync = Sync::off}};
+  const VectorStoreOptions options{.name = "v",
+                                   .dim = dim,
+                                   .metric = Metric::l2,
+                                   .dtype = dtype,
+                                   .threads = 2,
+                                   .store = {.sync = Sync::off}};
   for (int i = 0; i < writers + 2; ++i) {
     // Two stores on one file are as two processes.
     handles.push_back(i > 0 && (one_store || i > 1)
@@ -78,9 +82,8 @@ TEST_CASE("threads that write, search, compact and save", "[vector][store][tsan]
   std::array<std::set<std::string>, writers> left;
   std::vector<std::thread> threads;
   for (std::size_t i = 0; i < writers; ++i) {
-    threads.emplace_back([&, i] {
-      left[i] = churn(handles[i], static_cast<int>(i), 300, complaints);
-    });
+    threads.emplace_back(
+        [&, i] { left[i] = churn(handles[i], static_cast<int>(i), 300, complaints); });
   }
   std::thread searcher([&] {
     ClusteredVectors vectors(dim, 6, 7);

@@ -5,11 +5,15 @@
 
 #include <snkv/options.hpp>
 #include <snkv/vector/detail/collection_tables.hpp>
+#include <snkv/vector/detail/image_file.hpp>
 #include <snkv/vector/detail/index_core.hpp>
 #include <snkv/vector/detail/names.hpp>
+#include <snkv/vector/detail/side_stream.hpp>
 #include <snkv/vector/metadata_index.hpp>
 #include <snkv/vector/thread_pool.hpp>
 
+#include <algorithm>
+#include <array>
 #include <atomic>
 #include <cmath>
 #include <cstddef>
@@ -27,6 +31,7 @@
 namespace snkv::vector_detail {
 
 struct ImageOptions {
+  std::array<std::uint8_t, 16> store{};  ///< which store it is of
   bool keep_vectors = true;
   std::size_t threads = 0;
   std::uint64_t memory_limit = 0;  ///< 0: none
@@ -106,6 +111,45 @@ class CollectionImage {
   [[nodiscard]] std::uint64_t applied() const noexcept {
     return applied_.load(std::memory_order_acquire);
   }
+  /// Changes that were in the log when it was looked at last.
+  [[nodiscard]] std::uint64_t log_length() const noexcept {
+    return applied() - std::min(applied(), log_start_.load(std::memory_order_relaxed));
+  }
+  void set_log_start(std::uint64_t sequence) noexcept {
+    log_start_.store(sequence, std::memory_order_relaxed);
+  }
+  /// Whether it is worth trying to make the log shorter: not again at once when that has failed.
+  [[nodiscard]] bool may_shorten_log(std::uint64_t changes_between) noexcept {
+    const std::uint64_t now = applied();
+    std::uint64_t next = next_shortening_.load(std::memory_order_relaxed);
+    return now >= next && next_shortening_.compare_exchange_strong(next, now + changes_between / 4);
+  }
+  /// Whether it was read from what was saved.
+  [[nodiscard]] bool loaded() const noexcept { return loaded_.load(std::memory_order_relaxed); }
+
+  // ---- The snapshot beside the file ----
+
+  /// The end of its path.
+  [[nodiscard]] static std::string side_suffix(std::uint32_t id) {
+    return "-vectors-" + std::to_string(id);
+  }
+  /// A moment of the image, to be saved.
+  struct Moment {
+    ImageStamp stamp;
+    FrozenImage image;
+  };
+  [[nodiscard]] Moment freeze() {
+    const std::lock_guard applying(apply_mutex_);
+    const std::shared_lock lock(names_mutex_);
+    const ImageStamp stamp{options_.store, config_.id, applied(), chain_};
+    return {stamp, FrozenImage(stamp, core_, names_, metadata_)};
+  }
+  /// Held while a snapshot is written.
+  [[nodiscard]] std::mutex& save_mutex() noexcept { return save_mutex_; }
+
+  /// Those who count handles: the first one that comes, and whether the last one has gone.
+  void add_handle() noexcept { handles_.fetch_add(1); }
+  [[nodiscard]] bool drop_handle() noexcept { return handles_.fetch_sub(1) == 1; }
 
   /// Calls `use(names, metadata)`; nothing changes meanwhile, so it must be short.
   template <class Use>
@@ -126,14 +170,19 @@ class CollectionImage {
     if (error.failed()) return as_error_of(operation, std::move(error));
     const CollectionTables frozen = tables.in(snapshot.scope);
     if (error = read_state(operation, frozen.meta, state); error.failed()) return error;
+    set_log_start(state.log_start);
+    if (state.sequence == applied()) return {};
+    if (applied() == 0) {
+      if (error = load(operation, frozen, state, progress); error.failed()) return error;
+    }
     const std::uint64_t from = applied();
-    if (state.sequence == from) return {};
     if (from < state.log_start || from > state.sequence || state.sequence - from > state.live) {
       error = compare(operation, frozen, state, progress);
     } else {
       error = replay(operation, frozen, from, state);
     }
     if (error.failed()) return error;
+    chain_ = state.chain;
     applied_.store(state.sequence, std::memory_order_release);
     return {};
   }
@@ -187,6 +236,50 @@ class CollectionImage {
   }
 
  private:
+  /// Reads what was saved, if it is there and is an earlier moment of this very history. Whatever
+  /// is wrong with it, it is only not used then: an error is `no_memory` or `aborted`.
+  [[nodiscard]] Error load(const char* operation, const CollectionTables& frozen,
+                           const StateRow& state, const Progress& progress) {
+    if (Error error = check_memory(operation, state.live); error.failed()) return error;
+    core::Target store = frozen.meta;
+    store.scope = nullptr;
+    SideSource source(pool_, progress);
+    if (source.open(store, side_suffix(config_.id)).failed()) return {};
+    const ImageStamp stamp = read_stamp(source);
+    if (source.error().failed() || !is_ours(frozen, state, stamp)) return {};
+    const std::unique_lock lock(names_mutex_);
+    try {
+      read_image(source, stamp, core_, names_, metadata_);
+    } catch (...) {
+      names_.clear();
+      metadata_.clear();
+      throw;
+    }
+    if (source.error().failed()) {
+      names_.clear();
+      metadata_.clear();
+      const bool stopped = source.error() == Errc::aborted;
+      return stopped ? as_error_of(operation, source.error()) : Error();
+    }
+    chain_ = stamp.chain;
+    applied_.store(stamp.sequence, std::memory_order_release);
+    loaded_.store(true, std::memory_order_relaxed);
+    return {};
+  }
+
+  /// Whether a snapshot is of a moment that the log goes back to.
+  [[nodiscard]] bool is_ours(const CollectionTables& frozen, const StateRow& state,
+                             const ImageStamp& stamp) const {
+    if (stamp.store != options_.store || stamp.collection != config_.id) return false;
+    if (stamp.sequence < state.log_start || stamp.sequence > state.sequence) return false;
+    if (stamp.sequence == state.saved_sequence) return stamp.chain == state.saved_chain;
+    // It was put in place by somebody who did not get to noting that.
+    Bytes row;
+    ChangeRow change;
+    return !core::get(frozen.log, change_key(stamp.sequence).view(), row).failed() &&
+           decode(row, change) && change.chain == stamp.chain;
+  }
+
   /// Applies the changes after number `from`. Each number is looked at once, as it is now.
   [[nodiscard]] Error replay(const char* operation, const CollectionTables& frozen,
                              std::uint64_t from, const StateRow& state) {
@@ -305,7 +398,13 @@ class CollectionImage {
   IndexCore core_;
   std::mutex apply_mutex_;
   std::vector<float> prepared_;  // guarded by apply_mutex_
+  std::uint64_t chain_ = 0;      // guarded by apply_mutex_: that of `applied_`
   std::atomic<std::uint64_t> applied_{0};
+  std::atomic<std::uint64_t> log_start_{0};
+  std::atomic<std::uint64_t> next_shortening_{0};
+  std::atomic<bool> loaded_{false};
+  std::atomic<int> handles_{0};
+  std::mutex save_mutex_;
   /// Shared for moments by searches; exclusive for each entry that changes.
   mutable std::shared_mutex names_mutex_;
   NameTable names_;

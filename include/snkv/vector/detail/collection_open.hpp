@@ -18,6 +18,7 @@ struct CollectionOpening {
   std::string_view name;
   CollectionWish wish{};
   ImageOptions image{};
+  bool auto_save = true;
   const Kernels* kernels = nullptr;
   Progress progress{};
 };
@@ -54,9 +55,9 @@ class CollectionOpener {
     if (Error error = find_or_create(opening, config, tables); error.failed()) return error;
     std::shared_ptr<CollectionImage> image;
     if (Error error = share_image(opening, config, image); error.failed()) return error;
-    auto made = std::make_shared<Collection>(std::string(opening.name), store_, std::move(tables),
-                                             std::move(image),
-                                             opening.wish.ef_search.value_or(config.ef_search));
+    auto made = std::make_shared<Collection>(
+        std::string(opening.name), store_, std::move(tables), std::move(image),
+        HandleOptions{opening.wish.ef_search.value_or(config.ef_search), opening.auto_save});
     if (Error error = build(opening, *made); error.failed()) {
       core::detach(store_, image_name(config.id));  // what is there of it is no use to anybody
       return error;
@@ -82,7 +83,7 @@ class CollectionOpener {
     if (!error.failed()) error = catalog.remove_record(name);
     if (!error.failed()) error = as_error_of(operation_, transaction.commit());
     if (error.failed()) return error;
-    core::detach(store_, image_name(config->id));
+    forget(config->id);
     existed = true;
     return {};
   }
@@ -108,7 +109,7 @@ class CollectionOpener {
     error = catalog.drop_index(collection.name(), *config);
     if (error.failed() || scope != nullptr) return error;
     error = as_error_of(operation_, transaction.commit());
-    if (!error.failed()) core::detach(store_, image_name(config->id));
+    if (!error.failed()) forget(config->id);
     return error;
   }
 
@@ -116,6 +117,13 @@ class CollectionOpener {
   /// Images of another layout, made by another version of the headers, are none of ours.
   [[nodiscard]] static std::string image_name(std::uint32_t id) {
     return "snkv vectors 1: " + std::to_string(id);
+  }
+
+  /// Lets go of what is left of a collection that was dropped.
+  void forget(std::uint32_t id) const {
+    core::detach(store_, image_name(id));
+    // If that fails, it is a file that nobody will read: ids are not used again.
+    static_cast<void>(core::remove_side_file(store_, CollectionImage::side_suffix(id)));
   }
 
   [[nodiscard]] Error check_name(std::string_view name) const {
@@ -138,8 +146,8 @@ class CollectionOpener {
     }
   }
 
-  [[nodiscard]] Error find(const CollectionOpening& opening, bool refuse,
-                           CollectionConfig& config, CollectionTables& tables, bool& there) const {
+  [[nodiscard]] Error find(const CollectionOpening& opening, bool refuse, CollectionConfig& config,
+                           CollectionTables& tables, bool& there) const {
     core::Target snapshot;
     Error error = core::snapshot(store_, snapshot);
     if (error.failed()) return as_error_of(operation_, std::move(error));
@@ -190,14 +198,17 @@ class CollectionOpener {
     struct Make {
       const CollectionOpening* opening;
       const CollectionConfig* config;
-    } context{&opening, &config};
+      ImageOptions options;
+    } context{&opening, &config, opening.image};
+    Error error = core::store_id(store_, context.options.store);
+    if (error.failed()) return as_error_of(operation_, std::move(error));
     std::shared_ptr<void> image;
-    Error error = core::attachment(
+    error = core::attachment(
         store_, image_name(config.id),
         [](void* pointer) -> std::shared_ptr<void> {
           const auto& make = *static_cast<const Make*>(pointer);
           return std::make_shared<CollectionImage>(*make.config, *make.opening->kernels,
-                                                   make.opening->image);
+                                                   make.options);
         },
         &context, image);
     if (error.failed()) return as_error_of(operation_, std::move(error));

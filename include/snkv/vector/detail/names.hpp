@@ -80,6 +80,17 @@ class NameTable {
     entries_[number].changed = changed;
   }
 
+  void clear() noexcept {
+    entries_.clear();
+    blocks_.clear();
+    used_ = 0;
+    wasted_ = 0;
+    live_ = 0;
+    expiries_.clear();
+    by_expiry_.clear();
+    expired_ = nullptr;
+  }
+
   /// Takes the number away from who has it.
   void forget(std::uint32_t number) noexcept {
     if (!contains(number)) return;

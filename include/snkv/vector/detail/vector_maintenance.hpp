@@ -36,6 +36,7 @@ using vector_detail::Collection;
   opening.image = {.keep_vectors = options.keep_vectors,
                    .threads = options.threads,
                    .memory_limit = options.memory_limit};
+  opening.auto_save = options.auto_save;
   opening.kernels = &kernels;
   opening.progress = options.progress;
   return vector_detail::CollectionOpener("open", facade::Door::target(store)).open(opening, out);
@@ -119,6 +120,8 @@ inline Result<VectorStats> VectorOperations::stats() const {
   out.sequence = state.sequence;
   out.log_entries = state.sequence - state.log_start;
   out.saved_sequence = state.saved_sequence;
+  out.can_save = collection_->can_save();
+  out.loaded = image.loaded();
   return out;
 }
 
@@ -130,16 +133,18 @@ inline Result<void> VectorOperations::compact(const Progress& progress) {
   const bool done = collection_->image().compact(
       [&](std::uint64_t step, std::uint64_t total) { return !progress || progress(step, total); });
   if (!done) return Unexpected(Error(Errc::aborted, operation, ""));
-  return {};
+  if (!collection_->saves_by_itself()) return {};
+  return facade::as_result(collection_->save(operation, {}));
 }
 
-inline Result<void> VectorOperations::save(const Progress&) {
+inline Result<void> VectorOperations::save(const Progress& progress) {
   constexpr const char* operation = "save";
   if (collection_ == nullptr) return Unexpected(vector_facade::closed(operation));
   if (core::is_read_only(collection_->store())) {
     return Unexpected(Error(Errc::read_only, operation, "the store was opened read-only"));
   }
-  return facade::as_result(collection_->catch_up(operation));
+  if (!collection_->can_save()) return facade::as_result(collection_->catch_up(operation));
+  return facade::as_result(collection_->save(operation, progress));
 }
 
 inline Result<std::uint64_t> VectorOperations::purge_expired(std::uint64_t limit) {
