@@ -28,6 +28,7 @@ install(
   FILES
     "${PROJECT_BINARY_DIR}/snkvConfig.cmake"
     "${PROJECT_BINARY_DIR}/snkvConfigVersion.cmake"
+    "${PROJECT_SOURCE_DIR}/cmake/FindSodium.cmake"
     "${PROJECT_SOURCE_DIR}/cmake/SnkvCheckExpected.cmake"
   DESTINATION "${_snkv_package_dir}")
 
@@ -46,16 +47,20 @@ set(_snkv_pc_prefix "\${pcfiledir}/${_snkv_pc_up}")
 # The static library is the default, and `pkg-config --libs` alone has to link it.
 set(_snkv_pc_libs "-pthread -lm")
 set(_snkv_pc_cflags "-pthread")
+set(_snkv_pc_requires "Requires: libsodium")
 if(BUILD_SHARED_LIBS)
   set(_snkv_pc_libs "")
   set(_snkv_pc_cflags "-DSNKV_SHARED")
+  set(_snkv_pc_requires "")
 endif()
 configure_file(
   "${PROJECT_SOURCE_DIR}/cmake/snkv.pc.in" "${PROJECT_BINARY_DIR}/snkv.pc" @ONLY)
 # For C programs, which do not link the C++ library by themselves.
 set(_snkv_pc_c_libs "")
+set(_snkv_pc_c_requires "")
 if(NOT BUILD_SHARED_LIBS)
-  set(_snkv_pc_c_libs "-lsnkv ${_snkv_pc_libs} -lstdc++")
+  set(_snkv_pc_c_libs "-lstdc++")
+  set(_snkv_pc_c_requires "Requires: snkv")
 endif()
 configure_file(
   "${PROJECT_SOURCE_DIR}/cmake/snkv-c.pc.in" "${PROJECT_BINARY_DIR}/snkv-c.pc" @ONLY)

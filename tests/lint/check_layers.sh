@@ -20,7 +20,7 @@ layer() {
     include/snkv/bytes.hpp | include/snkv/error.hpp | include/snkv/detail/export.hpp) echo words ;;
     include/snkv/detail/*) echo detail ;;
     include/snkv/*) echo facade ;;
-    examples/* | benchmarks/* | tools/* | bindings/*) echo edge ;;
+    datasets/* | examples/* | benchmarks/* | tools/* | bindings/*) echo edge ;;
     tests/api/*) echo api_test ;;
     tests/c_api/*) echo c_api_test ;;
     tests/*) echo test ;;
@@ -35,7 +35,7 @@ declare -A allowed=(
   [core]=' words base btree core facade detail '
   [detail]=' words facade detail '
   [facade]=' words facade detail '
-  [vector]=' words facade vector '
+  [vector]=' words facade detail vector '
   [c_header]=' c_header '
   [c_api]=' words facade vector c_header c_api '
   [edge]=' words facade vector c_header edge '
@@ -45,7 +45,7 @@ declare -A allowed=(
 
 # resolve <including file> <name> <quote or bracket>: the included file, when it is one of ours.
 resolve() {
-  local candidate places=("src/$2" "include/$2" "tests/$2")
+  local candidate places=("$2" "src/$2" "include/$2" "tests/$2")
   [[ $3 == '"' ]] && places=("$(dirname "$1")/$2" "${places[@]}")
   for candidate in "${places[@]}"; do
     candidate=$(realpath -m --relative-to=. "$candidate")
@@ -65,7 +65,7 @@ complain() {
 }
 
 folders=()
-for folder in src include examples benchmarks tools bindings tests/api tests/c_api; do
+for folder in src include datasets examples benchmarks tools bindings tests/api tests/c_api; do
   [[ -d $folder ]] && folders+=("$folder")
 done
 
