@@ -2,6 +2,7 @@
 /// The arguments of a command: values, and options with a value of their own ("--family users").
 #pragma once
 
+#include <functional>
 #include <initializer_list>
 #include <map>
 #include <string>

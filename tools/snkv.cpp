@@ -12,11 +12,15 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <exception>
 #include <fstream>
+#include <functional>
+#include <initializer_list>
 #include <iostream>
-#include <iterator>
 #include <string>
 #include <string_view>
+#include <type_traits>
+#include <utility>
 
 namespace snkv::tool {
 namespace {
@@ -134,7 +138,7 @@ std::string password(const Arguments& arguments) {
   return line;
 }
 
-void import(const Arguments& arguments) {
+void take_over(const Arguments& arguments) {
   const auto& values = arguments.values(2);
   const std::string secret = password(arguments);
   ImportOptions options;
@@ -179,7 +183,7 @@ int run(int count, char** arguments) {
   } else if (command == "verify") {
     verify(with({}));
   } else if (command == "import-original") {
-    import(with({"password-file"}));
+    take_over(with({"password-file"}));
   } else if (command == "help" || command == "--help") {
     std::fputs(usage, stdout);
   } else {

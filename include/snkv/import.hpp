@@ -11,6 +11,7 @@
 #include <snkv/import_report.hpp>
 #include <snkv/store.hpp>
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>

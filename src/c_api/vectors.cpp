@@ -13,6 +13,7 @@
 #include <chrono>
 #include <cmath>
 #include <cstdlib>
+#include <iterator>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -20,14 +21,10 @@
 #include <vector>
 
 namespace snkv::c_api {
-namespace {
-
-constexpr std::string_view collection = "default";
 
 struct Vectors {
   Store store;
   VectorStore<> vectors;
-  bool encrypted = false;
   /// That an entry had metadata once; looked up when it is asked for.
   std::atomic<bool> has_metadata = false;
 
@@ -35,7 +32,6 @@ struct Vectors {
       : store(std::move(opened)), vectors(std::move(collection_of_it)) {}
 };
 
-}  // namespace
 }  // namespace snkv::c_api
 
 struct KVVecStore : snkv::c_api::Handle {
@@ -46,6 +42,8 @@ struct KVVecStore : snkv::c_api::Handle {
 
 namespace snkv::c_api {
 namespace {
+
+constexpr std::string_view collection = "default";
 
 int vector_code_of(const Error& error) noexcept {
   switch (error.code()) {
@@ -362,6 +360,11 @@ int kvstore_vec_open(const char* path, int dim, int space, int connectivity, int
   const auto secret = api::buffer(password, password_size);
   if (!secret) return KVSTORE_ERROR;
   return api::guarded([&] {
+    if (!secret->empty()) {
+      // Never a plain store in place of an encrypted one.
+      return api::failed_to_open(snkv::Error(snkv::Errc::invalid_argument, "open",
+                                             "encrypted stores are not supported"));
+    }
     return api::open({path, dim, space, connectivity, expansion_add, expansion_search, dtype},
                      vectors);
   });

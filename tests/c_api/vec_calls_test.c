@@ -60,6 +60,8 @@ static void opening(void) {
   GIVES(KVSTORE_ERROR, kvstore_vec_open("x.db", dim, 0, 0, 0, -1, 0, NULL, 0, &vectors));
   GIVES(KVSTORE_ERROR, kvstore_vec_open("x.db", dim, 0, 0, 0, 0, 3, NULL, 0, &vectors));
   GIVES(KVSTORE_ERROR, kvstore_vec_open("x.db", dim, 0, 0, 0, 0, 0, NULL, 3, &vectors));
+  GIVES(KVSTORE_ERROR, kvstore_vec_open("x.db", dim, 0, 0, 0, 0, 0, (const uint8_t *)"secret", 6,
+                                        &vectors));
   GIVES(KVSTORE_ERROR, kvstore_vec_open("no/folder/x.db", dim, 0, 0, 0, 0, 0, NULL, 0, &vectors));
   GIVES(KVSTORE_ERROR, kvstore_vec_open("x.db", dim, 0, 0, 0, 0, 0, NULL, 0, NULL));
   /* Parameters are brought into their ranges. */

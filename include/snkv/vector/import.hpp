@@ -23,7 +23,7 @@
 namespace snkv {
 inline namespace SNKV_EXPECTED_NAMESPACE {
 
-namespace vector_detail {
+namespace import_detail {
 
 /// Families of the C library: vectors, and text of JSON objects, by key; and the configuration.
 inline constexpr std::string_view original_vectors = "__snkv_vec__";
@@ -107,6 +107,8 @@ class OriginalCompanion {
 [[nodiscard]] inline Result<VectorStoreOptions> original_options(const OriginalStore& original) {
   VectorStoreOptions options;
   options.name = "default";
+  // The file will get another name, under which what is saved would not be found.
+  options.auto_save = false;
   auto scan = original.scan(original_configuration);
   if (!scan) return Unexpected(std::move(scan).error());
   for (;;) {
@@ -159,7 +161,7 @@ class OriginalLoader {
   std::vector<Row> rows_;
 };
 
-}  // namespace vector_detail
+}  // namespace import_detail
 
 /// Puts the vectors and the metadata of a database into the collection "default" of `store`, which has
 /// its entries already; how many. None, and no collection, if it has no vectors. Vectors whose keys have
@@ -170,15 +172,15 @@ class OriginalLoader {
   const auto damaged = [](BytesView key, const char* what) {
     return Unexpected(Error(Errc::corrupt, "import_original_vectors", key.str() + ": " + what));
   };
-  auto scan = original.scan(vector_detail::original_vectors);
-  if (!scan && scan.error() == Errc::not_found) return 0;
+  auto scan = original.scan(import_detail::original_vectors);
+  if (!scan && scan.error() == Errc::not_found) return std::uint64_t{0};
   if (!scan) return Unexpected(std::move(scan).error());
-  auto values = vector_detail::OriginalCompanion::open(original, "default");
+  auto values = import_detail::OriginalCompanion::open(original, "default");
   if (!values) return Unexpected(std::move(values).error());
-  auto metadata = vector_detail::OriginalCompanion::open(original, vector_detail::original_metadata);
+  auto metadata = import_detail::OriginalCompanion::open(original, import_detail::original_metadata);
   if (!metadata) return Unexpected(std::move(metadata).error());
 
-  std::optional<vector_detail::OriginalLoader> loader;
+  std::optional<import_detail::OriginalLoader> loader;
   std::size_t size = 0;
   std::uint64_t imported = 0;
   for (;;) {
@@ -186,7 +188,7 @@ class OriginalLoader {
     if (!more) return Unexpected(std::move(more).error());
     if (!*more) break;
     if (!loader) {
-      auto options = vector_detail::original_options(original);
+      auto options = import_detail::original_options(original);
       if (!options) return Unexpected(std::move(options).error());
       size = scan->value().size();
       options->dim = size / 4;
