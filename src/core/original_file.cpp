@@ -171,7 +171,11 @@ Error OriginalFile::read_families(const char* operation) {
     if (length == 0 || length > row.size() || row.size() != 4 + length + 4) {
       return corrupt(operation, "a row of the table of families is damaged");
     }
-    families_.push_back({BytesView(row.data() + 4, length).str(), u32(row.data() + 4 + length)});
+    std::string name = BytesView(row.data() + 4, length).str();
+    // Nothing there keeps a program from making a family of the name that the default one goes by.
+    if (name == format::default_family) name += "_2";
+    if (root_of(name) != 0) return corrupt(operation, "two families have the same name");
+    families_.push_back({std::move(name), u32(row.data() + 4 + length)});
   }
 }
 
