@@ -158,6 +158,7 @@ Error OriginalFile::read_header(const char* operation, std::uint64_t file_size) 
 }
 
 Error OriginalFile::read_families(const char* operation) {
+  if (default_root_ == 0) return corrupt(operation, "the default family has no tree");
   families_.push_back({std::string(format::default_family), default_root_});
   OriginalTree table(*this, table_root_, OriginalTree::Kind::table);
   for (;;) {
@@ -175,7 +176,9 @@ Error OriginalFile::read_families(const char* operation) {
     // Nothing there keeps a program from making a family of the name that the default one goes by.
     if (name == format::default_family) name += "_2";
     if (root_of(name) != 0) return corrupt(operation, "two families have the same name");
-    families_.push_back({std::move(name), u32(row.data() + 4 + length)});
+    const std::uint32_t root = u32(row.data() + 4 + length);
+    if (root == 0) return corrupt(operation, "a family has no tree");
+    families_.push_back({std::move(name), root});
   }
 }
 
