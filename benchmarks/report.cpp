@@ -196,18 +196,21 @@ void Report::write_markdown(const std::string& path) const {
 }
 
 bool Report::plot_ratios(const std::string& path) const {
+  // Candidates such as "snkv, 2 threads" are ours: no rivals.
+  const auto is_rival = [](const std::string& name) { return name.find(',') == name.npos; };
   std::vector<std::string> rivals;
+  std::ostringstream data;
+  std::size_t shown = 0;
   for (const Row& row : rows_) {
     for (std::size_t i = 1; i < row.series.size(); ++i) {
       const std::string& name = row.series[i].name;
-      if (std::find(rivals.begin(), rivals.end(), name) == rivals.end()) rivals.push_back(name);
+      if (is_rival(name) && std::find(rivals.begin(), rivals.end(), name) == rivals.end()) {
+        rivals.push_back(name);
+      }
     }
   }
-  std::ostringstream script;
-  std::size_t shown = 0;
-  std::ostringstream data;
   for (const Row& row : rows_) {
-    if (row.series.size() < 2) continue;
+    if (row.series.size() < 2 || !is_rival(row.series[1].name)) continue;
     ++shown;
     data << '"' << row.name << '"';
     for (const std::string& rival : rivals) {
@@ -217,13 +220,15 @@ bool Report::plot_ratios(const std::string& path) const {
     data << '\n';
   }
   if (shown == 0) return true;
-  script << "set terminal svg size " << 260 + shown * 46 << ",560 font 'sans,11'\nset output '"
-         << path << "'\nset title \"" << title_ << ": how many times as fast as each rival\"\n"
+  std::ostringstream script;
+  script << "set terminal svg noenhanced size " << 260 + shown * 46
+         << ",560 font 'sans,11' background 'white'\nset output '" << path << "'\nset title \""
+         << title_ << ": how many times as good as each rival\"\n"
          << "$data << EOD\n"
          << data.str() << "EOD\n"
          << "set logscale y 2\nset style data histograms\nset style histogram clustered gap 1\n"
-            "set style fill solid 0.8\nset xtics rotate by -40 scale 0\nset ytics format '%g'\n"
-            "set grid y\nset key outside top right\nset bmargin 12\n"
+            "set style fill solid 0.8\nset xtics rotate by 40 right scale 0\n"
+            "set ytics format '%g'\nset grid y\nset key outside top right\nset bmargin 12\n"
             "set arrow 1 from graph 0, first 1 to graph 1, first 1 nohead lw 2 front\nplot ";
   for (std::size_t i = 0; i < rivals.size(); ++i) {
     script << (i == 0 ? "" : ", ") << "$data using " << i + 2 << ":xtic(1) title '" << rivals[i]

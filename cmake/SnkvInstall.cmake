@@ -5,7 +5,8 @@ include(CMakePackageConfigHelpers)
 
 set(_snkv_package_dir "${CMAKE_INSTALL_LIBDIR}/cmake/snkv")
 
-set(_snkv_installed_targets snkv)
+set(_snkv_installed_targets snkv snkv_c)
+target_include_directories(snkv_c PUBLIC "$<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}/snkv/c>")
 # The vector layer is header-only, and there only with nlohmann_json.
 if(TARGET snkv_vector)
   list(APPEND _snkv_installed_targets snkv_vector)
@@ -54,4 +55,14 @@ if(BUILD_SHARED_LIBS)
 endif()
 configure_file(
   "${PROJECT_SOURCE_DIR}/cmake/snkv.pc.in" "${PROJECT_BINARY_DIR}/snkv.pc" @ONLY)
-install(FILES "${PROJECT_BINARY_DIR}/snkv.pc" DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig")
+# For C programs, which do not link the C++ library by themselves.
+set(_snkv_pc_c_libs "")
+set(_snkv_pc_c_requires "")
+if(NOT BUILD_SHARED_LIBS)
+  set(_snkv_pc_c_libs "-lstdc++")
+  set(_snkv_pc_c_requires "Requires: snkv")
+endif()
+configure_file(
+  "${PROJECT_SOURCE_DIR}/cmake/snkv-c.pc.in" "${PROJECT_BINARY_DIR}/snkv-c.pc" @ONLY)
+install(FILES "${PROJECT_BINARY_DIR}/snkv.pc" "${PROJECT_BINARY_DIR}/snkv-c.pc"
+  DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig")

@@ -241,8 +241,6 @@ class Store : public EntryWriter {
   [[nodiscard]] Result<void> reset_stats() { return facade::as_result(core::reset_stats(target_)); }
 
  private:
-  explicit Store(core::Target target) noexcept : EntryWriter(std::move(target)) {}
-
   template <class Body>
   [[nodiscard]] std::invoke_result_t<Body&, Transaction&> attempt_transaction(Body& body) {
     auto transaction = begin();
@@ -255,5 +253,16 @@ class Store : public EntryWriter {
   }
 };
 
+namespace facade {
+
+/// For layers above: what a handle stands for, and back.
+struct Door {
+  [[nodiscard]] static const core::Target& target(const EntryReader& handle) noexcept {
+    return handle.target_;
+  }
+  [[nodiscard]] static Store store(core::Target target) noexcept { return Store(std::move(target)); }
+};
+
+}  // namespace facade
 }  // namespace SNKV_EXPECTED_NAMESPACE
 }  // namespace snkv
