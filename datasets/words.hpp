@@ -102,8 +102,8 @@ class WordReader : public nlohmann::json_sax<nlohmann::json> {
 
 }  // namespace detail
 
-/// Gives the first `most` words of the file, the most frequent first, to `use`. Reads the file as it
-/// goes. `cant_open`, or `corrupt`; the message says where.
+/// Gives the first `most` words of the file, the most frequent first, to `use`. Reads the file as
+/// it goes. `cant_open`, or `corrupt`; the message says where.
 [[nodiscard]] inline snkv::Result<void> load_words(
     const std::string& path, const UseWord& use,
     std::size_t most = std::numeric_limits<std::size_t>::max()) {

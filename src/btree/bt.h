@@ -189,6 +189,10 @@ int snkv_bt_last(snkv_bt_cursor *cursor, int *valid);
 int snkv_bt_next(snkv_bt_cursor *cursor, int *valid);
 int snkv_bt_prev(snkv_bt_cursor *cursor, int *valid);
 int snkv_bt_valid(snkv_bt_cursor *cursor);
+/* A move of a cursor on rows to a neighbour on the same page, with its record, which must lie there as a
+** whole. 0, and nothing happened, if it needs more than that. Unlike the rest this may be called beside
+** other uses of the connection, as long as the transaction is open. */
+int snkv_bt_step_in_page(snkv_bt_cursor *cursor, int forward, const void **record, uint32_t *size);
 
 /* The record under the cursor: its size, and a pointer to its first *local bytes, which lie in the page
 ** cache: they stay as they are until the cursor moves or closes, and no longer than until the next

@@ -42,6 +42,7 @@ _Static_assert(SNKV_BT_BUSY == SQLITE_BUSY && SNKV_BT_LOCKED == SQLITE_LOCKED &&
 _Static_assert(BTREE_SAVEPOSITION == 0x02 && BTREE_APPEND == 0x08, "B-tree flags changed");
 _Static_assert(BTREE_SCHEMA_VERSION == 1 && BTREE_FREE_PAGE_COUNT == 0, "meta slots changed");
 _Static_assert(CURSOR_VALID == 0, "cursor states changed");
+_Static_assert(sizeof(WalIndexHdr) == 48, "the header of the wal-index changed");
 _Static_assert(sizeof(((UnpackedRecord *)0)->nField) == 2, "UnpackedRecord changed");
 _Static_assert(sizeof(((BtreePayload *)0)->nMem) == 2, "BtreePayload changed");
 
@@ -312,9 +313,14 @@ static int begin_read_trans(snkv_bt *bt, int *cookie) {
 ** look which sqlite3WalBeginReadTransaction takes, without the locks around it. A commit that is writing
 ** the header at this moment has not returned yet. */
 static int is_latest(Wal *wal) {
-  const int same = memcmp((const void *)walIndexHdr(wal), &wal->hdr, sizeof(wal->hdr)) == 0;
-  atomic_thread_fence(memory_order_acquire);
-  return same;
+  const volatile u64 *live = (const volatile u64 *)walIndexHdr(wal);
+  u64 mine[sizeof(WalIndexHdr) / sizeof(u64)];
+  u64 difference = 0;
+  memcpy(mine, &wal->hdr, sizeof(mine));
+  for (size_t i = 0; i < ArraySize(mine); ++i) {
+    difference |= __atomic_load_n(&live[i], __ATOMIC_ACQUIRE) ^ mine[i];
+  }
+  return difference == 0;
 }
 
 /* A reader that stays must not use a log that was copied into the file as a whole, or the log could
@@ -435,6 +441,16 @@ int snkv_bt_begin_write(snkv_bt *bt, uint32_t *cookie) {
   return SQLITE_OK;
 }
 
+/* The frames of this commit may be collected. */
+static int run_commit(snkv_bt *bt) {
+  Wal *wal = sqlite3BtreePager(bt->tree)->pWal;
+  int rc;
+  if (wal != 0) logvfsBeginCommit(wal->pWalFd);
+  rc = run(bt, &bt->commit_stmt, "COMMIT");
+  if (wal != 0) logvfsEndCommit(wal->pWalFd);
+  return rc;
+}
+
 int snkv_bt_commit(snkv_bt *bt) {
   int rc;
   if (snkv_bt_poisoned(bt)) return SNKV_BT_POISONED;
@@ -443,7 +459,7 @@ int snkv_bt_commit(snkv_bt *bt) {
     rc = sqlite3BtreeTxnState(bt->tree) == SQLITE_TXN_WRITE ? sqlite3BtreeCommit(bt->tree) : SQLITE_OK;
     return finish(bt, rc);
   }
-  rc = run(bt, &bt->commit_stmt, "COMMIT");
+  rc = run_commit(bt);
   if (sqlite3_get_autocommit(bt->db)) bt->writing = 0;
   if (rc == SQLITE_OK) return rc;
   if (sqlite3_get_autocommit(bt->db)) return rc == SQLITE_BUSY ? SQLITE_IOERR : rc;
@@ -918,6 +934,12 @@ static int step_cursor(snkv_bt_cursor *cursor, int forward, int *valid) {
 
 int snkv_bt_next(snkv_bt_cursor *cursor, int *valid) { return step_cursor(cursor, 1, valid); }
 int snkv_bt_prev(snkv_bt_cursor *cursor, int *valid) { return step_cursor(cursor, 0, valid); }
+int snkv_bt_step_in_page(snkv_bt_cursor *cursor, int forward, const void **record, uint32_t *size) {
+  if (!cursor->walking || !cursor->positioned || cursor->kind != SNKV_BT_ROWS) return 0;
+  *record = walk_step_in_page(&cursor->bt->view, &cursor->path, forward, size);
+  return *record != 0;
+}
+
 int snkv_bt_valid(snkv_bt_cursor *cursor) { return cursor->bt != 0 && cursor->positioned; }
 
 int snkv_bt_payload(snkv_bt_cursor *cursor, const void **data, uint32_t *local, uint32_t *size) {

@@ -2,10 +2,12 @@
 ** log_vfs.inc.c: the VFS that stores in files are opened with. Part of engine.c.
 **
 ** It is the VFS below it, except that the log is written in fewer and larger pieces. The engine writes
-** each frame of the log as 24 bytes of header and a page. Here frames that follow one another are
-** collected, and written when the last frame of a commit is complete: a frame says in its header
-** whether it is the last. So everything is in the file before the engine publishes the commit, and a
-** failure to write it is a failure of the commit.
+** each frame of the log as 24 bytes of header and a page. Here the two are written together. During a
+** commit, from logvfsBeginCommit to logvfsEndCommit, frames that follow one another are collected too,
+** and written with the last one: a frame says in its header whether it ends the commit. So everything is
+** in the file before the engine publishes the commit, and a failure to write it is a failure of the
+** commit. Nothing stays collected beyond that: once the lock for writing is given up, others may write
+** to the same place.
 **
 ** Files are those of the VFS below, with our state behind them and a table of methods of their own: code
 ** that knows that a file is a unixFile is still right.
@@ -23,6 +25,7 @@ typedef struct {
   int used;
   i64 tail; /* where the next write must begin to be collected; -1: nowhere */
   int last; /* the frame whose header was written last ends a commit */
+  int committing;
 } logvfsFile;
 
 static struct {
@@ -83,8 +86,9 @@ static int logvfsWrite(sqlite3_file *file, const void *data, int size, sqlite3_i
   if (mine->buffer == 0) return mine->below->xWrite(file, data, size, offset);
   if (offset != mine->tail || size > LOGVFS_CAPACITY) return logvfsPassOn(file, data, size, offset);
   rc = logvfsCollect(file, data, size, offset);
-  if (rc == SQLITE_OK && size != LOGVFS_FRAME_HEADER && mine->last) rc = logvfsFlush(file);
-  return rc;
+  if (rc != SQLITE_OK || size == LOGVFS_FRAME_HEADER) return rc;
+  if (mine->committing && (!mine->last || snkv_bt_breaks("W1"))) return rc;
+  return logvfsFlush(file); /* [W1] */
 }
 
 static int logvfsRead(sqlite3_file *file, void *data, int size, sqlite3_int64 offset) {
@@ -109,6 +113,22 @@ static int logvfsSync(sqlite3_file *file, int flags) {
 static int logvfsFileSize(sqlite3_file *file, sqlite3_int64 *size) {
   int rc = logvfsFlush(file);
   return rc == SQLITE_OK ? logvfsState(file)->below->xFileSize(file, size) : rc;
+}
+
+static int logvfsHandles(sqlite3_file *file) {
+  return isOpen(file) && file->pMethods->xWrite == logvfsWrite;
+}
+
+static void logvfsBeginCommit(sqlite3_file *file) {
+  if (logvfsHandles(file)) logvfsState(file)->committing = 1;
+}
+
+/* What is still there is of a commit that failed, and may be in the way of others by now. */
+static void logvfsEndCommit(sqlite3_file *file) {
+  if (!logvfsHandles(file)) return;
+  logvfsState(file)->committing = 0;
+  if (logvfsState(file)->used > 0) logvfsState(file)->tail = -1;
+  logvfsState(file)->used = 0;
 }
 
 /* What is collected here is of no commit. */

@@ -181,7 +181,7 @@ static int walk_prepare(walk_view *view, Btree *tree) {
 
 /* Whether the open read transaction can be walked. */
 static int walk_ready(walk_view *view, Btree *tree) {
-  if (view->state == WALK_UNKNOWN) return walk_prepare(view, tree);
+  if (view->state == WALK_UNKNOWN && !walk_prepare(view, tree)) ++view->file_state;
   return view->state == WALK_READY;
 }
 
@@ -636,6 +636,35 @@ static int walk_seek_rowid(walk_view *view, walk_path *path, u32 root, i64 rowid
     }
     number = walk_child(view, level);
   }
+}
+
+/* One entry on in the same leaf, if its record lies in the page as a whole: the record. */
+static const u8 *walk_step_in_page(const walk_view *view, walk_path *path, int forward, u32 *size) {
+  enum { ahead = 4 };
+  walk_level *const level = &path->path[path->depth];
+  const int ix = forward ? level->ix + 1 : level->ix - 1;
+  const int soon = forward ? ix + ahead : ix - ahead;
+  const u8 *p;
+  u32 at, used;
+  if (!level->leaf || ix < 0 || ix >= (int)level->cells) return 0;
+  if (soon >= 0 && soon < (int)level->cells) {
+    const u8 *next = level->page + get2byte(&level->page[level->first + 2 * soon]);
+    __builtin_prefetch(next);
+    __builtin_prefetch(next + 64);
+  }
+  at = walk_cell_offset(view, level, (u32)ix);
+  if (at == 0) return 0;
+  p = level->page + at;
+  *size = p[0];
+  used = 1;
+  if (p[0] >= 0x80) {
+    if (p[1] >= 0x80) return 0;
+    *size = ((p[0] & 0x7fu) << 7) | p[1];
+    used = 2;
+  }
+  if (*size > view->shared->maxLocal || at + used + *size > view->usable) return 0;
+  level->ix = (u16)ix;
+  return p + used;
 }
 
 /* Goes down from the current level's child to the first or the last entry below it. */

@@ -161,6 +161,7 @@ int kvstore_cf_list(KVStore* store, char*** names, int* count) {
     if (names == nullptr || count == nullptr) return session.refuse("cf_list", "no room for the result");
     auto found = list(session);
     if (!found) return session.fail(found.error());
+    std::erase(*found, default_name);
     return copy_names(*found, names, count);
   });
 }

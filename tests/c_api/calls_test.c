@@ -281,7 +281,7 @@ static void families(KVStore *store) {
   CHECK(number == 0);
 
   OK(kvstore_cf_list(store, &names, &count));
-  CHECK(count == 2 && strcmp(names[0], "default") == 0 && strcmp(names[1], "users") == 0);
+  CHECK(count == 1 && strcmp(names[0], "users") == 0);
   for (int i = 0; i < count; ++i) sqliteFree(names[i]);
   sqliteFree(names);
 

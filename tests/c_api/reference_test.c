@@ -50,6 +50,9 @@ static void reading(KVStore *kv) {
 }
 
 static void listing(KVStore *kv) {
+  KVColumnFamily *logs = NULL;
+  OK(kvstore_cf_create(kv, "logs", &logs));
+  kvstore_cf_close(logs);
   char **names = NULL;
   int count = 0;
   kvstore_cf_list(kv, &names, &count);

@@ -141,7 +141,8 @@ SNKV_C_API int kvstore_cf_open(KVStore *store, const char *name, KVColumnFamily 
 SNKV_C_API int kvstore_cf_get_default(KVStore *store, KVColumnFamily **family);
 /// Removes a family and all its entries; not the default one. `KVSTORE_NOTFOUND` if there is none.
 SNKV_C_API int kvstore_cf_drop(KVStore *store, const char *name);
-/// The names of all families, sorted; each of them and the array are to be freed.
+/// The names of the families besides the default one, sorted; each of them and the array are to be
+/// freed.
 SNKV_C_API int kvstore_cf_list(KVStore *store, char ***names, int *count);
 /// Ends the handle; the family stays. NULL is ignored.
 SNKV_C_API void kvstore_cf_close(KVColumnFamily *family);

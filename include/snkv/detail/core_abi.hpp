@@ -9,6 +9,7 @@
 #include <snkv/bytes.hpp>
 #include <snkv/detail/export.hpp>
 #include <snkv/error.hpp>
+#include <snkv/import_report.hpp>
 #include <snkv/options.hpp>
 #include <snkv/sql_value.hpp>
 #include <snkv/stats.hpp>
@@ -18,6 +19,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -257,5 +259,35 @@ SNKV_API void cursor_seek_for_prev(Cursor& cursor, BytesView key) noexcept;
 SNKV_API void cursor_next(Cursor& cursor) noexcept;
 SNKV_API void cursor_prev(Cursor& cursor) noexcept;
 SNKV_API Error cursor_status(const Cursor& cursor);
+
+// ---- Databases of SNKV's C library ----
+
+/// An open one.
+class Original;
+
+/// A walk through a family of it. The fields are its current entry, read inline by the facade; they
+/// change only in `original_next`.
+struct OriginalCursor {
+  BytesView key;
+  BytesView value;
+  std::optional<std::int64_t> expires_at;
+  bool valid = false;
+};
+
+SNKV_API Error open_original(std::string_view path, BytesView password,
+                             std::shared_ptr<const Original>& out);
+SNKV_API bool original_is_encrypted(const Original& original) noexcept;
+SNKV_API std::vector<std::string> original_families(const Original& original);
+SNKV_API Error open_original_cursor(const std::shared_ptr<const Original>& original,
+                                    std::string_view family, OriginalCursor*& out);
+SNKV_API Error original_next(OriginalCursor& cursor);
+SNKV_API void close_original_cursor(OriginalCursor* cursor) noexcept;
+
+/// Called with the database and the new store before that appears.
+using ImportAlso =
+    std::function<Error(const std::shared_ptr<const Original>& original, const Target& store)>;
+SNKV_API Error import_original(std::string_view from, std::string_view to, BytesView password,
+                               const Options& options, const ImportAlso& also,
+                               const Progress& progress, ImportReport& report);
 
 }  // namespace snkv::core

@@ -28,6 +28,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <iosfwd>
 #include <memory>
 #include <span>
 #include <string>
@@ -39,7 +40,8 @@ namespace snkv {
 
 namespace vector_detail {
 class Collection;
-}
+enum class TextLayout : unsigned char;
+}  // namespace vector_detail
 
 inline namespace SNKV_EXPECTED_NAMESPACE {
 
@@ -177,11 +179,34 @@ class VectorOperations {
   /// Later calls of any handle give `index_dropped`, except `get`, `erase`, `values` and `store`.
   [[nodiscard]] Result<void> drop_index();
 
+  // ---- As text (docs/vector-search.md has the format) ----
+  // Entry by entry, whatever the size. All of a call sees, or is, one transaction.
+
+  /// Writes entries as one JSON document; how many. `io_error` when the stream fails.
+  [[nodiscard]] Result<std::uint64_t> export_json(std::ostream& out,
+                                                  const VectorExport& options = {}) const;
+  /// The same as lines of JSON, one for each entry, the first one with the parameters.
+  [[nodiscard]] Result<std::uint64_t> export_jsonl(std::ostream& out,
+                                                   const VectorExport& options = {}) const;
+  /// Puts what `export_json`, or vctrs, has written; how many entries. Other writers wait until the
+  /// stream is read. Besides the errors of `put_batch`, which name the entry: `invalid_argument`
+  /// for text that is malformed (the message has the line or the path), `exists` for an id that
+  /// comes twice, `metric_mismatch`, `dimension_mismatch`, `unsupported_version`, `io_error`. Then
+  /// nothing has changed.
+  [[nodiscard]] Result<std::uint64_t> import_json(std::istream& in,
+                                                  const VectorImport& options = {});
+  /// The same for lines of JSON. The line with the parameters may be missing.
+  [[nodiscard]] Result<std::uint64_t> import_jsonl(std::istream& in,
+                                                   const VectorImport& options = {});
+
  protected:
   explicit VectorOperations(std::shared_ptr<vector_detail::Collection> collection,
                             std::shared_ptr<core::Scope> scope = {}) noexcept
       : collection_(std::move(collection)), scope_(std::move(scope)) {}
   [[nodiscard]] Result<VectorOperations> bound_to(const Transaction& transaction) const;
+  [[nodiscard]] Result<std::uint64_t> export_text(const char* operation, std::ostream& out,
+                                                  vector_detail::TextLayout layout,
+                                                  const VectorExport& options) const;
 
   std::shared_ptr<vector_detail::Collection> collection_;
   std::shared_ptr<core::Scope> scope_;  ///< the transaction that it is bound to
@@ -244,6 +269,16 @@ class VectorCollections {
   /// Removes a collection and its values; whether there was one. The family "default" is emptied of
   /// the values of the collection "default", and stays.
   [[nodiscard]] Result<bool> drop(std::string_view name);
+
+  /// A new collection with what `VectorOperations::export_json`, or vctrs, has written, made with
+  /// the parameters that stand before the entries where `options` have none. `exists`; after any
+  /// error there is no collection.
+  [[nodiscard]] Result<VectorStore<>> import_json(std::string_view name, std::istream& in,
+                                                  VectorStoreOptions options = {},
+                                                  const VectorImport& import = {});
+  [[nodiscard]] Result<VectorStore<>> import_jsonl(std::string_view name, std::istream& in,
+                                                   VectorStoreOptions options = {},
+                                                   const VectorImport& import = {});
 
  private:
   Store store_;

@@ -190,6 +190,29 @@ inline namespace SNKV_EXPECTED_NAMESPACE {
 /// change the collection.
 using VectorPredicate = std::function<bool(std::string_view key, const Json& metadata)>;
 
+/// How entries are written as text.
+struct VectorExport {
+  /// Only entries whose metadata fit.
+  std::optional<Filter> filter{};
+  bool values = true;
+  /// JSON only: a line for each member.
+  bool pretty = false;
+  /// Counts entries; the total is 0 with a filter. Returning false stops it: `aborted`.
+  Progress progress{};
+};
+
+/// How entries are read from text.
+struct VectorImport {
+  /// Fail with `exists` when a key is there; otherwise its entry is replaced.
+  bool only_new = false;
+  /// Take vectors that were made for another metric.
+  bool any_metric = false;
+  /// As in `WriteOptions`; ignored inside a transaction.
+  std::optional<Sync> sync{};
+  /// As for `VectorOperations::put_batch`; the total is 0 as long as it is not known.
+  Progress progress{};
+};
+
 struct VectorSearch {
   /// Only entries whose metadata fit.
   std::optional<Filter> filter{};

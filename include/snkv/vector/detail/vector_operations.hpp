@@ -814,4 +814,5 @@ inline Result<std::vector<VectorHit>> VectorCursor::next(std::size_t k) {
 }  // namespace SNKV_EXPECTED_NAMESPACE
 }  // namespace snkv
 
+#include <snkv/vector/detail/vector_exchange.hpp>
 #include <snkv/vector/detail/vector_maintenance.hpp>
