@@ -33,6 +33,8 @@ class Store : public EntryWriter {
  public:
   /// Refers to nothing; every use gives `Errc::closed`.
   Store() noexcept = default;
+  /// Made by `open` and `open_in_memory`.
+  explicit Store(core::Target target) noexcept : EntryWriter(std::move(target)) {}
 
   /// Opens the store in the file `path`, creating it if need be (see `Options`). Errors: `cant_open`
   /// (a folder, no permission, no such path), `not_a_store`, `corrupt`, `unsupported_version`,

@@ -74,6 +74,8 @@ class StoreState {
   [[nodiscard]] Error checkpoint(const char* operation, Checkpoint mode,
                                  std::chrono::milliseconds patience, CheckpointResult& out);
 
+  /// Ends the read transactions that idle readers of this process keep on the file.
+  void release_kept_reads() noexcept;
   /// Empties the log if nobody is in the way. For the housekeeper.
   void empty_idle_log() noexcept;
   /// Hands a message to the caller's log.
