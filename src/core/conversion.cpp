@@ -183,7 +183,7 @@ class Copy {
     }
     if (Error error = numbers(); error.failed()) return error;
     if (Error error = commit(); error.failed()) return error;
-    return report_.stopped() ? report_.error(operation_) : Error();
+    return report_.report(total_, total_) ? Error() : report_.error(operation_);
   }
 
  private:

@@ -242,7 +242,7 @@ TEST_CASE("a large value whose chunks were moved, left out or replaced is not op
       // A chunk that was cut, and one with a byte more.
       "UPDATE snkv_large_1 SET data=substr(data, 1, length(data) - 1) WHERE id=1048577",
       "UPDATE snkv_large_1 SET data=x'00' WHERE id=1048577",
-      "UPDATE snkv_large_1 SET data=data||x'00' WHERE id=1048580",
+      "UPDATE snkv_large_1 SET data=CAST(data||x'00' AS BLOB) WHERE id=1048580",
       // No longer large: what describes it is no value.
       "UPDATE \"default\" SET large_id=NULL, large_size=NULL WHERE large_id=1");
   CAPTURE(sql);

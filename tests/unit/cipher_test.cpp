@@ -3,6 +3,7 @@
 #include "core/cipher.hpp"
 #include "core/key_header.hpp"
 #include "core/sodium.hpp"
+#include "core/store_state.hpp"
 
 #include "support/check.hpp"
 #include "support/child_process.hpp"
@@ -179,7 +180,7 @@ TEST_CASE("the vectors of docs/encryption.md") {
   const std::string text = page.str();
   const auto after = [&](std::string_view mark) {
     const std::size_t at = text.find(mark);
-    if (at == std::string::npos) FAIL("the page lacks " << mark);
+    if (at == std::string::npos) FAIL("the page lacks: " << mark);
     const std::size_t begin = at + mark.size();
     std::string hex;
     for (std::size_t i = begin; i < text.size() && text[i] != '`' && text[i] != '|'; ++i) {
@@ -206,6 +207,38 @@ TEST_CASE("the vectors of docs/encryption.md") {
   CHECK(opens(*opened.ring(), {1, "token", {}}, after("sealed without expiry:\n\n```\n"), &value));
 }
 
+namespace {
+
+/// A header by the description of the format alone: for the raw key 60 61 ... 7f, the store of `make_ring`
+/// and its data key.
+std::string handmade_header() {
+  const auto secret = counting<32>(0x60);
+  const auto data_key = counting<32>(0x40);
+  const auto raw = [](const auto& bytes) {
+    return reinterpret_cast<const unsigned char*>(bytes.data());
+  };
+  std::array<unsigned char, 32> wrap{};
+  std::array<unsigned char, 32> check_key{};
+  crypto_kdf_derive_from_key(wrap.data(), wrap.size(), 1, "snkvwrap", raw(secret));
+  crypto_kdf_derive_from_key(check_key.data(), check_key.size(), 2, "snkvwrap", raw(secret));
+  std::string header = "snkvkeys" + from_hex("0101000000000000") + std::string(16, '\0');
+  for (int i = 0; i < 16; ++i) header += static_cast<char>(0xd0 + i);  // salt
+  for (int i = 0; i < 16; ++i) header += static_cast<char>(i);         // store
+  for (int i = 0; i < 8; ++i) header += static_cast<char>(0xa0 + i);   // generation
+  std::string check(32, '\0');
+  crypto_generichash(reinterpret_cast<unsigned char*>(check.data()), check.size(), raw(header),
+                     header.size(), check_key.data(), check_key.size());
+  header += check + from_hex("0101");
+  const auto nonce = counting<24>(0xe0);
+  std::string wrapped(48, '\0');
+  crypto_aead_xchacha20poly1305_ietf_encrypt(
+      reinterpret_cast<unsigned char*>(wrapped.data()), nullptr, raw(data_key), data_key.size(),
+      raw(header), header.size(), nullptr, raw(nonce), wrap.data());
+  return header + std::string(reinterpret_cast<const char*>(nonce.data()), nonce.size()) + wrapped;
+}
+
+}  // namespace
+
 // Makes them; not run by itself.
 TEST_CASE("print vectors", "[.vectors]") {
   const KeyRing ring = make_ring();
@@ -213,6 +246,7 @@ TEST_CASE("print vectors", "[.vectors]") {
   std::printf("without %s\n", to_hex(seal(ring, {1, "token", {}}, "xyz")).c_str());
   std::printf("with %s\n", to_hex(seal(ring, {1, "token", 1'700'001'800'000}, "xyz")).c_str());
   std::printf("chunk %s\n", to_hex(seal(ring, chunk, "chunk")).c_str());
+  std::printf("header %s\n", to_hex(handmade_header()).c_str());
 }
 
 TEST_CASE("every bit of a header counts") {
