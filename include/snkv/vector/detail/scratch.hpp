@@ -117,6 +117,7 @@ class Scratch {
   std::vector<float> numbers;
   std::vector<Scored> candidates;
   std::vector<Scored> chosen;
+  std::vector<std::vector<Scored>> levels;  // what an insertion found on each
   std::vector<Slot> batch;
 
  private:
