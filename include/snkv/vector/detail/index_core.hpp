@@ -128,6 +128,14 @@ class IndexCore {
   /// `progress(done, total)` of the linking returns false to stop; the rest is done next time.
   template <class Progress>
   void maintain(ThreadPool& pool, Progress&& progress) {
+    if (first_training_due()) {
+      // Links are found faster on the codes, so first the codes.
+      const std::unique_lock compacting(compact_mutex_, std::try_to_lock);
+      if (compacting && first_training_due()) {
+        static_cast<void>(
+            change_codes(pool, [](std::uint64_t, std::uint64_t) { return true; }, Links::later));
+      }
+    }
     while (const std::uint64_t unlinked = this->unlinked()) {
       std::unique_lock linking(link_mutex_, std::defer_lock);
       if (unlinked > 4096 + size() / 32) {
@@ -305,11 +313,25 @@ class IndexCore {
   template <class Progress>
   bool make_compact(ThreadPool& pool, Progress&& progress) {
     const auto go_on = [](std::uint64_t, std::uint64_t) { return true; };
-    const auto old = generation();
     {
       const std::lock_guard linking(link_mutex_);
-      old->link_all(pool, go_on);
+      generation()->link_all(pool, go_on);
     }
+    if (!change_codes(pool, progress, Links::now)) return false;
+    const std::lock_guard linking(link_mutex_);
+    generation()->link_all(pool, go_on);
+    return true;
+  }
+
+  /// Whether what is not linked yet when a generation takes the place of another one gets its links
+  /// before that, as far as possible.
+  enum class Links : std::uint8_t { now, later };
+
+  /// With `compact_mutex_` held. Makes a graph of the living, with codes that suit them. What is not
+  /// linked in the old one is not linked in the new one either, or only with `Links::now`.
+  template <class Progress>
+  bool change_codes(ThreadPool& pool, Progress&& progress, Links links) {
+    const auto old = generation();
     Codec codec = old->graph.codec();
     std::size_t trained_on = trained_on_.load(std::memory_order_relaxed);
     if (config_.type == ElementType::i8 && old->live() >= training_size && old->has_exact()) {
@@ -337,7 +359,8 @@ class IndexCore {
         changed.swap(changed_);
       }
       compaction.catch_up(changed);
-      compaction.made()->link_all(pool, go_on);
+      if (links == Links::later) continue;
+      compaction.made()->link_all(pool, [](std::uint64_t, std::uint64_t) { return true; });
     }
     {
       const std::lock_guard changing(change_mutex_);
@@ -347,9 +370,16 @@ class IndexCore {
       trained_on_.store(trained_on, std::memory_order_relaxed);
       end_recording();
     }
-    const std::lock_guard linking(link_mutex_);
-    generation()->link_all(pool, go_on);
     return true;
+  }
+
+  /// Whether there are enough vectors to train a quantizer for the first time, and most of them have
+  /// no links yet.
+  [[nodiscard]] bool first_training_due() const {
+    const auto now = generation();
+    const Slot linked = now->first_unlinked();
+    return now->graph.codec().type() != ElementType::i8 && retraining_due() &&
+           now->graph.size() - linked > linked;
   }
 
   /// When there is enough to train on for the first time, or much more than there was, or the
