@@ -247,12 +247,11 @@ class Codec {
       set_constants(query);
       auto* out = reinterpret_cast<std::uint8_t*>(query.data.data());
       const auto* in = reinterpret_cast<const std::uint8_t*>(code);
-      std::uint64_t norm = 0;
-      for (std::size_t d = 0; d < dim_; ++d) {
-        out[d] = in[d] ^ 0x80u;
-        norm += static_cast<std::uint32_t>(in[d]) * in[d];
-      }
-      query.norm = static_cast<std::int64_t>(norm);
+      for (std::size_t d = 0; d < dim_; ++d) out[d] = in[d] ^ 0x80u;
+      // A vector is at distance 0 from itself.
+      std::int32_t dot = 0;
+      kernels_->dot_i8(reinterpret_cast<const std::int8_t*>(out), &code, 1, blocks_, 1, &dot);
+      query.norm = 2 * std::int64_t{dot} - term_of(code);
       return;
     }
     decode(code, scratch);
@@ -286,9 +285,8 @@ class Codec {
       if (metric_ == Metric::inner_product) {
         out[i] = query.bias + query.factor * static_cast<float>(dots[i]);
       } else {
-        std::int32_t term = 0;
-        std::memcpy(&term, codes[i] + term_at_, sizeof term);
-        out[i] = query.factor * static_cast<float>(query.norm + term - 2 * std::int64_t{dots[i]});
+        const std::int64_t square = query.norm + term_of(codes[i]) - 2 * std::int64_t{dots[i]};
+        out[i] = query.factor * static_cast<float>(square);
       }
     }
   }
@@ -304,6 +302,12 @@ class Codec {
     const float step = (x - quantizer_.offset[d]) / quantizer_.scale;
     if (step < -0.5f || step > 255.5f) ++clamped;
     return static_cast<std::int32_t>(std::clamp(step, 0.0f, 255.0f) + 0.5f);
+  }
+
+  [[nodiscard]] std::int32_t term_of(const std::byte* code) const noexcept {
+    std::int32_t term = 0;
+    std::memcpy(&term, code + term_at_, sizeof term);
+    return term;
   }
 
   void set_constants(Query& query) const noexcept {

@@ -73,9 +73,9 @@ class Pool {
     return entry;
   }
   /// What `take` would give next, for prefetching; no_slot if unknown.
-  [[nodiscard]] Slot peek() const noexcept {
-    return next_ < entries_.size() && (entries_[next_].slot & expanded) == 0 ? entries_[next_].slot
-                                                                             : no_slot;
+  [[nodiscard]] Scored peek() const noexcept {
+    return next_ < entries_.size() && (entries_[next_].slot & expanded) == 0 ? entries_[next_]
+                                                                             : Scored{};
   }
   void drop_beyond(float distance) noexcept {
     while (!entries_.empty() && entries_.back().distance > distance) entries_.pop_back();
@@ -95,19 +95,22 @@ class Scratch {
   explicit Scratch(const Codec& codec)
       : query(codec.make_query()), other(codec.make_query()), numbers(codec.dim()) {}
 
-  /// True the first time.
-  bool visit(Slot slot) {
+  /// 1 the first time, 0 after that. Nobody can foretell which, so nothing is made to depend on it.
+  std::size_t visit(Slot slot) {
     const std::size_t word = slot / 64;
-    if (word >= bits_.size()) bits_.resize(word + word / 2 + 16);
-    const std::uint64_t bit = std::uint64_t{1} << (slot % 64);
-    if ((bits_[word] & bit) != 0) return false;
-    if (bits_[word] == 0) touched_.push_back(static_cast<std::uint32_t>(word));
-    bits_[word] |= bit;
-    return true;
+    if (word >= bits_.size()) {
+      bits_.resize(word + word / 2 + 16);
+      touched_.resize(bits_.size() + 1);
+    }
+    const std::uint64_t old = bits_[word];
+    touched_[touched_count_] = static_cast<std::uint32_t>(word);
+    touched_count_ += old == 0 ? 1 : 0;
+    bits_[word] = old | std::uint64_t{1} << (slot % 64);
+    return (old >> (slot % 64) & 1) ^ 1;
   }
   void forget_visits() noexcept {
-    for (const std::uint32_t word : touched_) bits_[word] = 0;
-    touched_.clear();
+    for (std::size_t i = 0; i < touched_count_; ++i) bits_[touched_[i]] = 0;
+    touched_count_ = 0;
   }
 
   Pool pool;
@@ -122,7 +125,8 @@ class Scratch {
 
  private:
   std::vector<std::uint64_t> bits_;
-  std::vector<std::uint32_t> touched_;
+  std::vector<std::uint32_t> touched_;  // words of `bits_`; room for all, and one
+  std::size_t touched_count_ = 0;
 };
 
 }  // namespace snkv::vector_detail
