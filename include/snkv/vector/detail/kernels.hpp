@@ -280,7 +280,8 @@ SNKV_VECTOR_AVX2 void dot_i8(const std::int8_t* query, const std::byte* const* c
     prefetch_some(codes, i + ahead, std::min(i + ahead + 4, count), n);
     dot_i8_of<4>(query, codes + i, n * block_size, out + i);
   }
-  for (; i < count; ++i) dot_i8_of<1>(query, codes + i, n * block_size, out + i);
+  for (; i + 2 <= count; i += 2) dot_i8_of<2>(query, codes + i, n * block_size, out + i);
+  if (i < count) dot_i8_of<1>(query, codes + i, n * block_size, out + i);
 }
 
 template <std::size_t F32, std::size_t F16, std::size_t I8>
