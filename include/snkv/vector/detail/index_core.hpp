@@ -5,6 +5,7 @@
 
 #include <snkv/vector/detail/compaction.hpp>
 #include <snkv/vector/detail/generation.hpp>
+#include <snkv/vector/detail/number_set.hpp>
 
 #include <algorithm>
 #include <atomic>
@@ -54,11 +55,14 @@ class LabelFilter {
           return (*static_cast<Accepts*>(object))(number);
         }),
         matches_(matches) {}
-  /// Numbers of which all others are known not to match; these are asked one by one.
-  [[nodiscard]] LabelFilter among(const std::vector<std::uint32_t>& numbers) const noexcept {
+  /// Whether the numbers of a set have to be asked, or match.
+  enum class Asked : std::uint8_t { yes, no };
+  /// All numbers that are not in the set are known not to match.
+  [[nodiscard]] LabelFilter among(const NumberSet& numbers, Asked asked) const noexcept {
     LabelFilter narrowed = *this;
     narrowed.among_ = &numbers;
-    narrowed.matches_ = std::min<std::uint64_t>(matches_, numbers.size());
+    narrowed.asked_ = asked;
+    narrowed.matches_ = std::min<std::uint64_t>(matches_, numbers.count());
     return narrowed;
   }
 
@@ -67,13 +71,19 @@ class LabelFilter {
     return call_ == nullptr || call_(object_, number_of(label));
   }
   [[nodiscard]] std::uint64_t matches() const noexcept { return matches_; }
-  [[nodiscard]] const std::vector<std::uint32_t>* candidates() const noexcept { return among_; }
+  /// Null: all.
+  [[nodiscard]] const NumberSet* candidates() const noexcept { return among_; }
+  /// Of a candidate.
+  [[nodiscard]] bool accepts_candidate(std::uint32_t number) const {
+    return asked_ == Asked::no || call_(object_, number);
+  }
 
  private:
   void* object_ = nullptr;
   bool (*call_)(void*, std::uint32_t) = nullptr;
   std::uint64_t matches_ = unknown;
-  const std::vector<std::uint32_t>* among_ = nullptr;
+  const NumberSet* among_ = nullptr;
+  Asked asked_ = Asked::yes;
 };
 
 struct SearchRequest {
@@ -412,7 +422,8 @@ class IndexCore {
     Scratch& scratch = *loan;
     std::vector<Scored> found;
     bool complete = false;
-    // A walk scores some twenty new slots for each one that it keeps, and more when few match.
+    // A walk scores some twenty new slots for each one that it keeps, and more when few match. A scan
+    // scores what can match, or looks at everything.
     const double share = static_cast<double>(matches) / static_cast<double>(now.live());
     const double walk_cost = 20.0 * static_cast<double>(ef) / share;
     const double scan_cost = filter.candidates() != nullptr ? static_cast<double>(matches)
@@ -476,12 +487,13 @@ class IndexCore {
             std::size_t k, const LabelFilter& filter, std::vector<Scored>& found) const {
     const Graph& graph = now.graph;
     Slot slot = 0;
-    std::size_t candidate = 0;
+    std::optional<NumberSet::Cursor> candidates;
+    if (filter.candidates() != nullptr) candidates.emplace(*filter.candidates());
     const auto next = [&]() -> Slot {
-      if (const auto* numbers = filter.candidates()) {
-        while (candidate < numbers->size()) {
-          const Slot at = now.slot_of((*numbers)[candidate++]);
-          if (at != no_slot && filter(graph.label(at))) return at;
+      if (candidates) {
+        for (std::uint32_t number = 0; candidates->next(number);) {
+          const Slot at = now.slot_of(number);
+          if (at != no_slot && filter.accepts_candidate(number)) return at;
         }
         return no_slot;
       }
