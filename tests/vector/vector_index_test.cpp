@@ -305,17 +305,30 @@ TEST_CASE("i8 begins when there is enough to learn from, and learns again") {
   CHECK(found >= 230);  // of 240
 }
 
-TEST_CASE("a walk that finds nothing near gives up for the scan of what matches") {
-  using namespace snkv::vector_detail;
-  IndexConfig config;
+namespace {
+
+vector_detail::IndexConfig plane() {
+  vector_detail::IndexConfig config;
   config.dim = 2;
   config.metric = Metric::l2;
-  IndexCore core(config, best_kernels<0>());
-  ThreadPool pool(1);
+  return config;
+}
+
+/// 80 x 80 points, row by row.
+void put_grid(vector_detail::IndexCore& core) {
   for (std::uint32_t i = 0; i < 6400; ++i) {
     const float at[] = {static_cast<float>(i % 80), static_cast<float>(i / 80)};
     core.put(i, at);
   }
+}
+
+}  // namespace
+
+TEST_CASE("a walk that finds nothing near gives up for the scan of what matches") {
+  using namespace snkv::vector_detail;
+  IndexCore core(plane(), best_kernels<0>());
+  put_grid(core);
+  ThreadPool pool(1);
   core.maintain(pool, [](std::uint64_t, std::uint64_t) { return true; });
   // The farthest quarter of a grid, seen from its corner.
   std::vector<std::uint32_t> numbers;
@@ -336,14 +349,8 @@ TEST_CASE("a walk that finds nothing near gives up for the scan of what matches"
 
 TEST_CASE("a scan looks at what can match only, and asks only where it has to") {
   using namespace snkv::vector_detail;
-  IndexConfig config;
-  config.dim = 2;
-  config.metric = Metric::l2;
-  IndexCore core(config, best_kernels<0>());
-  for (std::uint32_t i = 0; i < 6400; ++i) {
-    const float at[] = {static_cast<float>(i % 80), static_cast<float>(i / 80)};
-    core.put(i, at);
-  }
+  IndexCore core(plane(), best_kernels<0>());
+  put_grid(core);
   std::size_t asked = 0;
   const auto accepts = [&](std::uint32_t number) {
     ++asked;
