@@ -119,6 +119,7 @@ class Scratch {
   std::vector<Scored> chosen;
   std::vector<std::vector<Scored>> levels;  // what an insertion found on each
   std::vector<Slot> batch;
+  std::vector<Slot> suspects;  // that an insertion has left few links
 
  private:
   std::vector<std::uint64_t> bits_;
