@@ -34,6 +34,7 @@ class Graph {
         m_(m),
         ef_construction_(ef_construction),
         level_factor_(1.0 / std::log(static_cast<double>(m))),
+        ahead_(std::clamp<std::size_t>(24 * block_size / codec_.stride(), 3, 32)),
         codes_(codec_.stride()),
         links_(std::size_t{2} * m * sizeof(Slot)),
         nodes_(sizeof(Node)),
@@ -234,7 +235,7 @@ class Graph {
         slots[count] = slot;
         codes[count++] = code(slot);
       }
-      codec_.score(query, codes, count, prefetch_codes, distances);
+      codec_.score(query, codes, count, ahead_, distances);
       for (std::size_t i = 0; i < count; ++i) use(slots[i], distances[i]);
     }
   }
@@ -434,67 +435,62 @@ class Graph {
 
   /// The nearest on an upper level, by steps to the nearest neighbour.
   Scored descend(Scratch& scratch, Scored at, unsigned level) const {
-    const std::byte* codes[Codec::largest_batch];
-    float distances[Codec::largest_batch];
+    Fresh fresh;
     for (;;) {
-      const List links = list(at.slot, level);
-      scratch.batch.clear();
-      for (std::size_t i = 0; i < links.capacity; ++i) {
-        const Slot other = load(links.first + i);
-        if (other == no_slot) break;
-        codes[scratch.batch.size()] = code(other);
-        scratch.batch.push_back(other);
-      }
-      const std::size_t count = scratch.batch.size();
-      prefetch_first(codes, count);
-      codec_.score(scratch.query, codes, count, prefetch_codes, distances);
+      unvisited(scratch, at.slot, level, fresh);
+      codec_.score(scratch.query, fresh.codes, fresh.count, ahead_, fresh.distances);
       Scored best = at;
-      for (std::size_t i = 0; i < count; ++i) {
-        if (distances[i] < best.distance) best = {distances[i], scratch.batch[i]};
+      for (std::size_t i = 0; i < fresh.count; ++i) {
+        if (fresh.distances[i] < best.distance) best = {fresh.distances[i], fresh.slots[i]};
       }
-      if (best.slot == at.slot) return at;
+      if (best.slot == at.slot) break;
       at = best;
     }
+    scratch.forget_visits();
+    return at;
   }
 
-  void prefetch_first(const std::byte* const* codes, std::size_t count) const noexcept {
-    for (std::size_t i = 0; i < std::min(count, prefetch_codes); ++i) {
-      prefetch_read(codes[i], codec_.stride() / block_size);
-    }
-  }
-
-  /// Neighbours of a slot that were not visited yet, into `codes` and `scratch.batch`.
-  std::size_t unvisited(Scratch& scratch, Slot slot, unsigned level,
-                        const std::byte** codes) const {
+  /// Neighbours of a slot that were not visited yet, and where their codes are.
+  struct Fresh {
+    std::size_t count = 0;
+    Slot slots[Codec::largest_batch];
+    const std::byte* codes[Codec::largest_batch];
+    float distances[Codec::largest_batch];
+  };
+  void unvisited(Scratch& scratch, Slot slot, unsigned level, Fresh& fresh) const {
     const List links = list(slot, level);
-    scratch.batch.clear();
+    std::size_t count = 0;
     for (std::size_t i = 0; i < links.capacity; ++i) {
       const Slot other = load(links.first + i);
       if (other == no_slot) break;
-      if (!scratch.visit(other)) continue;
-      codes[scratch.batch.size()] = code(other);
-      scratch.batch.push_back(other);
+      fresh.slots[count] = other;
+      count += scratch.visit(other);
     }
-    prefetch_first(codes, scratch.batch.size());
-    return scratch.batch.size();
+    for (std::size_t i = 0; i < count; ++i) fresh.codes[i] = code(fresh.slots[i]);
+    fresh.count = count;
+    prefetch_some(fresh.codes, 0, std::min(count, ahead_), codec_.stride() / block_size);
+  }
+  void prefetch_links(Slot slot, unsigned level) const noexcept {
+    if (slot == no_slot) return;
+    prefetch_read(reinterpret_cast<const std::byte*>(list(slot, level).first), 2);
   }
 
   /// Algorithm 2 of the paper: the `ef` nearest on a level, in `scratch.pool`.
   void walk(Scratch& scratch, Scored from, std::size_t ef, unsigned level) const {
-    const std::byte* codes[Codec::largest_batch];
-    float distances[Codec::largest_batch];
+    Fresh fresh;
     Pool& pool = scratch.pool;
     pool.reset(ef);
     pool.insert(from);
     scratch.visit(from.slot);
     for (Scored at = pool.take(); at.slot != no_slot; at = pool.take()) {
-      const std::size_t count = unvisited(scratch, at.slot, level, codes);
-      if (const Slot next = pool.peek(); next != no_slot) {
-        prefetch_read(reinterpret_cast<const std::byte*>(list(next, level).first), 2);
-      }
-      codec_.score(scratch.query, codes, count, prefetch_codes, distances);
-      for (std::size_t i = 0; i < count; ++i) {
-        if (distances[i] < pool.worst()) pool.insert({distances[i], scratch.batch[i]});
+      unvisited(scratch, at.slot, level, fresh);
+      const Scored next = pool.peek();
+      prefetch_links(next.slot, level);
+      codec_.score(scratch.query, fresh.codes, fresh.count, ahead_, fresh.distances);
+      for (std::size_t i = 0; i < fresh.count; ++i) {
+        if (!(fresh.distances[i] < pool.worst())) continue;
+        if (fresh.distances[i] < next.distance) prefetch_links(fresh.slots[i], level);
+        pool.insert({fresh.distances[i], fresh.slots[i]});
       }
     }
     scratch.forget_visits();
@@ -505,8 +501,7 @@ class Graph {
   template <class Accept>
   bool walk_filtered(Scratch& scratch, Scored from, std::size_t budget,
                      const Accept& accept) const {
-    const std::byte* codes[Codec::largest_batch];
-    float distances[Codec::largest_batch];
+    Fresh fresh;
     Pool& pool = scratch.pool;
     Pool& accepted = scratch.accepted;
     pool.reset(std::numeric_limits<std::size_t>::max());
@@ -521,13 +516,14 @@ class Graph {
         complete = false;
         break;
       }
-      const std::size_t count = unvisited(scratch, at.slot, 0, codes);
-      codec_.score(scratch.query, codes, count, prefetch_codes, distances);
-      spent += count;
-      for (std::size_t i = 0; i < count; ++i) {
-        if (!(distances[i] < accepted.worst())) continue;
-        pool.insert({distances[i], scratch.batch[i]});
-        if (accept(scratch.batch[i])) accepted.insert({distances[i], scratch.batch[i]});
+      unvisited(scratch, at.slot, 0, fresh);
+      codec_.score(scratch.query, fresh.codes, fresh.count, ahead_, fresh.distances);
+      spent += fresh.count;
+      for (std::size_t i = 0; i < fresh.count; ++i) {
+        const Scored found{fresh.distances[i], fresh.slots[i]};
+        if (!(found.distance < accepted.worst())) continue;
+        pool.insert(found);
+        if (accept(found.slot)) accepted.insert(found);
       }
       if (accepted.full()) pool.drop_beyond(accepted.worst());
     }
@@ -614,7 +610,6 @@ class Graph {
   [[nodiscard]] bool read_links(ByteSource& source, Slot linked);
   [[nodiscard]] bool are_sound(Slot slot, unsigned level, Slot linked) noexcept;
 
-  static constexpr std::size_t prefetch_codes = 3;
   static constexpr std::uint32_t enough_links = 4;
   static constexpr std::size_t ef_of_checks = 32;
   static constexpr unsigned highest_level = 30;
@@ -623,6 +618,7 @@ class Graph {
   const std::uint32_t m_;
   const std::uint32_t ef_construction_;
   const double level_factor_;
+  const std::size_t ahead_;  // codes that are fetched before they are needed
   Segments codes_;
   Segments links_;
   Segments nodes_;
