@@ -54,14 +54,7 @@ class Source {
   [[nodiscard]] Error open(const Unlock* unlock) {
     // Changing the mode takes the file to itself, and brings all of it into one file.
     if (Error error = store_.open(unlock); error.failed()) return error;
-    int rc = store_.writer.execute("BEGIN EXCLUSIVE");
-    std::int64_t others = 0;
-    if (rc == SNKV_BT_OK) {
-      rc = store_.writer.query_int64(
-          "SELECT count(*) FROM pragma_journal_mode WHERE journal_mode<>'delete'", others);
-    }
-    if (rc != SNKV_BT_OK) return store_.writer.sql_error(operation_, rc);
-    if (others != 0) return Error(Errc::busy, operation_, "somebody else has opened the store");
+    if (Error error = lock(); error.failed()) return error;
     file_ = ::open(store_.file.c_str(), O_RDWR | O_CLOEXEC);
     struct stat info {};
     if (file_ < 0 || ::fstat(file_, &info) != 0) return system_error(operation_, store_.file);
@@ -145,6 +138,26 @@ class Source {
   [[nodiscard]] const Catalog& catalog() const noexcept { return *catalog_; }
 
  private:
+  /// Nobody else reads or writes from now on, and there is no log.
+  [[nodiscard]] Error lock() {
+    for (int attempt = 0; attempt < 2; ++attempt) {
+      int rc = store_.writer.execute("BEGIN EXCLUSIVE");
+      std::int64_t others = 0;
+      if (rc == SNKV_BT_OK) {
+        rc = store_.writer.query_int64(
+            "SELECT count(*) FROM pragma_journal_mode WHERE journal_mode<>'delete'", others);
+      }
+      if (rc == SNKV_BT_OK && others == 0) return {};
+      if (rc == SNKV_BT_OK) rc = store_.writer.execute("ROLLBACK");
+      // Somebody has begun a log anew, or the disk refused to put it away, of which the engine told
+      // nothing. The second time tells.
+      if (rc == SNKV_BT_OK) rc = store_.writer.execute("PRAGMA wal_checkpoint(TRUNCATE)");
+      if (rc == SNKV_BT_OK) rc = store_.writer.execute("PRAGMA journal_mode=DELETE");
+      if (rc != SNKV_BT_OK) return store_.writer.sql_error(operation_, rc);
+    }
+    return Error(Errc::busy, operation_, "somebody else has opened the store");
+  }
+
   [[nodiscard]] bool is_ours(std::string_view name) const {
     if (name == "snkv_meta") return true;
     const auto& families = catalog_->families();
