@@ -9,6 +9,7 @@
 //
 // --lie: the disk only says that it syncs. The test must then fail, which shows that it can.
 #include "disk_recorder.hpp"
+#include "failure.hpp"
 #include "workload.hpp"
 
 #include "support/encrypted.hpp"
@@ -30,14 +31,6 @@ namespace {
 
 using namespace snkv;
 using namespace snkv::test;
-
-struct Failure {
-  std::string what;
-};
-
-void require(const auto& result, std::string_view what) {
-  if (!result) throw Failure{std::string(what) + ": " + result.error().message()};
-}
 
 struct Arguments {
   std::uint64_t seed = 1;

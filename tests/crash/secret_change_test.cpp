@@ -9,6 +9,7 @@
 // SNKV_SEED, and SNKV_IMAGES: the number of images of each moment. --lie: the disk only says that
 // it syncs. The test must then fail, which shows that it can.
 #include "disk_recorder.hpp"
+#include "failure.hpp"
 
 #include "support/patterned.hpp"
 #include "support/temp_dir.hpp"
@@ -28,14 +29,6 @@ namespace {
 
 using namespace snkv;
 using namespace snkv::test;
-
-struct Failure {
-  std::string what;
-};
-
-void require(const auto& result, std::string_view what) {
-  if (!result) throw Failure{std::string(what) + ": " + result.error().message()};
-}
 
 /// What opens a store: nothing, or one of two keys.
 enum class Opens : char { plain = '-', first = 'a', second = 'b' };
