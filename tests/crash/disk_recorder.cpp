@@ -284,6 +284,11 @@ void Disk::play(const DiskEvent& event) {
   }
 }
 
+bool Disk::is_renaming() const noexcept {
+  return std::any_of(pending_names_.begin(), pending_names_.end(),
+                     [](const DiskEvent& event) { return event.kind == Kind::rename; });
+}
+
 std::string Disk::content(const File& file, Random& random) {
   std::string content = file.synced;
   // What happens to the rest: nothing of it, all of it, a beginning of it, or each by itself.
