@@ -147,7 +147,7 @@ class Source {
         rc = store_.writer.query_int64(
             "SELECT count(*) FROM pragma_journal_mode WHERE journal_mode<>'delete'", others);
       }
-      if (rc == SNKV_BT_OK && others == 0) return {};
+      if (rc == SNKV_BT_OK && others == 0) return check_no_log();
       if (rc == SNKV_BT_OK) rc = store_.writer.execute("ROLLBACK");
       // Somebody has begun a log anew, or the disk refused to put it away, of which the engine told
       // nothing. The second time tells.
@@ -156,6 +156,19 @@ class Source {
       if (rc != SNKV_BT_OK) return store_.writer.sql_error(operation_, rc);
     }
     return Error(Errc::busy, operation_, "somebody else has opened the store");
+  }
+
+  /// A log that could not be removed, of which the engine does not tell either, would be taken for that of
+  /// the new file, and undo the conversion.
+  [[nodiscard]] Error check_no_log() const {
+    for (const char* suffix : {"-wal", "-journal"}) {
+      const std::string log = store_.file + suffix;
+      struct stat info {};
+      if (::stat(log.c_str(), &info) == 0 && info.st_size > 0) {
+        return Error(Errc::io_error, operation_, fmt::format("{} could not be removed", log));
+      }
+    }
+    return {};
   }
 
   [[nodiscard]] bool is_ours(std::string_view name) const {
