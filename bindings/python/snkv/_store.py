@@ -1,0 +1,201 @@
+"""KVStore, an open store."""
+
+from __future__ import annotations
+
+import os
+from typing import Dict, List, Optional, Tuple, Union
+
+from . import _snkv
+from ._constants import (
+    CHECKPOINT_PASSIVE,
+    JOURNAL_WAL,
+    SYNC_NORMAL,
+)
+from ._entries import ColumnFamily, Writer
+from ._scopes import Savepoint, Snapshot, Transaction
+from ._types import Progress
+
+PathLike = Union[str, bytes, "os.PathLike[str]", "os.PathLike[bytes]"]
+
+
+class KVStore(Writer):
+    """A store in the file `path`, which is created if need be; in memory without a path.
+
+    journal_mode    JOURNAL_WAL, or JOURNAL_DELETE
+    sync_level      SYNC_NORMAL, SYNC_OFF or SYNC_FULL
+    cache_size      page cache of one connection, in pages
+    page_size       bytes; for new files only, and at least 4096
+    busy_timeout    milliseconds to wait for other writers
+    read_only       refuse every write
+    wal_size_limit  checkpoint when the log has so many pages; 0: leave that to `checkpoint`, unless the
+                    log grows beyond 64 MiB
+
+    The operations on entries go to the default column family. One store serves any number of threads:
+    reads run in parallel, writes take turns.
+    """
+
+    __slots__ = ("_store",)
+
+    def __init__(
+        self,
+        path: Optional[PathLike] = None,
+        *,
+        journal_mode: int = JOURNAL_WAL,
+        sync_level: int = SYNC_NORMAL,
+        cache_size: int = 2000,
+        page_size: int = 4096,
+        busy_timeout: int = 0,
+        read_only: bool = False,
+        wal_size_limit: int = 0,
+    ) -> None:
+        self._store = _snkv.Store.open(
+            path,
+            {
+                "journal_mode": journal_mode,
+                "sync_level": sync_level,
+                "cache_size": cache_size,
+                "page_size": page_size,
+                "busy_timeout": busy_timeout,
+                "read_only": read_only,
+                "wal_size_limit": wal_size_limit,
+            },
+        )
+        self._entries = self._store.default_family()
+
+    # ---- Transactions ----
+
+    def begin(self, write: bool = False) -> None:
+        """Begins a transaction: until `commit` or `rollback`, all calls of this thread on this store, and
+        on families and iterators made from it, belong to it.
+
+        write=False  an unchanging view; writes raise ReadOnlyError
+        write=True   waits for other writers up to busy_timeout, then raises BusyError
+
+        Calls of other threads do not belong to it: they see what is committed, and wait if they write.
+        See `transaction` for one that can be handed around.
+        """
+        self._store.begin(write)
+
+    def commit(self) -> None:
+        """Makes the writes of this thread's transaction permanent and visible to others."""
+        self._store.commit()
+
+    def rollback(self) -> None:
+        """Undoes this thread's transaction."""
+        self._store.rollback()
+
+    def savepoint(self) -> Savepoint:
+        """A point in this thread's transaction to go back to."""
+        return Savepoint(self._store.savepoint())
+
+    def transaction(self) -> Transaction:
+        """A write transaction that is an object of its own: `with db.transaction() as t: ...`."""
+        return Transaction(self._store.transaction())
+
+    def snapshot(self) -> Snapshot:
+        """An unchanging view of the store as of its latest commit."""
+        return Snapshot(self._store.snapshot())
+
+    # ---- Column families ----
+
+    def create_column_family(self, name: str) -> ColumnFamily:
+        """A new family; Error if there is one of that name."""
+        return ColumnFamily(self._store.create_family(name))
+
+    def open_column_family(self, name: str) -> ColumnFamily:
+        """A family that is there; NotFoundError if it is not."""
+        return ColumnFamily(self._store.open_family(name))
+
+    def default_column_family(self) -> ColumnFamily:
+        """The family that the store's own operations go to."""
+        return ColumnFamily(self._store.default_family())
+
+    def list_column_families(self) -> List[str]:
+        """The names of all families, "default" included, sorted."""
+        return self._store.list_families()
+
+    def drop_column_family(self, name: str) -> None:
+        """Removes a family and all its entries. The default family cannot be dropped."""
+        self._store.drop_family(name)
+
+    # ---- Maintenance ----
+
+    def sync(self) -> None:
+        """Returns when every commit that has returned would survive a power cut."""
+        self._store.sync()
+
+    def vacuum(self, n_pages: int = 0) -> int:
+        """Gives up to `n_pages` unused pages back to the file system (0: all); the number."""
+        return self._store.vacuum(n_pages)
+
+    def integrity_check(self) -> None:
+        """Reads the whole file and checks its structure; CorruptError with the findings."""
+        self._store.integrity_check()
+
+    def verify(self, progress: Optional[Progress] = None) -> Dict[str, int]:
+        """Like `integrity_check`, and checks every entry; counts what it has read."""
+        return self._store.verify(progress)
+
+    def checkpoint(self, mode: int = CHECKPOINT_PASSIVE) -> Tuple[int, int]:
+        """Copies the write-ahead log into the file: (frames in the log, frames copied)."""
+        return self._store.checkpoint(mode)
+
+    def backup(
+        self, path: PathLike, *, compact: bool = False, progress: Optional[Progress] = None
+    ) -> None:
+        """Writes a copy of the latest commit to the new file `path`, while others read and write."""
+        self._store.backup(path, compact, progress)
+
+    def compact(self, progress: Optional[Progress] = None) -> None:
+        """Rewrites the whole file without unused pages."""
+        self._store.compact(progress)
+
+    def purge_all_expired(self, limit: int = 0) -> int:
+        """`purge_expired` for all column families; the number removed."""
+        return self._store.purge_all_expired(limit)
+
+    def stats(self) -> Dict[str, int]:
+        """Counters since the store was opened, or `stats_reset`: puts, gets, deletes, iterations, errors,
+        bytes_read, bytes_written, wal_commits, checkpoints, ttl_expired, ttl_purged; and db_pages, the
+        number of pages now."""
+        return self._store.stats()
+
+    def stats_reset(self) -> None:
+        """Sets the counters to zero."""
+        self._store.stats_reset()
+
+    def space(self) -> Dict[str, int]:
+        """Where the space goes, in bytes: file_bytes, live_bytes, free_bytes, wal_bytes."""
+        return self._store.space()
+
+    @property
+    def errmsg(self) -> str:
+        """The message of the last error that a call on this store has raised, "" if there was none."""
+        return self._store.last_message()
+
+    # ---- Lifecycle ----
+
+    @property
+    def path(self) -> str:
+        """The path the store was opened with; "" for one in memory."""
+        return os.fsdecode(self._store.path())
+
+    @property
+    def closed(self) -> bool:
+        """Whether the store was closed."""
+        return self._store.is_closed()
+
+    def close(self) -> None:
+        """Closes the store: rolls back open transactions, and ends iterators and snapshots, whose later
+        uses raise ClosedError, as those of the store do. Doing it again does nothing."""
+        self._store.close()
+
+    def __enter__(self) -> "KVStore":
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        state = " closed" if self.closed else ""
+        return f"<snkv.KVStore {self.path or 'in memory'!r}{state}>"
