@@ -1,5 +1,5 @@
-# What the library is built from besides its own sources. Nothing here reaches a client of the
-# installed package except threads.
+# What the library is built from besides its own sources. Of this, clients of the installed package
+# need threads, and libsodium if the library is a static one.
 
 set(THREADS_PREFER_PTHREAD_FLAG ON)
 find_package(Threads REQUIRED)
@@ -9,6 +9,14 @@ if(NOT TARGET fmt::fmt-header-only)
   message(FATAL_ERROR
     "snkv: the fmt library is missing. On Debian and Ubuntu: apt-get install libfmt-dev, "
     "or run scripts/setup.")
+endif()
+
+# 1.0.12 is the first with all that encryption needs.
+find_package(Sodium 1.0.12 QUIET)
+if(NOT TARGET Sodium::Sodium)
+  message(FATAL_ERROR
+    "snkv: libsodium 1.0.12 or later is missing. On Debian and Ubuntu: apt-get install "
+    "libsodium-dev, or run scripts/setup.")
 endif()
 
 include(SnkvSqlite)

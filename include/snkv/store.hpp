@@ -33,6 +33,8 @@ class Store : public EntryWriter {
  public:
   /// Refers to nothing; every use gives `Errc::closed`.
   Store() noexcept = default;
+  /// Made by `open` and `open_in_memory`.
+  explicit Store(core::Target target) noexcept : EntryWriter(std::move(target)) {}
 
   /// Opens the store in the file `path`, creating it if need be (see `Options`). Errors: `cant_open`
   /// (a folder, no permission, no such path), `not_a_store`, `corrupt`, `unsupported_version`,
@@ -246,8 +248,6 @@ class Store : public EntryWriter {
   [[nodiscard]] Result<void> reset_stats() { return facade::as_result(core::reset_stats(target_)); }
 
  private:
-  explicit Store(core::Target target) noexcept : EntryWriter(std::move(target)) {}
-
   template <class Body>
   [[nodiscard]] std::invoke_result_t<Body&, Transaction&> attempt_transaction(Body& body) {
     auto transaction = begin();
@@ -260,5 +260,16 @@ class Store : public EntryWriter {
   }
 };
 
+namespace facade {
+
+/// For layers above: what a handle stands for, and back.
+struct Door {
+  [[nodiscard]] static const core::Target& target(const EntryReader& handle) noexcept {
+    return handle.target_;
+  }
+  [[nodiscard]] static Store store(core::Target target) noexcept { return Store(std::move(target)); }
+};
+
+}  // namespace facade
 }  // namespace SNKV_EXPECTED_NAMESPACE
 }  // namespace snkv

@@ -84,6 +84,10 @@ void snkv_bt_configure_new(snkv_bt *bt, uint32_t page_size);
 
 void snkv_bt_set_busy_timeout(snkv_bt *bt, int busy_timeout_ms);
 
+/* Whether raw read transactions read pages where they lie in memory: in mappings of the file and its log,
+** if they can be mapped. The default. Else all go through the pager. */
+void snkv_bt_walk(snkv_bt *bt, int on);
+
 void snkv_bt_lock(snkv_bt *bt);
 void snkv_bt_unlock(snkv_bt *bt);
 
@@ -104,9 +108,18 @@ uint32_t snkv_bt_page_size(snkv_bt *bt);
 
 /* ---- Transactions ---- */
 
-/* Raw read transaction: a stable snapshot until snkv_bt_end_read. *cookie is the schema cookie (S1). */
+/* Raw read transaction: a stable snapshot until snkv_bt_end_read. *cookie is the schema cookie (S1). One
+** that was kept is taken over if it still shows the latest commit, else ended first. */
 int snkv_bt_begin_read(snkv_bt *bt, uint32_t *cookie);
 void snkv_bt_end_read(snkv_bt *bt);
+/* Instead of snkv_bt_end_read: closes the cursors and leaves the transaction open for the next
+** snkv_bt_begin_read, which then needs no locks. 0 if it was ended all the same: there is no log, or
+** something was committed meanwhile. While it is kept, checkpoints meet a reader, so whoever keeps one
+** must see to it that an idle one is released soon. Until then the connection is good for nothing but
+** snkv_bt_begin_read, snkv_bt_release_read and closing. */
+int snkv_bt_keep_read(snkv_bt *bt);
+/* Ends a transaction that is kept; harmless if there is none. */
+void snkv_bt_release_read(snkv_bt *bt);
 
 /* What the commits of the transactions begun from now on promise: 0 off, 1 normal, 2 full,
 ** 3 full and the folder too, which a rollback journal needs. Cheap when
@@ -176,6 +189,10 @@ int snkv_bt_last(snkv_bt_cursor *cursor, int *valid);
 int snkv_bt_next(snkv_bt_cursor *cursor, int *valid);
 int snkv_bt_prev(snkv_bt_cursor *cursor, int *valid);
 int snkv_bt_valid(snkv_bt_cursor *cursor);
+/* A move of a cursor on rows to a neighbour on the same page, with its record, which must lie there as a
+** whole. 0, and nothing happened, if it needs more than that. Unlike the rest this may be called beside
+** other uses of the connection, as long as the transaction is open. */
+int snkv_bt_step_in_page(snkv_bt_cursor *cursor, int forward, const void **record, uint32_t *size);
 
 /* The record under the cursor: its size, and a pointer to its first *local bytes, which lie in the page
 ** cache: they stay as they are until the cursor moves or closes, and no longer than until the next
@@ -284,8 +301,12 @@ void snkv_bt_after_fork_in_child(void);
 /* Whether the environment variable SNKV_BREAK_RULE names this rule of the contract: the library then
 ** breaks it, and the test suite must notice. */
 int snkv_bt_breaks(const char *rule);
+/* Whether the environment variable SNKV_WITHOUT names this fast path, alone or in a list with commas: it
+** is then not taken, and all must be as it is with it. */
+int snkv_bt_without(const char *fast_path);
 #else
 #define snkv_bt_breaks(rule) 0
+#define snkv_bt_without(fast_path) 0
 #endif
 
 #ifdef __cplusplus

@@ -16,6 +16,8 @@
 #include "fault_vfs.inc.c"
 #endif
 
+#include "log_vfs.inc.c"
+
 /* [B4] What this file takes for granted about the amalgamation. */
 #if SQLITE_VERSION_NUMBER != 3054001 && !defined(SNKV_SQLITE_ANY_VERSION)
 #error "snkv is made for SQLite 3.54.1: it uses internals that other versions may change"
@@ -40,16 +42,19 @@ _Static_assert(SNKV_BT_BUSY == SQLITE_BUSY && SNKV_BT_LOCKED == SQLITE_LOCKED &&
 _Static_assert(BTREE_SAVEPOSITION == 0x02 && BTREE_APPEND == 0x08, "B-tree flags changed");
 _Static_assert(BTREE_SCHEMA_VERSION == 1 && BTREE_FREE_PAGE_COUNT == 0, "meta slots changed");
 _Static_assert(CURSOR_VALID == 0, "cursor states changed");
+_Static_assert(sizeof(WalIndexHdr) == 48, "the header of the wal-index changed");
 _Static_assert(sizeof(((UnpackedRecord *)0)->nField) == 2, "UnpackedRecord changed");
 _Static_assert(sizeof(((BtreePayload *)0)->nMem) == 2, "BtreePayload changed");
 
 /* Columns of a family table: key, expires_at, value, large_id, large_size. */
 #define ROW_COLUMNS 5
 
+#include "walk.inc.c"
+
 struct snkv_bt_cursor {
   snkv_bt *bt;                 /* NULL once closed by the end of a transaction */
   snkv_bt_cursor *next, *prev; /* the connection's open cursors */
-  BtCursor *btc;
+  BtCursor *btc;               /* not open while walking */
   snkv_bt_kind kind;
   uint32_t root;
   int writable;
@@ -58,6 +63,8 @@ struct snkv_bt_cursor {
   int order;       /* its result */
   const void *sought_key; /* and the key it was for: compared as a pointer, never read */
   uint32_t sought_size;
+  int walking;    /* the pages are read in place, and the position is in `path` */
+  walk_path path;
 };
 
 struct snkv_bt {
@@ -69,6 +76,10 @@ struct snkv_bt {
   snkv_bt_cursor *free_cursors; /* closed ones, kept for reuse: a get should not malloc */
   int sync;                     /* level + 1 as last set by snkv_bt_set_sync; 0: never */
   int reading;                  /* a raw read transaction is open */
+  int no_walk;                  /* every page goes through the pager */
+  int kept;                     /* it is nobody's at present: see snkv_bt_keep_read */
+  uint32_t read_cookie;         /* its schema cookie */
+  walk_view view;               /* its pages, as they lie in memory */
   int poisoned;                 /* a write failed: no commit [T11] */
   int writing;                  /* from snkv_bt_begin_write to the commit or rollback */
   uint32_t wal_frames;          /* from the WAL hook: frames in the log after the last commit */
@@ -92,6 +103,17 @@ struct snkv_bt_backup {
 int snkv_bt_breaks(const char *rule) {
   const char *broken = getenv("SNKV_BREAK_RULE");
   return broken != 0 && strcmp(broken, rule) == 0;
+}
+
+int snkv_bt_without(const char *fast_path) {
+  const char *list = getenv("SNKV_WITHOUT");
+  const size_t size = strlen(fast_path);
+  while (list != 0 && *list != 0) {
+    if (strncmp(list, fast_path, size) == 0 && (list[size] == 0 || list[size] == ',')) return 1;
+    list = strchr(list, ',');
+    if (list != 0) ++list;
+  }
+  return 0;
 }
 #endif
 
@@ -130,14 +152,19 @@ static char *uri_of(const char *path, const char *query) {
 
 int snkv_bt_open(const char *path, int flags, int busy_timeout_ms, snkv_bt **out) {
   int sqlite_flags = SQLITE_OPEN_EXRESCODE;
-  const char *vfs = 0;
+  const char *vfs = LOGVFS_NAME;
+  const char *below = 0;
   char *uri = 0;
   int rc;
   snkv_bt *bt;
 
   *out = 0;
   rc = sqlite3_initialize();
+#ifdef SNKV_TESTING
+  below = faultvfsName();
+#endif
   if (rc == SQLITE_OK) rc = memvfsRegister();
+  if (rc == SQLITE_OK) rc = logvfsRegister(below);
   if (rc != SQLITE_OK) return rc;
   bt = sqlite3MallocZero(sizeof(*bt));
   if (bt == 0) return SQLITE_NOMEM;
@@ -154,7 +181,7 @@ int snkv_bt_open(const char *path, int flags, int busy_timeout_ms, snkv_bt **out
   sqlite_flags |= flags & SNKV_BT_OPEN_OWNED ? SQLITE_OPEN_NOMUTEX : SQLITE_OPEN_FULLMUTEX;
 #endif
   if (flags & SNKV_BT_OPEN_MEMORY) {
-    vfs = "snkv-memory";
+    vfs = MEMVFS_NAME;
   } else if (flags & SNKV_BT_OPEN_IMMUTABLE) {
     sqlite_flags |= SQLITE_OPEN_URI;
     uri = uri_of(path, "?immutable=1");
@@ -164,9 +191,6 @@ int snkv_bt_open(const char *path, int flags, int busy_timeout_ms, snkv_bt **out
     }
     path = uri;
   }
-#ifdef SNKV_TESTING
-  if (vfs == 0) vfs = faultvfsName();
-#endif
   rc = sqlite3_open_v2(path, &bt->db, sqlite_flags, vfs);
   sqlite3_free(uri);
   if (bt->db == 0) {
@@ -192,6 +216,7 @@ void snkv_bt_close(snkv_bt *bt) {
   sqlite3_mutex_enter(bt->db->mutex);
   close_all_cursors(bt); /* [M6] */
   if (bt->reading) snkv_bt_end_read(bt);
+  walk_close(&bt->view);
   while (bt->free_cursors != 0) {
     snkv_bt_cursor *cursor = bt->free_cursors;
     bt->free_cursors = cursor->next;
@@ -218,6 +243,8 @@ void snkv_bt_configure_new(snkv_bt *bt, uint32_t page_size) {
 void snkv_bt_set_busy_timeout(snkv_bt *bt, int busy_timeout_ms) {
   sqlite3_busy_timeout(bt->db, busy_timeout_ms);
 }
+
+void snkv_bt_walk(snkv_bt *bt, int on) { bt->no_walk = !on; }
 
 void snkv_bt_lock(snkv_bt *bt) { sqlite3_mutex_enter(bt->db->mutex); }
 void snkv_bt_unlock(snkv_bt *bt) { sqlite3_mutex_leave(bt->db->mutex); }
@@ -281,22 +308,75 @@ static int begin_read_trans(snkv_bt *bt, int *cookie) {
   return rc;
 }
 
+/* Whether nothing was committed since the open read transaction began: the first copy of the header in
+** the wal-index, which a commit writes last, is still the one that the transaction goes by. That is the
+** look which sqlite3WalBeginReadTransaction takes, without the locks around it. A commit that is writing
+** the header at this moment has not returned yet. */
+static int is_latest(Wal *wal) {
+  const volatile u64 *live = (const volatile u64 *)walIndexHdr(wal);
+  u64 mine[sizeof(WalIndexHdr) / sizeof(u64)];
+  u64 difference = 0;
+  memcpy(mine, &wal->hdr, sizeof(mine));
+  for (size_t i = 0; i < ArraySize(mine); ++i) {
+    difference |= __atomic_load_n(&live[i], __ATOMIC_ACQUIRE) ^ mine[i];
+  }
+  return difference == 0;
+}
+
+/* A reader that stays must not use a log that was copied into the file as a whole, or the log could
+** never start anew: with a new transaction it does without. */
+static int is_in_the_way(Wal *wal) {
+  return wal->readLock > 0 && AtomicLoad(&walCkptInfo(wal)->nBackfill) == wal->hdr.mxFrame;
+}
+
+/* The log of the open read transaction, if others can be seen to commit through it. */
+static Wal *shared_log(snkv_bt *bt) {
+  Wal *wal = sqlite3BtreePager(bt->tree)->pWal;
+  if (wal == 0 || wal->exclusiveMode != WAL_NORMAL_MODE || wal->bShmUnreliable) return 0;
+  return wal->readLock >= 0 ? wal : 0;
+}
+
 int snkv_bt_begin_read(snkv_bt *bt, uint32_t *cookie) {
   int value = 0;
   int rc;
+  if (bt->kept) {
+    Wal *wal = shared_log(bt);
+    bt->kept = 0;
+    if (is_latest(wal) && !is_in_the_way(wal)) {
+      *cookie = bt->read_cookie;
+      return SQLITE_OK;
+    }
+    snkv_bt_end_read(bt);
+  }
   if (bt->reading || !bt->db->autoCommit) return SQLITE_MISUSE;
   rc = begin_read_trans(bt, &value);
   if (rc == SQLITE_OK) {
     bt->reading = 1;
-    *cookie = (uint32_t)value;
+    *cookie = bt->read_cookie = (uint32_t)value;
   }
   return finish(bt, rc);
 }
 
 void snkv_bt_end_read(snkv_bt *bt) {
   close_all_cursors(bt); /* [C1] */
-  bt->reading = 0;
+  walk_end(&bt->view);
+  bt->reading = bt->kept = 0;
   sqlite3BtreeCommit(bt->tree); /* of a read transaction: cannot fail */
+}
+
+int snkv_bt_keep_read(snkv_bt *bt) {
+  Wal *wal = shared_log(bt);
+  if (wal == 0 || !is_latest(wal) || snkv_bt_breaks("C1")) {
+    snkv_bt_end_read(bt);
+    return 0;
+  }
+  close_all_cursors(bt);
+  bt->kept = 1;
+  return 1;
+}
+
+void snkv_bt_release_read(snkv_bt *bt) {
+  if (bt->kept) snkv_bt_end_read(bt);
 }
 
 static int run(snkv_bt *bt, sqlite3_stmt **stmt, const char *sql) {
@@ -361,6 +441,16 @@ int snkv_bt_begin_write(snkv_bt *bt, uint32_t *cookie) {
   return SQLITE_OK;
 }
 
+/* The frames of this commit may be collected. */
+static int run_commit(snkv_bt *bt) {
+  Wal *wal = sqlite3BtreePager(bt->tree)->pWal;
+  int rc;
+  if (wal != 0) logvfsBeginCommit(wal->pWalFd);
+  rc = run(bt, &bt->commit_stmt, "COMMIT");
+  if (wal != 0) logvfsEndCommit(wal->pWalFd);
+  return rc;
+}
+
 int snkv_bt_commit(snkv_bt *bt) {
   int rc;
   if (snkv_bt_poisoned(bt)) return SNKV_BT_POISONED;
@@ -369,7 +459,7 @@ int snkv_bt_commit(snkv_bt *bt) {
     rc = sqlite3BtreeTxnState(bt->tree) == SQLITE_TXN_WRITE ? sqlite3BtreeCommit(bt->tree) : SQLITE_OK;
     return finish(bt, rc);
   }
-  rc = run(bt, &bt->commit_stmt, "COMMIT");
+  rc = run_commit(bt);
   if (sqlite3_get_autocommit(bt->db)) bt->writing = 0;
   if (rc == SQLITE_OK) return rc;
   if (sqlite3_get_autocommit(bt->db)) return rc == SQLITE_BUSY ? SQLITE_IOERR : rc;
@@ -545,18 +635,34 @@ static KeyInfo *key_info(snkv_bt *bt, snkv_bt_kind kind) {
   return bt->key_info[kind];
 }
 
+/* Gives the cursor the engine's own, without a position. */
+static int open_btc(snkv_bt_cursor *cursor) {
+  snkv_bt *bt = cursor->bt;
+  KeyInfo *info = 0;
+  int rc;
+  if (cursor->kind != SNKV_BT_ROWID) {
+    info = key_info(bt, cursor->kind);
+    if (info == 0) return SQLITE_NOMEM_BKPT;
+  }
+  sqlite3BtreeCursorZero(cursor->btc);
+  rc = sqlite3BtreeCursor(bt->tree, cursor->root, cursor->writable ? BTREE_WRCSR : 0, info,
+                          cursor->btc);
+  if (rc == SQLITE_OK) cursor->walking = 0;
+  return rc;
+}
+
+/* Whether the engine's own cursor can be left closed. Broken rules shall show. */
+static int can_walk(snkv_bt *bt) {
+  return bt->reading && !bt->no_walk && !snkv_bt_without("walk") && !snkv_bt_breaks("C1") &&
+         !snkv_bt_breaks("K3") && walk_ready(&bt->view, bt->tree);
+}
+
 int snkv_bt_cursor_open(snkv_bt *bt, uint32_t root, snkv_bt_kind kind, int writable,
                         snkv_bt_cursor **out) {
-  KeyInfo *info = 0;
   snkv_bt_cursor *cursor;
-  int rc;
   *out = 0;
   if (sqlite3BtreeTxnState(bt->tree) == SQLITE_TXN_NONE) return SQLITE_MISUSE; /* [T1] */
   if (writable && sqlite3BtreeTxnState(bt->tree) != SQLITE_TXN_WRITE) return SQLITE_MISUSE;
-  if (kind != SNKV_BT_ROWID) {
-    info = key_info(bt, kind);
-    if (info == 0) return finish(bt, SQLITE_NOMEM_BKPT);
-  }
   cursor = bt->free_cursors;
   if (cursor != 0) {
     bt->free_cursors = cursor->next;
@@ -565,19 +671,22 @@ int snkv_bt_cursor_open(snkv_bt *bt, uint32_t root, snkv_bt_kind kind, int writa
     cursor = sqlite3_malloc64(ROUND8(sizeof(*cursor)) + sqlite3BtreeCursorSize());
     if (cursor == 0) return finish(bt, SQLITE_NOMEM_BKPT);
   }
-  memset(cursor, 0, sizeof(*cursor));
+  memset(cursor, 0, offsetof(snkv_bt_cursor, path));
   cursor->btc = (BtCursor *)((char *)cursor + ROUND8(sizeof(*cursor)));
   cursor->kind = kind;
   cursor->root = root;
   cursor->writable = writable;
-  sqlite3BtreeCursorZero(cursor->btc);
-  rc = sqlite3BtreeCursor(bt->tree, root, writable ? BTREE_WRCSR : 0, info, cursor->btc);
-  if (rc != SQLITE_OK) {
-    cursor->next = bt->free_cursors;
-    bt->free_cursors = cursor;
-    return finish(bt, rc);
-  }
   cursor->bt = bt;
+  cursor->path.depth = -1;
+  cursor->walking = can_walk(bt);
+  if (!cursor->walking) {
+    int rc = open_btc(cursor);
+    if (rc != SQLITE_OK) {
+      cursor->next = bt->free_cursors;
+      bt->free_cursors = cursor;
+      return finish(bt, rc);
+    }
+  }
   cursor->next = bt->cursors;
   if (bt->cursors != 0) bt->cursors->prev = cursor;
   bt->cursors = cursor;
@@ -588,7 +697,7 @@ int snkv_bt_cursor_open(snkv_bt *bt, uint32_t root, snkv_bt_kind kind, int writa
 /* Closes the engine's cursor; ours stays, as a dead handle. */
 static void detach(snkv_bt_cursor *cursor) {
   snkv_bt *bt = cursor->bt;
-  sqlite3BtreeCloseCursor(cursor->btc);
+  if (!cursor->walking) sqlite3BtreeCloseCursor(cursor->btc);
   if (cursor->prev != 0) {
     cursor->prev->next = cursor->next;
   } else {
@@ -640,7 +749,12 @@ static void fill_mem_int(snkv_bt *bt, Mem *mem, int64_t value) {
 
 static int seek_record(snkv_bt_cursor *cursor, Mem *fields, int count, int *order) {
   UnpackedRecord record;
-  int rc;
+  int rc = SQLITE_OK;
+  if (cursor->walking) rc = open_btc(cursor);
+  if (rc != SQLITE_OK) {
+    cursor->positioned = cursor->sought = 0;
+    return finish(cursor->bt, rc);
+  }
   memset(&record, 0, sizeof(record)); /* [K4] */
   record.pKeyInfo = key_info(cursor->bt, cursor->kind);
   record.aMem = fields;
@@ -656,9 +770,20 @@ static int seek_record(snkv_bt_cursor *cursor, Mem *fields, int count, int *orde
   return finish(cursor->bt, rc);
 }
 
+/* After a move on the path that came to an end. */
+static int walked(snkv_bt_cursor *cursor) {
+  cursor->sought = 0; /* which is for writing */
+  cursor->positioned = cursor->path.depth >= 0;
+  return SQLITE_OK;
+}
+
 int snkv_bt_seek(snkv_bt_cursor *cursor, const void *key, uint32_t key_size, int *order) {
   Mem field;
   if (cursor->bt == 0) return SNKV_BT_MOVED;
+  if (cursor->walking && cursor->kind == SNKV_BT_ROWS &&
+      walk_seek(&cursor->bt->view, &cursor->path, cursor->root, key, key_size, order)) {
+    return walked(cursor);
+  }
   fill_mem(cursor->bt, &field, key, key_size);
   cursor->sought_key = key;
   cursor->sought_size = key_size;
@@ -675,31 +800,115 @@ int snkv_bt_seek_expiry(snkv_bt_cursor *cursor, int64_t expires_at, const void *
 }
 
 int snkv_bt_seek_rowid(snkv_bt_cursor *cursor, int64_t rowid, int *order) {
-  int rc;
+  int rc = SQLITE_OK;
   if (cursor->bt == 0) return SNKV_BT_MOVED;
-  rc = sqlite3BtreeTableMoveto(cursor->btc, rowid, 0, order);
+  if (cursor->walking) {
+    if (walk_seek_rowid(&cursor->bt->view, &cursor->path, cursor->root, rowid, order)) {
+      return walked(cursor);
+    }
+    rc = open_btc(cursor);
+  }
+  if (rc == SQLITE_OK) rc = sqlite3BtreeTableMoveto(cursor->btc, rowid, 0, order);
   cursor->positioned = rc == SQLITE_OK && !sqlite3BtreeEof(cursor->btc);
   cursor->sought = rc == SQLITE_OK;
   cursor->order = *order;
   return finish(cursor->bt, rc);
 }
 
-int snkv_bt_first(snkv_bt_cursor *cursor, int *valid) {
-  int empty = 1, rc;
+static int to_edge(snkv_bt_cursor *cursor, int last, int *valid) {
+  int empty = 1, rc = SQLITE_OK;
+  *valid = 0;
   if (cursor->bt == 0) return SNKV_BT_MOVED;
-  rc = sqlite3BtreeFirst(cursor->btc, &empty);
+  if (cursor->walking) {
+    if (walk_edge(&cursor->bt->view, &cursor->path, cursor->root, cursor->kind == SNKV_BT_ROWID,
+                  last)) {
+      rc = walked(cursor);
+      *valid = cursor->positioned;
+      return rc;
+    }
+    rc = open_btc(cursor);
+  }
+  if (rc == SQLITE_OK) {
+    rc = last ? sqlite3BtreeLast(cursor->btc, &empty) : sqlite3BtreeFirst(cursor->btc, &empty);
+  }
   cursor->sought = 0;
   *valid = cursor->positioned = rc == SQLITE_OK && !empty;
   return finish(cursor->bt, rc);
 }
 
-int snkv_bt_last(snkv_bt_cursor *cursor, int *valid) {
-  int empty = 1, rc;
-  if (cursor->bt == 0) return SNKV_BT_MOVED;
-  rc = sqlite3BtreeLast(cursor->btc, &empty);
+int snkv_bt_first(snkv_bt_cursor *cursor, int *valid) { return to_edge(cursor, 0, valid); }
+int snkv_bt_last(snkv_bt_cursor *cursor, int *valid) { return to_edge(cursor, 1, valid); }
+
+static int walk_current(snkv_bt_cursor *cursor, walk_cell *cell) {
+  const walk_level *level = &cursor->path.path[cursor->path.depth];
+  return walk_parse(&cursor->bt->view, level, level->ix, cursor->kind == SNKV_BT_ROWID, cell);
+}
+
+/* No database can hold more [M9]. */
+static u64 largest_record(snkv_bt *bt) {
+  return (u64)bt->tree->pBt->pageSize * (u64)bt->tree->pBt->nPage;
+}
+
+/* Puts the engine's own cursor where the walk is. */
+static int leave_walk(snkv_bt_cursor *cursor) {
+  snkv_bt *bt = cursor->bt;
+  walk_cell cell;
+  int order = 1, rc;
+  if (!walk_current(cursor, &cell)) {
+    rc = SQLITE_CORRUPT_BKPT;
+  } else if (cursor->kind == SNKV_BT_ROWID) {
+    rc = open_btc(cursor);
+    if (rc == SQLITE_OK) rc = sqlite3BtreeTableMoveto(cursor->btc, cell.rowid, 0, &order);
+  } else {
+    /* The whole record is what the engine compares with. */
+    UnpackedRecord *record = 0;
+    char *copy = 0;
+    rc = cell.size > largest_record(bt) ? SQLITE_CORRUPT_BKPT : SQLITE_OK; /* [M9] */
+    if (rc == SQLITE_OK) {
+      copy = sqlite3_malloc64((u64)cell.size + 18);
+      if (copy == 0) rc = SQLITE_NOMEM_BKPT;
+    }
+    if (rc == SQLITE_OK) rc = walk_read(&bt->view, &cell, 0, cell.size, (u8 *)copy);
+    if (rc == SQLITE_OK) rc = open_btc(cursor);
+    if (rc == SQLITE_OK) {
+      record = sqlite3VdbeAllocUnpackedRecord(key_info(bt, cursor->kind));
+      if (record == 0) rc = SQLITE_NOMEM_BKPT;
+    }
+    if (rc == SQLITE_OK) {
+      memset(copy + cell.size, 0, 18);
+      sqlite3VdbeRecordUnpack((int)cell.size, copy, record);
+      record->nField = MIN(record->nField, cursor->kind == SNKV_BT_ROWS ? 1 : 2);
+      record->default_rc = 0;
+      rc = sqlite3BtreeIndexMoveto(cursor->btc, record, &order);
+      if (rc == SQLITE_OK) rc = record->errCode;
+    }
+    if (record != 0) sqlite3DbFree(bt->db, record);
+    sqlite3_free(copy);
+  }
+  if (rc == SQLITE_OK && (order != 0 || sqlite3BtreeEof(cursor->btc))) rc = SQLITE_CORRUPT_BKPT;
   cursor->sought = 0;
-  *valid = cursor->positioned = rc == SQLITE_OK && !empty;
-  return finish(cursor->bt, rc);
+  cursor->positioned = rc == SQLITE_OK;
+  return finish(bt, rc);
+}
+
+static int step_walk(snkv_bt_cursor *cursor, int forward, int *done) {
+  const int table = cursor->kind == SNKV_BT_ROWID;
+  walk_level *level = &cursor->path.path[cursor->path.depth];
+  walk_view *view = &cursor->bt->view;
+  *done = 1;
+  if (level->leaf && forward && level->ix + 1u < level->cells) {
+    ++level->ix;
+    return SQLITE_OK;
+  }
+  {
+    const walk_path before = cursor->path;
+    if (forward ? walk_next(view, &cursor->path, table) : walk_prev(view, &cursor->path, table)) {
+      return walked(cursor);
+    }
+    cursor->path = before;
+  }
+  *done = 0;
+  return leave_walk(cursor);
 }
 
 static int step_cursor(snkv_bt_cursor *cursor, int forward, int *valid) {
@@ -707,6 +916,12 @@ static int step_cursor(snkv_bt_cursor *cursor, int forward, int *valid) {
   *valid = 0;
   if (cursor->bt == 0) return SNKV_BT_MOVED;
   if (!cursor->positioned && !snkv_bt_breaks("K3")) return SNKV_BT_MOVED; /* [K3] */
+  if (cursor->walking) {
+    int done;
+    rc = step_walk(cursor, forward, &done);
+    *valid = done && cursor->positioned;
+    if (done || rc != SQLITE_OK) return rc;
+  }
   rc = forward ? sqlite3BtreeNext(cursor->btc, 0) : sqlite3BtreePrevious(cursor->btc, 0);
   cursor->sought = 0;
   if (rc == SQLITE_DONE) {
@@ -719,13 +934,28 @@ static int step_cursor(snkv_bt_cursor *cursor, int forward, int *valid) {
 
 int snkv_bt_next(snkv_bt_cursor *cursor, int *valid) { return step_cursor(cursor, 1, valid); }
 int snkv_bt_prev(snkv_bt_cursor *cursor, int *valid) { return step_cursor(cursor, 0, valid); }
+int snkv_bt_step_in_page(snkv_bt_cursor *cursor, int forward, const void **record, uint32_t *size) {
+  if (!cursor->walking || !cursor->positioned || cursor->kind != SNKV_BT_ROWS) return 0;
+  *record = walk_step_in_page(&cursor->bt->view, &cursor->path, forward, size);
+  return *record != 0;
+}
+
 int snkv_bt_valid(snkv_bt_cursor *cursor) { return cursor->bt != 0 && cursor->positioned; }
 
 int snkv_bt_payload(snkv_bt_cursor *cursor, const void **data, uint32_t *local, uint32_t *size) {
   u32 amount = 0;
   if (!snkv_bt_valid(cursor)) return SNKV_BT_MOVED;
+  if (cursor->walking) {
+    walk_cell cell;
+    if (!walk_current(cursor, &cell)) return SQLITE_CORRUPT_BKPT;
+    if (cell.size > largest_record(cursor->bt)) return SQLITE_CORRUPT_BKPT;
+    *data = cell.payload;
+    *local = cell.local;
+    *size = cell.size;
+    return SQLITE_OK;
+  }
   *size = sqlite3BtreePayloadSize(cursor->btc); /* [M3] before the fetch */
-  if (*size > (u64)sqlite3BtreeMaxRecordSize(cursor->btc)) return SQLITE_CORRUPT_BKPT; /* [M9] */
+  if (*size > largest_record(cursor->bt)) return SQLITE_CORRUPT_BKPT;
   *data = sqlite3BtreePayloadFetch(cursor->btc, &amount);
   *local = amount < *size ? amount : *size;
   return SQLITE_OK;
@@ -734,12 +964,24 @@ int snkv_bt_payload(snkv_bt_cursor *cursor, const void **data, uint32_t *local, 
 int snkv_bt_read(snkv_bt_cursor *cursor, uint32_t offset, uint32_t size, void *buffer) {
   u32 total;
   if (!snkv_bt_valid(cursor)) return SNKV_BT_MOVED;
+  if (cursor->walking) {
+    walk_cell cell;
+    if (!walk_current(cursor, &cell)) return SQLITE_CORRUPT_BKPT;
+    if (offset > cell.size || size > cell.size - offset) return SQLITE_CORRUPT_BKPT;
+    return finish(cursor->bt, walk_read(&cursor->bt->view, &cell, offset, size, buffer));
+  }
   total = sqlite3BtreePayloadSize(cursor->btc);
   if (offset > total || size > total - offset) return SQLITE_CORRUPT_BKPT;
   return finish(cursor->bt, sqlite3BtreePayload(cursor->btc, offset, size, buffer));
 }
 
-int64_t snkv_bt_rowid(snkv_bt_cursor *cursor) { return sqlite3BtreeIntegerKey(cursor->btc); }
+int64_t snkv_bt_rowid(snkv_bt_cursor *cursor) {
+  if (cursor->walking) {
+    walk_cell cell;
+    return cursor->positioned && walk_current(cursor, &cell) ? cell.rowid : 0;
+  }
+  return sqlite3BtreeIntegerKey(cursor->btc);
+}
 
 /* [C3] Takes the position from every cursor on this tree but one, so that the engine need not save it
 ** (copying whole records), and marks them so that none is restored by guessing [K3]. */
@@ -837,7 +1079,8 @@ int snkv_bt_count(snkv_bt_cursor *cursor, uint64_t *entries) {
   i64 count = 0; /* [M8] an interrupted count does not write it */
   int rc;
   if (cursor->bt == 0) return SNKV_BT_MOVED;
-  rc = sqlite3BtreeCount(cursor->bt->db, cursor->btc, &count);
+  rc = cursor->walking ? open_btc(cursor) : SQLITE_OK;
+  if (rc == SQLITE_OK) rc = sqlite3BtreeCount(cursor->bt->db, cursor->btc, &count);
   cursor->positioned = cursor->sought = 0;
   *entries = (uint64_t)count;
   return finish(cursor->bt, rc);
@@ -878,6 +1121,7 @@ int snkv_bt_count_until(snkv_bt_cursor *cursor, const void *high, uint32_t high_
   int valid = snkv_bt_valid(cursor);
   *entries = 0;
   if (cursor->bt == 0) return SNKV_BT_MOVED;
+  if (cursor->walking && valid) rc = leave_walk(cursor);
   memset(&bound, 0, sizeof(bound));
   fill_mem(cursor->bt, &field, high, high_size);
   bound.pKeyInfo = key_info(cursor->bt, SNKV_BT_ROWS);
@@ -909,7 +1153,8 @@ int snkv_bt_count_until(snkv_bt_cursor *cursor, const void *high, uint32_t high_
 
 int snkv_bt_count_pages(snkv_bt_cursor *cursor, uint64_t *entries, uint64_t *leaf_pages) {
   int valid = 0;
-  int rc = snkv_bt_first(cursor, &valid);
+  int rc = cursor->bt != 0 && cursor->walking ? open_btc(cursor) : SQLITE_OK;
+  if (rc == SQLITE_OK) rc = snkv_bt_first(cursor, &valid);
   *entries = *leaf_pages = 0;
   while (rc == SQLITE_OK && valid) {
     BtCursor *btc = cursor->btc;

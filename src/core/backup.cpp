@@ -1,11 +1,11 @@
 /// \file
 /// The functions of core_abi.hpp that write the whole store anew: `backup` into another file,
 /// `compact` in place.
+#include "core/file_system.hpp"
 #include "core/pinned_reader.hpp"
 #include "core/progress.hpp"
 #include "core/run.hpp"
 #include "core/store_state.hpp"
-#include "core/system_error.hpp"
 
 #include <snkv/detail/core_abi.hpp>
 
@@ -28,13 +28,6 @@ namespace {
 
 /// What the engine keeps beside a database file.
 constexpr std::array<const char*, 3> sidecars = {"-wal", "-shm", "-journal"};
-
-Error system_error(Errc code, const char* operation, const std::string& path) {
-  return Error(code, operation, fmt::format("{}: {}", path, std::strerror(errno)));
-}
-Error system_error(const char* operation, const std::string& path) {
-  return system_error(errc_of_errno(errno), operation, path);
-}
 
 // ---- The place of the copy ----
 
@@ -97,13 +90,6 @@ Error check_target(const char* operation, const StoreState& store, std::string_v
   return {};
 }
 
-/// As the store's own, so that a copy of a private file is private.
-::mode_t mode_for_copy(const StoreState& store) {
-  struct stat own {};
-  if (store.in_memory || ::stat(store.path.c_str(), &own) != 0) return 0644;
-  return (own.st_mode & 0777) | 0600;
-}
-
 /// rename, but never over something that is there.
 int rename_to_free(const std::string& from, const std::string& to) {
 #if defined(__linux__) && defined(RENAME_NOREPLACE)
@@ -116,18 +102,6 @@ int rename_to_free(const std::string& from, const std::string& to) {
     return -1;
   }
   return ::rename(from.c_str(), to.c_str());
-}
-
-int sync_path(const std::string& path, int flags) {
-  const int file = ::open(path.c_str(), flags | O_CLOEXEC);
-  if (file < 0) return -1;
-  int rc = ::fsync(file);
-  // Not every file system can sync a folder.
-  if (rc != 0 && (flags & O_DIRECTORY) != 0 && (errno == EINVAL || errno == ENOTSUP)) rc = 0;
-  const int reason = errno;
-  ::close(file);
-  errno = reason;
-  return rc;
 }
 
 /// The copy while it is being made, under a name of its own; goes away unless it is published. All names
@@ -278,7 +252,7 @@ Error backup(const Target& target, std::string_view path, const BackupOptions& o
     PinnedReader reader;
     if (Error error = reader.open(operation, target.store); error.failed()) return error;
     UnfinishedFile file;
-    if (Error error = file.create(operation, place, mode_for_copy(store)); error.failed()) {
+    if (Error error = file.create(operation, place, mode_beside(store)); error.failed()) {
       return error;
     }
     ProgressReport report(progress);

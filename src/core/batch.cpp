@@ -2,15 +2,19 @@
 /// `WriteBatch`: its encoding (see the grammar in write_batch.hpp) and its carrying out.
 #include "base/printable.hpp"
 #include "core/read_path.hpp"
+#include "core/families.hpp"
 #include "core/run.hpp"
 #include "core/write_path.hpp"
 
 #include <snkv/detail/core_abi.hpp>
 #include <snkv/write_batch.hpp>
 
+#include <algorithm>
 #include <cstring>
 #include <fmt/format.h>
 #include <limits>
+#include <memory>
+#include <vector>
 
 namespace snkv {
 namespace {
@@ -189,7 +193,8 @@ Error carry_out(const Step& step, const WriteContext& context) {
   }
 }
 
-/// Calls `use` with each operation and its family; `not_found` if one of the families is not there.
+/// Calls `use` with each operation and its family (a shared pointer); `not_found` if one of the families is
+/// not there.
 template <class Use>
 Error for_each(WriteSession& session, const Target& target, BytesView batch, Use&& use) {
   std::shared_ptr<const Family> family = target.family;
@@ -198,11 +203,11 @@ Error for_each(WriteSession& session, const Target& target, BytesView batch, Use
   while (!reader.at_end()) {
     if (!reader.next(step)) return malformed();
     if (step.tag != 'F') {
-      if (Error error = use(step, *family); error.failed()) return error;
+      if (Error error = use(step, family); error.failed()) return error;
       continue;
     }
-    const FamilyEntry* named =
-        step.first.empty() ? nullptr : session.catalog().find(step.first.view());
+    const bool nameless = step.first.empty() || is_internal_family(step.first.view());
+    const FamilyEntry* named = nameless ? nullptr : session.catalog().find(step.first.view());
     if (named == nullptr && !step.first.empty()) {
       return Error(Errc::not_found, operation,
                    fmt::format("column family {}", base::printable(step.first)));
@@ -211,6 +216,45 @@ Error for_each(WriteSession& session, const Target& target, BytesView batch, Use
   }
   return {};
 }
+
+/// Carries out operations, those on single keys in the order of their keys: neighbours lie on the same
+/// page, which is then sought, changed and, if there are too many of them to be kept, written out only
+/// once. Operations on the same key stay in their order, and so does all that concerns more than one key.
+class InKeyOrder {
+ public:
+  explicit InKeyOrder(WriteSession& session) noexcept
+      : session_(session), sorting_(!session.noting() && !snkv_bt_without("sort")) {}
+
+  [[nodiscard]] Error add(const Step& step, const std::shared_ptr<const Family>& family) {
+    const bool single = step.tag != 'R' && step.tag != 'C';
+    if (family != family_ || !single) {
+      if (Error error = finish(); error.failed()) return error;
+      family_ = family;
+    }
+    if (!sorting_ || !single) return carry_out(step, {operation, session_, *family});
+    waiting_.push_back(step);
+    return {};
+  }
+
+  /// Carries out what is still waiting.
+  [[nodiscard]] Error finish() {
+    const auto before = [](const Step& a, const Step& b) { return a.first < b.first; };
+    if (!std::is_sorted(waiting_.begin(), waiting_.end(), before)) {
+      std::stable_sort(waiting_.begin(), waiting_.end(), before);
+    }
+    for (const Step& step : waiting_) {
+      if (Error error = carry_out(step, {operation, session_, *family_}); error.failed()) return error;
+    }
+    waiting_.clear();
+    return {};
+  }
+
+ private:
+  WriteSession& session_;
+  bool sorting_;  // not if somebody is told of the changes in their order
+  std::shared_ptr<const Family> family_;
+  std::vector<Step> waiting_;
+};
 
 }  // namespace
 
@@ -222,15 +266,17 @@ Error write_batch(const Target& target, BytesView batch, const WriteOptions& opt
       const FamilyEntry* tables = nullptr;
       Error refused = session.resolve(operation, *target.family, false, tables);
       if (refused.failed()) return refused;
-      refused = for_each(session, target, batch, [&](const Step& step, const Family& family) {
-        Error error = session.resolve(operation, family, true, tables);
+      refused = for_each(session, target, batch, [&](const Step& step, const auto& family) {
+        Error error = session.resolve(operation, *family, true, tables);
         return error.failed() ? error : check_ttl(step, session.now());
       });
       if (refused.failed()) return refused;
-      return change(session, [&] {
-        return for_each(session, target, batch, [&](const Step& step, const Family& family) {
-          return carry_out(step, {operation, session, family});
+      return change(session, [&]() -> Error {
+        InKeyOrder steps(session);
+        Error error = for_each(session, target, batch, [&](const Step& step, const auto& family) {
+          return steps.add(step, family);
         });
+        return error.failed() ? error : steps.finish();
       });
     };
     return write_in_scope(operation, target, work, options.sync);

@@ -52,6 +52,7 @@ void CursorState::open(const Target& target) {
   } else {
     transaction_ = std::static_pointer_cast<TransactionState>(target.scope);
   }
+  in_place_ = snapshot_ != nullptr && !store_->options.expire_snapshots;
   // So that an unknown family is told at once, not at the first seek.
   guarded(operation, [&] { return Error(); });
 }
@@ -147,8 +148,24 @@ void CursorState::seek_for_prev(BytesView at) noexcept {
 }
 
 void CursorState::advance(bool forward) noexcept {
-  if (!valid) return;
+  if (!valid || (in_place_ && step_in_page(forward))) return;
   guarded(forward ? "next" : "prev", [&] { return step(forward); });
+}
+
+bool CursorState::step_in_page(bool forward) noexcept {
+  if (store_->fork_guard.forked()) return false;
+  const void* record = nullptr;
+  std::uint32_t size = 0;
+  if (snkv_bt_step_in_page(tree_.get(), forward ? 1 : 0, &record, &size) == 0) return false;
+  BytesView content;
+  if (!plain_row({record, size}, key, content)) {
+    guarded(operation, [&] { return position(SNKV_BT_OK, 1, forward); });
+    return true;
+  }
+  value = options_.keys_only ? BytesView() : content;
+  valid = forward ? !range_.bounded_above || key < BytesView(range_.high)
+                  : !(key < BytesView(range_.low));
+  return true;
 }
 
 /// Goes to the nearest key on this side of `at`, itself included.
@@ -202,7 +219,7 @@ Error CursorState::take_entry(const Row& row) {
     if (Error error = read_large(operation, view, row, large_); error.failed()) return error;
     content = large_;
   }
-  if (transaction_ == nullptr && !store_->options.expire_snapshots) {
+  if (in_place_) {
     // Nothing writes on a snapshot's connection, and the tree's cursor keeps the page in memory.
     key = row.key;
     value = content;

@@ -41,6 +41,8 @@ class CursorState final : public Cursor {
   [[nodiscard]] Error position(int rc, int present, bool forward);
   [[nodiscard]] Error seek_tree(BytesView at, bool forward);
   [[nodiscard]] Error step(bool forward);
+  /// A step within a page of a snapshot, which needs no lock; false if it takes more than that.
+  [[nodiscard]] bool step_in_page(bool forward) noexcept;
   [[nodiscard]] bool in_range(BytesView at) const noexcept;
   [[nodiscard]] Error take_entry(const Row& row);
   /// The name of the family, in messages.
@@ -57,6 +59,7 @@ class CursorState final : public Cursor {
   FamilyEntry entry_;  // of the snapshot; for a transaction, of the last move
   btree::Cursor tree_;
   Error status_;
+  bool in_place_ = false;  // entries are views of pages that stay as they are
 
   Bytes scratch_;
   Bytes large_;

@@ -97,7 +97,7 @@ Error ttl(const Target& target, BytesView key,
   return guarded(operation, target, [&]() -> Error {
     return read_entry(operation, target, key, [&](const ReadView& view, const Row& row) -> Error {
       remaining.reset();
-      if (row.expires_at) remaining = std::chrono::milliseconds(*row.expires_at - view.now);
+      if (row.expires_at) remaining = std::chrono::milliseconds(*row.expires_at - view.now.get());
       return {};
     });
   });

@@ -104,7 +104,80 @@ Error check_free(const char* operation, WriteSession& session, std::string_view 
   return rc == SNKV_BT_DONE ? Error() : session.connection().sql_error(operation, rc);
 }
 
+const char* operation_of(FamilyMode mode) noexcept {
+  return mode == FamilyMode::open     ? "open_column_family"
+         : mode == FamilyMode::create ? "create_column_family"
+                                      : "column_family";
+}
+
+Error check_internal(const char* operation, std::string_view name) {
+  if (is_internal_family(name) && name.size() <= max_family_name_size) return {};
+  return Error(Errc::invalid_argument, operation,
+               fmt::format("{} is not the name of an internal family", base::printable(name)));
+}
+
+Error open_family(const char* operation, const Target& target, std::string_view name, FamilyMode mode,
+                  Target& out) {
+  std::shared_ptr<const Family> found;
+  const auto look = [&](snkv_bt*, const Catalog& catalog) -> Error {
+    if (const FamilyEntry* entry = catalog.find(name)) found = entry->family;
+    return {};
+  };
+  if (Error error = with_catalog(operation, target, look); error.failed()) return error;
+  if (found == nullptr && mode == FamilyMode::open) return not_found(operation, name);
+  if (found != nullptr && mode != FamilyMode::create) {
+    out = with_family(target, std::move(found));
+    return {};
+  }
+  const auto make = [&](WriteSession& session) -> Error {
+    const btree::Lock lock(session.connection());
+    // Looked up again: another writer may have made it meanwhile.
+    if (const FamilyEntry* entry = session.catalog().find(name)) {
+      if (mode == FamilyMode::create) {
+        return Error(Errc::exists, operation,
+                     fmt::format("column family {}", base::printable(name)));
+      }
+      found = entry->family;
+      return {};
+    }
+    if (Error error = check_free(operation, session, name); error.failed()) return error;
+    return change(session, [&] { return create(operation, session, name, found); });
+  };
+  if (Error error = write_in_scope(operation, target, make); error.failed()) return error;
+  out = with_family(target, std::move(found));
+  return {};
+}
+
+Error remove_family(const char* operation, const Target& target, std::string_view name) {
+  const auto drop = [&](WriteSession& session) -> Error {
+    const btree::Lock lock(session.connection());
+    const FamilyEntry* entry = session.catalog().find(name);
+    if (entry == nullptr) return not_found(operation, name);
+    return change(session, [&]() -> Error {
+      // Copied: the catalog that has the entry goes away with the first of the statements.
+      const FamilyEntry doomed = *entry;
+      const std::uint32_t id = doomed.family->id;
+      session.note(Change::Kind::clear, *doomed.family, {});
+      const std::pair<std::uint32_t, std::string> side_tables[] = {
+          {doomed.large_root, format::large_table_name(id)},
+          {doomed.expiry_root, format::expiry_table_name(id)},
+      };
+      for (const auto& [root, table] : side_tables) {
+        if (root == 0) continue;
+        Error error = session.change_schema(operation, "DROP TABLE " + table);
+        if (error.failed()) return error;
+      }
+      return session.change_schema(operation, "DROP TABLE " + format::quoted(name));
+    });
+  };
+  return write_in_scope(operation, target, drop);
+}
+
 }  // namespace
+
+bool is_internal_family(std::string_view name) noexcept {
+  return name.starts_with("snkv_vector");
+}
 
 Error check_family_name(const char* operation, std::string_view name) {
   const auto refuse = [&](const char* why) {
@@ -124,39 +197,10 @@ Error check_family_name(const char* operation, std::string_view name) {
 }
 
 Error family(const Target& target, std::string_view name, FamilyMode mode, Target& out) {
-  const char* operation = mode == FamilyMode::open     ? "open_column_family"
-                          : mode == FamilyMode::create ? "create_column_family"
-                                                       : "column_family";
+  const char* operation = operation_of(mode);
   return guarded(operation, target, [&]() -> Error {
     if (Error error = check_family_name(operation, name); error.failed()) return error;
-    std::shared_ptr<const Family> found;
-    const auto look = [&](snkv_bt*, const Catalog& catalog) -> Error {
-      if (const FamilyEntry* entry = catalog.find(name)) found = entry->family;
-      return {};
-    };
-    if (Error error = with_catalog(operation, target, look); error.failed()) return error;
-    if (found == nullptr && mode == FamilyMode::open) return not_found(operation, name);
-    if (found != nullptr && mode != FamilyMode::create) {
-      out = with_family(target, std::move(found));
-      return {};
-    }
-    const auto make = [&](WriteSession& session) -> Error {
-      const btree::Lock lock(session.connection());
-      // Looked up again: another writer may have made it meanwhile.
-      if (const FamilyEntry* entry = session.catalog().find(name)) {
-        if (mode == FamilyMode::create) {
-          return Error(Errc::exists, operation,
-                       fmt::format("column family {}", base::printable(name)));
-        }
-        found = entry->family;
-        return {};
-      }
-      if (Error error = check_free(operation, session, name); error.failed()) return error;
-      return change(session, [&] { return create(operation, session, name, found); });
-    };
-    if (Error error = write_in_scope(operation, target, make); error.failed()) return error;
-    out = with_family(target, std::move(found));
-    return {};
+    return open_family(operation, target, name, mode, out);
   });
 }
 
@@ -167,28 +211,23 @@ Error drop_family(const Target& target, std::string_view name) {
     if (name == format::default_family) {
       return Error(Errc::invalid_argument, operation, "the default family cannot be dropped");
     }
-    const auto drop = [&](WriteSession& session) -> Error {
-      const btree::Lock lock(session.connection());
-      const FamilyEntry* entry = session.catalog().find(name);
-      if (entry == nullptr) return not_found(operation, name);
-      return change(session, [&]() -> Error {
-        // Copied: the catalog that has the entry goes away with the first of the statements.
-        const FamilyEntry doomed = *entry;
-        const std::uint32_t id = doomed.family->id;
-        session.note(Change::Kind::clear, *doomed.family, {});
-        const std::pair<std::uint32_t, std::string> side_tables[] = {
-            {doomed.large_root, format::large_table_name(id)},
-            {doomed.expiry_root, format::expiry_table_name(id)},
-        };
-        for (const auto& [root, table] : side_tables) {
-          if (root == 0) continue;
-          Error error = session.change_schema(operation, "DROP TABLE " + table);
-          if (error.failed()) return error;
-        }
-        return session.change_schema(operation, "DROP TABLE " + format::quoted(name));
-      });
-    };
-    return write_in_scope(operation, target, drop);
+    return remove_family(operation, target, name);
+  });
+}
+
+Error internal_family(const Target& target, std::string_view name, FamilyMode mode, Target& out) {
+  const char* operation = operation_of(mode);
+  return guarded(operation, target, [&]() -> Error {
+    if (Error error = check_internal(operation, name); error.failed()) return error;
+    return open_family(operation, target, name, mode, out);
+  });
+}
+
+Error drop_internal_family(const Target& target, std::string_view name) {
+  constexpr const char* operation = "drop_column_family";
+  return guarded(operation, target, [&]() -> Error {
+    if (Error error = check_internal(operation, name); error.failed()) return error;
+    return remove_family(operation, target, name);
   });
 }
 
@@ -197,7 +236,9 @@ Error list_families(const Target& target, std::vector<std::string>& out) {
   return guarded(operation, target, [&]() -> Error {
     return with_catalog(operation, target, [&](snkv_bt*, const Catalog& catalog) -> Error {
       out.clear();
-      for (const FamilyEntry& entry : catalog.families()) out.push_back(entry.family->name);
+      for (const FamilyEntry& entry : catalog.families()) {
+        if (!is_internal_family(entry.family->name)) out.push_back(entry.family->name);
+      }
       std::sort(out.begin(), out.end());
       return {};
     });

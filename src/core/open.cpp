@@ -95,6 +95,7 @@ Error StoreState::open_connection(const char* caller, btree::Connection& connect
     Error error = connection.sql_error(caller, rc);
     return Error(error.code(), caller, fmt::format("{}: {}", file_name(), error.detail()), rc);
   }
+  snkv_bt_walk(connection.get(), options.map_file ? 1 : 0);
   snkv_bt_configure_new(connection.get(), options.page_size);
   // With a rollback journal only EXTRA syncs the folder too, without which a power cut can bring the
   // journal back, and with it the state before the last commit.

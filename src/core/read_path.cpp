@@ -60,6 +60,12 @@ int read_row(snkv_bt_cursor* cursor, Bytes& scratch, Row& row) {
     if (rc != SNKV_BT_OK) return rc;
     data = scratch.data();
   }
+  if (plain_row({data, size}, row.key, row.value)) {
+    row.expires_at.reset();
+    row.large_id = 0;
+    row.large_size = 0;
+    return SNKV_BT_OK;
+  }
   btree::ColumnExtent extents[format::row_columns];
   if (!btree::parse_record({data, size}, size, extents)) return SNKV_BT_CORRUPT;
   return decode_row(extents, static_cast<const std::byte*>(data), row) ? SNKV_BT_OK
@@ -218,7 +224,7 @@ int count_expired(const ReadView& view, std::uint64_t most, std::uint64_t& entri
   while (rc == SNKV_BT_OK && valid != 0 && entries < most) {
     std::int64_t at = 0;
     rc = read_expiry(cursor.get(), at);
-    if (rc != SNKV_BT_OK || at > view.now) break;
+    if (rc != SNKV_BT_OK || at > view.now.get()) break;
     ++entries;
     rc = snkv_bt_next(cursor.get(), &valid);
   }

@@ -14,11 +14,24 @@
 
 namespace snkv::core {
 
+/// The time as of which something is read: known, or asked for when the first expiry is met, because
+/// asking would be a good part of a `get`. It is read once at most.
+class Moment {
+ public:
+  Moment(std::int64_t known) noexcept : now_(known) {}
+  explicit Moment(const StoreState& clock) noexcept : clock_(&clock) {}
+  [[nodiscard]] std::int64_t get() const;
+
+ private:
+  mutable const StoreState* clock_ = nullptr;
+  mutable std::int64_t now_ = 0;
+};
+
 /// Where to read: a connection with an open transaction, the family in its catalog, and the time.
 struct ReadView {
   snkv_bt* bt = nullptr;
   const FamilyEntry* family = nullptr;
-  std::int64_t now = 0;
+  Moment now = 0;
   StoreState* store = nullptr;
 };
 
@@ -31,8 +44,8 @@ struct Row {
   std::int64_t large_id = 0;  ///< 0: the value is in the row
   std::uint64_t large_size = 0;
 
-  [[nodiscard]] bool expired(std::int64_t now) const noexcept {
-    return expires_at.has_value() && *expires_at <= now;
+  [[nodiscard]] bool expired(const Moment& now) const {
+    return expires_at.has_value() && *expires_at <= now.get();
   }
 };
 
@@ -42,6 +55,38 @@ struct LargeValue {
   std::uint64_t size = 0;
   std::uint32_t chunk_size = 0;  ///< of all its chunks but the last; 0: the first one tells
 };
+
+/// Takes a row apart that is a key and a value and nothing else, as nearly all are; false for any other,
+/// also for a malformed one, which `read_row` understands.
+[[nodiscard]] inline bool plain_row(BytesView record, BytesView& key, BytesView& value) noexcept {
+  const auto* const p = reinterpret_cast<const unsigned char*>(record.data());
+  if (record.size() < 4) return false;
+  const std::size_t header = p[0];
+  std::size_t at = 1;
+  const auto blob = [&](std::size_t& size) {
+    std::size_t type = p[at++];
+    if (type >= 0x80) {
+      const std::size_t low = p[at++];
+      if (low >= 0x80) return false;
+      type = ((type & 0x7f) << 7) | low;
+    }
+    if (type < 12 || type % 2 != 0) return false;
+    size = (type - 12) / 2;
+    return true;
+  };
+  // The largest header of such a row: its own size, two types of two bytes, three of one.
+  if (header < 4 || header > 8 || record.size() < 8) return false;
+  std::size_t key_size = 0;
+  std::size_t value_size = 0;
+  if (!blob(key_size) || p[at++] != 0 || !blob(value_size) || at > header) return false;
+  for (; at < header; ++at) {
+    if (p[at] != 0) return false;
+  }
+  if (header + key_size + value_size > record.size()) return false;
+  key = {p + header, key_size};
+  value = {p + header + key_size, value_size};
+  return true;
+}
 
 /// Decodes the row under the cursor; `scratch` takes the record when it does not lie in one page.
 [[nodiscard]] int read_row(snkv_bt_cursor* cursor, Bytes& scratch, Row& row);

@@ -6,7 +6,14 @@
 #include "core/read_path.hpp"
 #include "core/store_state.hpp"
 
+#include <utility>
+
 namespace snkv::core {
+
+inline std::int64_t Moment::get() const {
+  if (clock_ != nullptr) now_ = std::exchange(clock_, nullptr)->now();
+  return now_;
+}
 
 namespace detail {
 
@@ -38,14 +45,14 @@ template <class Body>
 [[nodiscard]] Error in_latest(const char* operation, const Target& target, Body&& body) {
   if (Error error = target.store->check(operation); error.failed()) return error;
   ReaderLease reader;
-  if (Error error = reader.acquire(operation, *target.store); error.failed()) return error;
+  if (Error error = reader.acquire_kept(operation, *target.store); error.failed()) return error;
   const btree::Lock lock(reader->connection);
-  const btree::ReadTransaction transaction(lock);
-  if (transaction.rc() != SNKV_BT_OK) {
-    return btree::engine_error(operation, transaction.rc(), "beginning a read transaction");
-  }
-  if (Error error = reader->refresh(operation, transaction.cookie()); error.failed()) return error;
-  return body(lock.get(), *reader->catalog, target.store->now());
+  if (Error error = reader.begin_read(operation); error.failed()) return error;
+  struct End {
+    ReaderLease& reader;
+    ~End() { reader.end_read(); }
+  } const end{reader};
+  return body(lock.get(), *reader->catalog, Moment(*target.store));
 }
 
 /// Runs `body(bt, catalog, now)` in the point of view of the target.
@@ -62,7 +69,7 @@ template <class Body>
 template <class Body>
 Error with_view(const char* operation, const Target& target, Body&& body) {
   return detail::in_scope(
-      operation, target, [&](snkv_bt* bt, const Catalog& catalog, std::int64_t now) -> Error {
+      operation, target, [&](snkv_bt* bt, const Catalog& catalog, const Moment& now) -> Error {
         ReadView view{bt, nullptr, now, target.store.get()};
         if (Error error = detail::resolve(operation, catalog, target, view.family); error.failed()) {
           return error;
@@ -77,7 +84,7 @@ Error with_view(const char* operation, const Target& target, Body&& body) {
 template <class Body>
 Error with_catalog(const char* operation, const Target& target, Body&& body) {
   return detail::in_scope(operation, target,
-                          [&](snkv_bt* bt, const Catalog& catalog, std::int64_t) -> Error {
+                          [&](snkv_bt* bt, const Catalog& catalog, const Moment&) -> Error {
                             return body(bt, catalog);
                           });
 }

@@ -76,21 +76,19 @@ Error SnapshotState::open(const char* operation, const std::shared_ptr<StoreStat
   // Before the lock: who expires snapshots takes the registry's lock first and then this one.
   if (Error error = pin_.add(operation, *store, this); error.failed()) return error;
   const std::lock_guard guard(mutex);
-  if (Error error = reader.acquire(operation, *store); error.failed()) return error;
+  if (Error error = reader.acquire_kept(operation, *store); error.failed()) return error;
   const btree::Lock lock(reader->connection);
-  std::uint32_t cookie = 0;
-  const int rc = snkv_bt_begin_read(lock.get(), &cookie);
-  if (rc != SNKV_BT_OK) return btree::engine_error(operation, rc, "beginning a read transaction");
+  if (Error error = reader.begin_read(operation); error.failed()) return error;
   reading_ = true;
   now = store->now();
-  return reader->refresh(operation, cookie);
+  return {};
 }
 
 bool SnapshotState::expire() noexcept {
   const std::lock_guard guard(mutex);
   if (!reading_) return false;
   const btree::Lock lock(reader->connection);
-  snkv_bt_end_read(lock.get());
+  reader.drop_read();
   reading_ = false;
   return true;
 }
@@ -104,7 +102,7 @@ SnapshotState::~SnapshotState() {
   pin_.remove();  // from here on nobody else can end the read
   if (!reading_ || store->fork_guard.forked()) return;
   const btree::Lock lock(reader->connection);
-  snkv_bt_end_read(lock.get());
+  reader.end_read();
 }
 
 // ---- Transactions ----

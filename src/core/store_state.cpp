@@ -33,7 +33,9 @@ StoreState::StoreState(std::string given_path, bool memory, Options opts)
       options(std::move(opts)),
       latencies(options.latency_histograms),
       feed(options.change_history),
-      session(*this) {}
+      session(*this),
+      keeps_reads_(options.keep_reads && options.journal == Journal::wal &&
+                   !snkv_bt_without("keep")) {}
 
 StoreState::~StoreState() {
   if (fork_guard.forked()) {
@@ -41,9 +43,12 @@ StoreState::~StoreState() {
     readers.leak();
     writer.leak();
     housekeeper_.leak();
+    releaser.leak();
+    attachments.leak();
     return;
   }
   housekeeper_.stop();
+  releaser.stop();
   readers.close();
   writer.close();
 }
@@ -53,6 +58,7 @@ Error StoreState::close() {
   // Its short turns at writing are no reason to refuse; if there is another, it goes on.
   housekeeper_.stop();
   Error error = close_if_unused();
+  if (!error.failed()) attachments.clear();
   if (error.failed() && options.housekeeping_interval.count() > 0) {
     housekeeper_.start(*this, options.housekeeping_interval);
   }
@@ -69,6 +75,7 @@ Error StoreState::close_if_unused() {
     return Error(Errc::busy, "close", "an iterator or a snapshot is open");
   }
   closed_.store(true, std::memory_order_release);
+  releaser.stop();
   readers.close();
   writer.close();
   queue.leave(place);
@@ -267,12 +274,15 @@ void StoreState::log(LogLevel level, std::string_view message) const noexcept {
 
 Error StoreState::checkpoint(const char* operation, Checkpoint mode,
                              std::chrono::milliseconds patience, CheckpointResult& out) {
+  // Idle readers must not be in the way of the copying, nor of the log's new start after it.
+  readers.release_all();
   const btree::Lock lock(writer);
   const Stopwatch stopwatch(latencies, TimedOperation::checkpoint);
   snkv_bt_set_busy_timeout(lock.get(), static_cast<int>(patience.count()));
   const int rc = snkv_bt_checkpoint(lock.get(), static_cast<int>(mode), &out.wal_frames,
                                     &out.checkpointed);
   snkv_bt_set_busy_timeout(lock.get(), static_cast<int>(options.busy_timeout.count()));
+  readers.release_all();
   if (rc != SNKV_BT_OK) return btree::engine_error(operation, rc);
   counters.add(Counters::checkpoints);
   return {};

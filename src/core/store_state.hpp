@@ -3,11 +3,13 @@
 #pragma once
 
 #include "btree/connection.hpp"
+#include "core/attachments.hpp"
 #include "core/change_feed.hpp"
 #include "core/counters.hpp"
 #include "core/fork_guard.hpp"
 #include "core/housekeeper.hpp"
 #include "core/latency.hpp"
+#include "core/read_releaser.hpp"
 #include "core/reader_pool.hpp"
 #include "core/scope.hpp"
 #include "core/write_queue.hpp"
@@ -45,6 +47,9 @@ class StoreState {
     if (closed_.load(std::memory_order_acquire)) return Error(Errc::closed, operation, "");
     return {};
   }
+
+  /// Whether a reader may keep its transaction for the next read.
+  [[nodiscard]] bool keeps_reads() const noexcept { return keeps_reads_; }
 
   /// A connection for one purpose, with the pragmas of the options.
   [[nodiscard]] Error open_connection(const char* operation, btree::Connection& connection,
@@ -87,7 +92,9 @@ class StoreState {
   Latencies latencies;
   ChangeFeed feed;
   PinRegistry pins;
+  Attachments attachments;
   ReaderPool readers;
+  ReadReleaser releaser;
   WriteQueue queue;
   /// The write connection and its transaction: for the head of the queue.
   btree::Connection writer;
@@ -110,6 +117,7 @@ class StoreState {
   void limit_log(std::uint32_t frames) noexcept;
   void tell_of_failed_checkpoint(const Error& error) noexcept;
 
+  const bool keeps_reads_;
   std::atomic<bool> closed_{false};
   mutable std::mutex log_mutex_;  // one message at a time
   Housekeeper housekeeper_;

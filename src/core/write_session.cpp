@@ -1,5 +1,7 @@
 #include "core/write_session.hpp"
 
+#include "core/families.hpp"
+
 #include "base/printable.hpp"
 #include "core/run.hpp"
 #include "core/store_state.hpp"
@@ -77,7 +79,8 @@ void WriteSession::end() noexcept {
 }
 
 void WriteSession::note(Change::Kind kind, const Family& family, BytesView key, BytesView high) {
-  if (noting_) changes_.push_back(Change{0, family.name, kind, Bytes(key), Bytes(high)});
+  if (!noting_ || is_internal_family(family.name)) return;
+  changes_.push_back(Change{0, family.name, kind, Bytes(key), Bytes(high)});
 }
 
 Error WriteSession::resolve(const char* operation, const Family& family, bool for_writing,

@@ -71,6 +71,8 @@ class WriteSession {
 
   /// Keeps a change for the feed, if anybody wants to know.
   void note(Change::Kind kind, const Family& family, BytesView key, BytesView high = {});
+  /// Whether anybody wants to know the changes.
+  [[nodiscard]] bool noting() const noexcept { return noting_; }
 
   // ---- Large values ----
 

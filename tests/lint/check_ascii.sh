@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$1"
 
 folders=()
-for folder in CMakeLists.txt CMakePresets.json cmake include src tests examples benchmarks tools \
+for folder in CMakeLists.txt CMakePresets.json cmake datasets include src tests examples benchmarks tools \
   bindings scripts; do
   [[ -e $folder ]] && folders+=("$folder")
 done

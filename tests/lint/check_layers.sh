@@ -12,14 +12,17 @@ layer() {
     src/base/*) echo base ;;
     src/btree/*) echo btree ;;
     src/core/*) echo core ;;
+    src/c_api/*) echo c_api ;;
+    include/snkv/c/*) echo c_header ;;
     src/*) echo src ;;
     include/snkv/vector.hpp | include/snkv/vector/*) echo vector ;;
     # "Bytes, error codes" of the base layer: they are part of the API, and stand on nothing.
     include/snkv/bytes.hpp | include/snkv/error.hpp | include/snkv/detail/export.hpp) echo words ;;
     include/snkv/detail/*) echo detail ;;
     include/snkv/*) echo facade ;;
-    examples/* | benchmarks/* | tools/* | bindings/*) echo edge ;;
+    datasets/* | examples/* | benchmarks/* | tools/* | bindings/*) echo edge ;;
     tests/api/*) echo api_test ;;
+    tests/c_api/*) echo c_api_test ;;
     tests/*) echo test ;;
   esac
 }
@@ -32,14 +35,17 @@ declare -A allowed=(
   [core]=' words base btree core facade detail '
   [detail]=' words facade detail '
   [facade]=' words facade detail '
-  [vector]=' words facade vector '
-  [edge]=' words facade vector edge '
+  [vector]=' words facade detail vector '
+  [c_header]=' c_header '
+  [c_api]=' words facade vector c_header c_api '
+  [edge]=' words facade vector c_header edge '
+  [c_api_test]=' words facade vector c_header test c_api_test '
   [api_test]=' words facade vector test api_test '
 )
 
 # resolve <including file> <name> <quote or bracket>: the included file, when it is one of ours.
 resolve() {
-  local candidate places=("src/$2" "include/$2" "tests/$2")
+  local candidate places=("$2" "src/$2" "include/$2" "tests/$2")
   [[ $3 == '"' ]] && places=("$(dirname "$1")/$2" "${places[@]}")
   for candidate in "${places[@]}"; do
     candidate=$(realpath -m --relative-to=. "$candidate")
@@ -59,7 +65,7 @@ complain() {
 }
 
 folders=()
-for folder in src include examples benchmarks tools bindings tests/api; do
+for folder in src include datasets examples benchmarks tools bindings tests/api tests/c_api; do
   [[ -d $folder ]] && folders+=("$folder")
 done
 

@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
 # Fails when a library defines a global symbol of SQLite, or any other unmangled name that is not
 # ours: an application may link its own SQLite beside snkv.
-#   check_symbols.sh <nm> <library>
+#   check_symbols.sh <nm> <library> [<beginnings of names that are ours>]
 set -euo pipefail
 
 nm=$1 library=$2
+# Mangled names and those of the toolchain start with an underscore or "DW.ref.".
+ours=${3:-snkv_|_|DW\.ref\.}
 
 options=(--defined-only --extern-only)
 [[ $library =~ \.so(\.[0-9.]+)?$ ]] && options+=(--dynamic)
@@ -16,8 +18,7 @@ if [[ -z $symbols ]]; then
   exit 1
 fi
 
-# Mangled names and those of the toolchain start with an underscore or "DW.ref.".
-foreign=$(grep -Ev '^(snkv_|_|DW\.ref\.)' <<<"$symbols" || true)
+foreign=$(grep -Ev "^($ours)" <<<"$symbols" || true)
 if [[ -n $foreign ]]; then
   echo "check_symbols: $library exports $(wc -l <<<"$foreign") foreign symbols:" >&2
   head -20 <<<"$foreign" >&2

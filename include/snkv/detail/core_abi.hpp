@@ -9,14 +9,17 @@
 #include <snkv/bytes.hpp>
 #include <snkv/detail/export.hpp>
 #include <snkv/error.hpp>
+#include <snkv/import_report.hpp>
 #include <snkv/options.hpp>
 #include <snkv/sql_value.hpp>
 #include <snkv/stats.hpp>
 #include <snkv/watch.hpp>
 
+#include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -91,6 +94,24 @@ SNKV_API Error drop_family(const Target& target, std::string_view name);
 SNKV_API Error list_families(const Target& target, std::vector<std::string>& out);
 SNKV_API std::string_view family_name(const Target& target) noexcept;
 
+// ---- For layers above the core ----
+
+/// A family whose name begins with `snkv_vector`, which users neither see nor can open.
+SNKV_API Error internal_family(const Target& target, std::string_view name, FamilyMode mode,
+                               Target& out);
+SNKV_API Error drop_internal_family(const Target& target, std::string_view name);
+/// The 16 bytes that were made with the store and never change.
+SNKV_API Error store_id(const Target& target, std::array<std::uint8_t, 16>& out);
+/// The time by which the target tells what has expired.
+SNKV_API std::int64_t now(const Target& target) noexcept;
+SNKV_API bool is_read_only(const Target& target) noexcept;
+/// The object that hangs on the open store under `name`; `make(context)` makes it if there is none. It
+/// goes away with the store, or when it is detached, and with the last of those that have got it.
+using MakeAttachment = std::shared_ptr<void> (*)(void* context);
+SNKV_API Error attachment(const Target& target, std::string_view name, MakeAttachment make,
+                          void* context, std::shared_ptr<void>& out);
+SNKV_API void detach(const Target& target, std::string_view name) noexcept;
+
 // ---- Entries ----
 SNKV_API Error get(const Target& target, BytesView key, Bytes& value);
 SNKV_API Error contains(const Target& target, BytesView key, bool& found);
@@ -158,6 +179,36 @@ SNKV_API Error put_file(const Target& target, BytesView key, std::string_view pa
 SNKV_API Error get_to_file(const Target& target, BytesView key, std::string_view path,
                            const Progress& progress, std::uint64_t& size);
 
+// ---- Side files: what a layer above the core keeps beside the store, and can make anew ----
+
+/// A side file that is being written. Nobody sees it before `side_publish`.
+struct SideFileWriter;
+/// A side file that is being read. It stays what it is when another one takes its place.
+struct SideFileReader {
+  std::uint64_t size = 0;        ///< bytes of content
+  std::uint64_t chunks = 0;      ///< of `chunk_size` bytes each, but for the last
+  std::uint64_t chunk_size = 0;
+};
+
+/// `suffix` begins with `-vectors-`, and is added to the path of the store. `invalid_argument` for stores
+/// in memory.
+SNKV_API Error open_side_writer(const Target& target, std::string_view suffix, SideFileWriter*& out);
+SNKV_API Error side_append(SideFileWriter* writer, const std::byte* data, std::size_t size);
+/// The content is complete; returns when it is on the disk.
+SNKV_API Error side_finish(SideFileWriter* writer);
+/// Puts the finished file in the place of the one that there was; returns when that is on the disk.
+SNKV_API Error side_publish(SideFileWriter* writer);
+/// Removes what was not published.
+SNKV_API void close_side_writer(SideFileWriter* writer) noexcept;
+/// `not_found` if there is none, `corrupt` or `unsupported_version` if it cannot be used.
+SNKV_API Error open_side_reader(const Target& target, std::string_view suffix, SideFileReader*& out);
+/// Reads the content of some chunks to `out`; `corrupt` if it is not what was written. For all threads at
+/// once.
+SNKV_API Error side_read(const SideFileReader* reader, std::uint64_t first, std::uint64_t count,
+                         std::byte* out);
+SNKV_API void close_side_reader(SideFileReader* reader) noexcept;
+SNKV_API Error remove_side_file(const Target& target, std::string_view suffix);
+
 // ---- Batches ----
 SNKV_API Error write_batch(const Target& target, BytesView batch, const WriteOptions& options);
 
@@ -208,5 +259,35 @@ SNKV_API void cursor_seek_for_prev(Cursor& cursor, BytesView key) noexcept;
 SNKV_API void cursor_next(Cursor& cursor) noexcept;
 SNKV_API void cursor_prev(Cursor& cursor) noexcept;
 SNKV_API Error cursor_status(const Cursor& cursor);
+
+// ---- Databases of SNKV's C library ----
+
+/// An open one.
+class Original;
+
+/// A walk through a family of it. The fields are its current entry, read inline by the facade; they
+/// change only in `original_next`.
+struct OriginalCursor {
+  BytesView key;
+  BytesView value;
+  std::optional<std::int64_t> expires_at;
+  bool valid = false;
+};
+
+SNKV_API Error open_original(std::string_view path, BytesView password,
+                             std::shared_ptr<const Original>& out);
+SNKV_API bool original_is_encrypted(const Original& original) noexcept;
+SNKV_API std::vector<std::string> original_families(const Original& original);
+SNKV_API Error open_original_cursor(const std::shared_ptr<const Original>& original,
+                                    std::string_view family, OriginalCursor*& out);
+SNKV_API Error original_next(OriginalCursor& cursor);
+SNKV_API void close_original_cursor(OriginalCursor* cursor) noexcept;
+
+/// Called with the database and the new store before that appears.
+using ImportAlso =
+    std::function<Error(const std::shared_ptr<const Original>& original, const Target& store)>;
+SNKV_API Error import_original(std::string_view from, std::string_view to, BytesView password,
+                               const Options& options, const ImportAlso& also,
+                               const Progress& progress, ImportReport& report);
 
 }  // namespace snkv::core

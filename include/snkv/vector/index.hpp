@@ -92,9 +92,9 @@ inline namespace SNKV_EXPECTED_NAMESPACE {
 
 /// A set of labelled vectors. Move-only handle.
 ///
-/// Threads: any number may search while others change it. Changes wait for each other; searches
-/// never wait for the insertion into the graph: what is not linked yet is scanned. Complexity:
-/// search and insertion about O(log n); exact search O(n).
+/// Threads: any number may search while others change it. Changes wait for each other, but not for
+/// a compaction; searches never wait for the insertion into the graph: what is not linked yet is
+/// scanned. Complexity: search and insertion about O(log n); exact search O(n).
 template <std::size_t Dim = dynamic_extent, class MetricTag = Cosine>
 class VectorIndex {
  public:
@@ -159,11 +159,13 @@ class VectorIndex {
       Error error = check("put_batch", labels[i], vectors.subspan(i * dim, dim));
       if (error.failed()) return Unexpected(std::move(error));
     }
-    const std::lock_guard lock(state_->change_mutex);
     std::unordered_map<std::uint64_t, std::size_t> last;
     for (std::size_t i = 0; i < labels.size(); ++i) last[labels[i]] = i;
-    for (std::size_t i = 0; i < labels.size(); ++i) {
-      if (last[labels[i]] == i) insert(labels[i], vectors.subspan(i * dim, dim));
+    {
+      const std::lock_guard lock(state_->change_mutex);
+      for (std::size_t i = 0; i < labels.size(); ++i) {
+        if (last[labels[i]] == i) insert(labels[i], vectors.subspan(i * dim, dim));
+      }
     }
     maintain(progress);
     return {};
@@ -171,19 +173,23 @@ class VectorIndex {
 
   /// Whether there was one.
   bool erase(std::uint64_t label) {
-    const std::lock_guard lock(state_->change_mutex);
-    const std::optional<std::uint32_t> number = state_->forget(label);
-    if (!number) return false;
-    state_->core.erase(*number);
+    {
+      const std::lock_guard lock(state_->change_mutex);
+      const std::optional<std::uint32_t> number = state_->forget(label);
+      if (!number) return false;
+      state_->core.erase(*number);
+    }
     maintain({});
     return true;
   }
 
   /// Gives back the memory of replaced and erased vectors, and trains the quantizer on what there
-  /// is now. Happens by itself when they are more than a fifth. O(n); searches go on meanwhile.
-  void compact() {
-    const std::lock_guard lock(state_->change_mutex);
-    state_->core.compact(state_->pool);
+  /// is now. Happens by itself when they are more than a fifth. O(n); searches and changes go on
+  /// meanwhile. Stopped by `progress`, all is as before.
+  void compact(const ProgressFunction& progress = {}) {
+    state_->core.compact(state_->pool, [&](std::uint64_t done, std::uint64_t total) {
+      return !progress || progress(done, total);
+    });
   }
 
   // ---- Searches ----
@@ -236,7 +242,8 @@ class VectorIndex {
     VectorIndexStats out;
     out.size = now->live();
     out.dead = now->graph.dead();
-    out.unlinked = now->graph.size() - now->first_unlinked();
+    const vector_detail::Slot linked = now->first_unlinked();
+    out.unlinked = now->graph.size() - linked;
     out.top_level = now->graph.top_level();
     out.dtype = now->graph.codec().type();
     out.code_bytes = now->graph.code_bytes();
@@ -309,11 +316,13 @@ class VectorIndex {
                                     bool must_be_new) {
     Error error = check(operation, label, vector);
     if (error.failed()) return Unexpected(std::move(error));
-    const std::lock_guard lock(state_->change_mutex);
-    if (must_be_new && contains(label)) {
-      return Unexpected(Error(Errc::exists, operation, "label " + std::to_string(label)));
+    {
+      const std::lock_guard lock(state_->change_mutex);
+      if (must_be_new && contains(label)) {
+        return Unexpected(Error(Errc::exists, operation, "label " + std::to_string(label)));
+      }
+      insert(label, vector);
     }
-    insert(label, vector);
     maintain({});
     return {};
   }

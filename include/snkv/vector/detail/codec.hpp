@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <limits>
 #include <memory>
 #include <new>
 #include <utility>
@@ -269,8 +270,13 @@ class Codec {
                                      ? (l2 ? kernels_->l2_f32 : kernels_->dot_f32)
                                      : (l2 ? kernels_->l2_f16 : kernels_->dot_f16);
       kernel(vector, codes, count, blocks_, ahead, out);
-      if (l2) return;
-      for (std::size_t i = 0; i < count; ++i) out[i] = query.bias + query.factor * out[i];
+      if (!l2) {
+        for (std::size_t i = 0; i < count; ++i) out[i] = query.bias + query.factor * out[i];
+      }
+      // Sums of numbers near the end of the range can be no number, which has no order.
+      for (std::size_t i = 0; i < count; ++i) {
+        if (std::isnan(out[i])) out[i] = std::numeric_limits<float>::infinity();
+      }
       return;
     }
     std::int32_t dots[largest_batch];

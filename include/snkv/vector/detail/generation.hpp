@@ -1,8 +1,8 @@
 /// \file
-/// A graph with what belongs to its slots, and how one without the dead is made from it.
+/// A graph with what belongs to its slots.
 #pragma once
 
-#include <snkv/vector/detail/graph.hpp>
+#include <snkv/vector/detail/graph_image.hpp>
 #include <snkv/vector/thread_pool.hpp>
 
 #include <atomic>
@@ -55,6 +55,15 @@ class Generation {
   [[nodiscard]] std::uint64_t vector_bytes() const noexcept {
     return keeps_vectors_ ? std::uint64_t{graph.size()} * vectors_.stride() : 0;
   }
+  /// Bytes in use: codes, links, exact vectors, and the slots of numbers.
+  [[nodiscard]] std::uint64_t memory() const noexcept {
+    return graph.code_bytes() + graph.link_bytes() + vector_bytes() +
+           std::uint64_t{numbers_.load(std::memory_order_relaxed)} * slots_.stride();
+  }
+  /// Bytes that one more vector takes.
+  [[nodiscard]] std::uint64_t bytes_per_vector() const noexcept {
+    return graph.bytes_per_slot() + (keeps_vectors_ ? vectors_.stride() : 0) + slots_.stride();
+  }
   /// Gives a label a vector, in place of the one that it had. Throws std::bad_alloc, and has
   /// changed nothing then. One thread at a time.
   void put(Label label, const float* prepared) {
@@ -63,12 +72,7 @@ class Generation {
     std::size_t clamped = 0;
     const Slot slot = graph.append(prepared, label, clamped);
     clamped_.fetch_add(clamped, std::memory_order_relaxed);
-    const Slot old = slot_at(number_of(label)).exchange(slot, std::memory_order_acq_rel);
-    if (old != no_slot) {
-      static_cast<void>(graph.kill(old));
-    } else {
-      live_.fetch_add(1, std::memory_order_relaxed);
-    }
+    own(slot);
   }
   /// Returns false if the number has no vector.
   bool erase(std::uint32_t number) noexcept {
@@ -78,6 +82,45 @@ class Generation {
     static_cast<void>(graph.kill(old));
     live_.fetch_sub(1, std::memory_order_relaxed);
     return true;
+  }
+  /// Writes the slots of a mark, which was made with changes stopped; they need not be now.
+  void write(ByteSink& sink, const Graph::Mark& mark) const {
+    sink.number(static_cast<std::uint8_t>(keeps_vectors_ ? 1 : 0));
+    sink.number(clamped());
+    graph.write(sink, mark);
+    if (!keeps_vectors_) return;
+    vectors_.for_each_piece(
+        mark.slots, [&](const std::byte* memory, std::size_t bytes) { sink.write(memory, bytes); });
+  }
+  /// Fills an empty generation, with numbers below `bound`. What cannot have been written by
+  /// `write` is refused, as are living slots for whose label `is_current` is false. Throws
+  /// std::bad_alloc.
+  template <class IsCurrent>
+  void read(ByteSource& source, std::uint32_t bound, IsCurrent&& is_current) {
+    const bool has_vectors = source.number<std::uint8_t>() != 0;
+    clamped_.store(source.number<std::uint64_t>(), std::memory_order_relaxed);
+    source.require(has_vectors || !keeps_vectors_, "exact vectors were not kept");
+    std::vector<Slot> lost;
+    const Slot linked = graph.read(source, lost);
+    const Slot slots = graph.size();
+    if (has_vectors) read_vectors(source, slots);
+    if (source.error().failed()) return;
+    if (bound != 0) reserve_number(bound - 1);
+    for (Slot slot = 0; slot < slots; ++slot) {
+      if (graph.is_dead(slot)) continue;
+      const std::uint32_t number = number_of(graph.label(slot));
+      if (!source.require(
+              number < bound && slot_of(number) == no_slot && is_current(graph.label(slot)),
+              "a vector of the graph belongs to nobody")) {
+        return;
+      }
+      own(slot);
+    }
+    set_linked(linked);
+    const Loan loan(*this);
+    for (const Slot slot : lost) {
+      if (!graph.is_dead(slot)) graph.link(slot, *loan);
+    }
   }
   /// Components that did not fit into the quantizer's range.
   [[nodiscard]] std::uint64_t clamped() const noexcept {
@@ -144,94 +187,23 @@ class Generation {
     return true;
   }
 
-  /// A generation of the live slots of `old` with another codec, in an order that puts neighbours
-  /// near each other. `old` must not be written meanwhile; searches may go on. Links of the dead
-  /// are replaced by the best of their neighbours (as in FreshDiskANN, arXiv 2105.09613,
-  /// section 4.2). `vector_of(slot)` gives the prepared vector when the codec changes, and is
-  /// called in one thread.
-  template <class VectorOf>
-  [[nodiscard]] static std::shared_ptr<Generation> compacted(const Generation& old, Codec codec,
-                                                             bool keep_vectors, ThreadPool& pool,
-                                                             VectorOf&& vector_of) {
-    const Graph& from = old.graph;
-    const bool same_codes = codec.type() == from.codec().type() &&
-                            codec.quantizer().scale == from.codec().quantizer().scale &&
-                            codec.quantizer().offset == from.codec().quantizer().offset;
-    auto made = std::make_shared<Generation>(std::move(codec), from.m(), from.ef_construction(),
-                                             keep_vectors);
-    Graph& to = made->graph;
-    const std::vector<Slot> order = old.live_in_order();
-    std::vector<Slot> renamed(from.size(), no_slot);
-    std::size_t clamped = 0;
-    for (const Slot slot : order) {
-      const std::uint32_t number = number_of(from.label(slot));
-      made->reserve_number(number);
-      made->slot_at(number).store(to.size(), std::memory_order_relaxed);
-      if (same_codes) {
-        if (made->keeps_vectors_) made->keep(to.size(), vector_of(slot));
-        renamed[slot] = to.append_code(from.code(slot), from.label(slot), from.level(slot));
-      } else {
-        const float* vector = vector_of(slot);
-        made->keep(to.size(), vector);
-        renamed[slot] = to.append_at(vector, from.label(slot), from.level(slot), clamped);
-      }
-    }
-    made->clamped_.store(clamped, std::memory_order_relaxed);
-    made->live_.store(static_cast<Slot>(order.size()), std::memory_order_relaxed);
-    if (order.empty()) return made;
+  // ---- For copying and loading: slots with the levels that they had, linked by the caller ----
 
-    std::vector<std::vector<Scored>> added(to.size());
-    std::atomic<std::size_t> next{0};
-    pool.run([&](std::size_t) {
-      const Loan loan(*made);
-      for (std::size_t i = next.fetch_add(1); i < order.size(); i = next.fetch_add(1)) {
-        added[renamed[order[i]]] = repair(from, to, order[i], renamed, *loan);
-      }
-    });
-    next.store(0);
-    pool.run([&](std::size_t) {
-      const Loan loan(*made);
-      for (std::size_t i = next.fetch_add(1); i < added.size(); i = next.fetch_add(1)) {
-        for (const Scored& other : added[i]) {
-          to.link_back(other.slot, {other.distance, static_cast<Slot>(i)}, 0, false, *loan);
-        }
-      }
-    });
-    // The upper levels have few nodes and lead to all others: they are made anew.
-    std::vector<Slot> upper;
-    for (Slot slot = 0; slot < to.size(); ++slot) {
-      if (to.level(slot) > 0) upper.push_back(slot);
-    }
-    if (upper.empty()) to.set_entry(0);
-    next.store(0);
-    pool.run([&](std::size_t) {
-      const Loan loan(*made);
-      for (std::size_t i = next.fetch_add(1); i < upper.size(); i = next.fetch_add(1)) {
-        to.link(upper[i], *loan, 1);
-      }
-    });
-    made->relink_lost();
-    made->set_linked(to.size());
-    return made;
+  /// Adds a slot with a code as it is, and the exact vector that belongs to it if vectors are kept.
+  /// Takes the place of what its number had. Throws std::bad_alloc, and has changed nothing then.
+  Slot adopt_code(const std::byte* code, const float* vector, Label label, unsigned level) {
+    reserve_number(number_of(label));
+    keep(graph.size(), vector);
+    return own(graph.append_code(code, label, level));
   }
-
-  /// Which slots a walk from the entry on level 0 reaches.
-  [[nodiscard]] std::vector<bool> reached() const {
-    std::vector<bool> seen(graph.size());
-    std::vector<Slot> queue;
-    std::vector<Slot> links(graph.capacity(0));
-    if (graph.entry() == no_slot) return seen;
-    queue.push_back(graph.entry());
-    seen[graph.entry()] = true;
-    for (std::size_t i = 0; i < queue.size(); ++i) {
-      const std::size_t count = graph.links_of(queue[i], 0, links.data());
-      for (std::size_t k = 0; k < count; ++k) {
-        if (links[k] >= seen.size() || seen[links[k]]) continue;
-        seen[links[k]] = true;
-        queue.push_back(links[k]);
-      }
-    }
-    return seen;
+  /// The same, with the code of a prepared vector.
+  Slot adopt(const float* prepared, Label label, unsigned level) {
+    reserve_number(number_of(label));
+    keep(graph.size(), prepared);
+    std::size_t clamped = 0;
+    const Slot slot = graph.append_at(prepared, label, level, clamped);
+    clamped_.fetch_add(clamped, std::memory_order_relaxed);
+    return own(slot);
   }
 
  private:
@@ -252,117 +224,29 @@ class Generation {
     exact_codec.encode(prepared, vectors_.at(slot));
   }
 
-  /// Live slots in the order in which a breadth-first walk meets them, then the rest.
-  [[nodiscard]] std::vector<Slot> live_in_order() const {
-    std::vector<bool> seen(graph.size());
-    std::vector<Slot> queue;
-    std::vector<Slot> links(graph.capacity(0));
-    std::vector<Slot> order;
-    if (graph.entry() != no_slot) {
-      queue.push_back(graph.entry());
-      seen[graph.entry()] = true;
+  void read_vectors(ByteSource& source, Slot slots) {
+    if (!source.require(slots <= source.remaining() / vectors_.stride(), "vectors are missing"))
+      return;
+    if (keeps_vectors_) {
+      vectors_.reserve(slots);
+      vectors_.for_each_piece(
+          slots, [&](std::byte* memory, std::size_t bytes) { source.read(memory, bytes); });
+      return;
     }
-    for (std::size_t i = 0; i < queue.size(); ++i) {
-      if (!graph.is_dead(queue[i])) order.push_back(queue[i]);
-      const std::size_t count = graph.links_of(queue[i], 0, links.data());
-      for (std::size_t k = 0; k < count; ++k) {
-        if (seen[links[k]]) continue;
-        seen[links[k]] = true;
-        queue.push_back(links[k]);
-      }
-    }
-    for (Slot slot = 0; slot < graph.size(); ++slot) {
-      if (!seen[slot] && !graph.is_dead(slot)) order.push_back(slot);
-    }
-    return order;
+    std::vector<std::byte> skipped(vectors_.stride());
+    for (Slot slot = 0; slot < slots; ++slot) source.read(skipped.data(), skipped.size());
   }
 
-  /// Gives a slot of `to` the links on level 0 that it had in `from`, those to the dead replaced.
-  /// Returns the new ones.
-  static std::vector<Scored> repair(const Graph& from, Graph& to, Slot slot,
-                                    const std::vector<Slot>& renamed, Scratch& scratch) {
-    constexpr unsigned level = 0;
-    const std::size_t capacity = from.capacity(level);
-    std::vector<Slot> links(capacity);
-    std::vector<Slot> further(capacity);
-    const std::size_t count = from.links_of(slot, level, links.data());
-    std::vector<Slot>& candidates = scratch.batch;
-    candidates.clear();
-    std::size_t lost = 0;
-    for (std::size_t i = 0; i < count; ++i) {
-      if (renamed[links[i]] != no_slot)
-        candidates.push_back(renamed[links[i]]);
-      else
-        ++lost;
+  /// Makes an appended slot the one of its number.
+  Slot own(Slot slot) noexcept {
+    const Slot old =
+        slot_at(number_of(graph.label(slot))).exchange(slot, std::memory_order_acq_rel);
+    if (old != no_slot) {
+      static_cast<void>(graph.kill(old));
+    } else {
+      live_.fetch_add(1, std::memory_order_relaxed);
     }
-    const Slot self = renamed[slot];
-    if (lost == 0) {
-      to.set_links(self, level, candidates.data(), candidates.size());
-      return {};
-    }
-    const std::size_t kept = candidates.size();
-    const auto add_neighbours_of_dead = [&](const std::vector<Slot>& dead) {
-      std::vector<Slot> more;
-      for (const Slot d : dead) {
-        const std::size_t n = from.links_of(d, level, further.data());
-        for (std::size_t k = 0; k < n; ++k) {
-          const Slot other = renamed[further[k]];
-          if (other == no_slot) {
-            more.push_back(further[k]);
-          } else if (other != self &&
-                     std::find(candidates.begin(), candidates.end(), other) == candidates.end()) {
-            candidates.push_back(other);
-          }
-        }
-      }
-      return more;
-    };
-    std::vector<Slot> dead;
-    for (std::size_t i = 0; i < count; ++i) {
-      if (renamed[links[i]] == no_slot) dead.push_back(links[i]);
-    }
-    // Whole neighbourhoods may be dead: then a little further, but not for ever.
-    for (int hop = 0; hop < 3 && !dead.empty(); ++hop) {
-      std::vector<Slot> more = add_neighbours_of_dead(dead);
-      if (candidates.size() >= capacity) break;
-      std::sort(more.begin(), more.end());
-      more.erase(std::unique(more.begin(), more.end()), more.end());
-      dead = std::move(more);
-    }
-    to.codec().prepare_code(to.code(self), scratch.query, scratch.numbers.data());
-    scratch.candidates.clear();
-    std::size_t i = 0;
-    to.score_each(
-        scratch.query, [&] { return i < candidates.size() ? candidates[i++] : no_slot; },
-        [&](Slot other, float distance) {
-          scratch.candidates.push_back({distance, other});
-        });
-    std::sort(scratch.candidates.begin(), scratch.candidates.end());
-    to.choose(scratch, capacity, std::min(kept, capacity));
-    links.clear();
-    std::vector<Scored> added;
-    for (const Scored& chosen : scratch.chosen) {
-      links.push_back(chosen.slot);
-      const auto old_end = candidates.begin() + static_cast<std::ptrdiff_t>(kept);
-      if (std::find(candidates.begin(), old_end, chosen.slot) == old_end) added.push_back(chosen);
-    }
-    to.set_links(self, level, links.data(), links.size());
-    return added;
-  }
-
-  /// Links anew what no walk reaches.
-  void relink_lost() {
-    const Loan loan(*this);
-    for (int round = 0; round < 4; ++round) {
-      const std::vector<bool> seen = reached();
-      bool lost = false;
-      for (Slot slot = 0; slot < graph.size(); ++slot) {
-        if (seen[slot]) continue;
-        lost = true;
-        graph.link(slot, *loan);
-      }
-      if (!lost) return;
-    }
+    return slot;
   }
 
   const bool keeps_vectors_;

@@ -2,6 +2,7 @@
 /// A hierarchical navigable small world graph (Malkov and Yashunin, arXiv 1603.09320) over codes.
 #pragma once
 
+#include <snkv/vector/detail/byte_stream.hpp>
 #include <snkv/vector/detail/codec.hpp>
 #include <snkv/vector/detail/scratch.hpp>
 #include <snkv/vector/detail/segments.hpp>
@@ -20,7 +21,7 @@
 namespace snkv::vector_detail {
 
 /// The graph. Slots are appended, linked once, and never removed: erasing marks a slot dead, and a
-/// new graph without the dead takes the place of the old one (`compacted`).
+/// new graph without the dead takes the place of the old one (`Compaction`).
 ///
 /// Threads: `append` and `reserve` are for one thread at a time. `link` may run in many threads at
 /// once, also beside `append`. Searches may run beside all of these and never wait: they read link
@@ -65,6 +66,11 @@ class Graph {
   [[nodiscard]] std::uint64_t link_bytes() const noexcept {
     return std::uint64_t{size()} * (links_.stride() + sizeof(Node)) +
            std::uint64_t{upper_count_.load(std::memory_order_relaxed)} * upper_.stride();
+  }
+
+  /// Of one more slot, on average.
+  [[nodiscard]] std::uint64_t bytes_per_slot() const noexcept {
+    return codes_.stride() + links_.stride() + sizeof(Node) + upper_.stride() / (m_ - 1);
   }
 
   void reserve(std::uint64_t slots) {
@@ -198,8 +204,23 @@ class Graph {
     }
   }
 
-  /// Links of a slot on a level, as they are now. `out` has room for 2 m.
+  /// What of a graph goes into a snapshot that is written while the graph grows.
+  struct Mark {
+    Slot slots = 0;
+    Slot linked = 0;                    ///< those below have links
+    std::vector<std::uint64_t> dead{};  ///< bits
+  };
+  /// One thread at a time with `append` and `kill`. `linked`: slots below this are linked.
+  [[nodiscard]] Mark mark(Slot linked) const;
+  /// Writes the slots of `mark`. Everything else may run meanwhile.
+  void write(ByteSink& sink, const Mark& mark) const;
+  /// Fills an empty graph. What cannot have been written by `write` is refused. Returns the slots
+  /// that are linked; `lost` gets those of them that nothing links to.
+  Slot read(ByteSource& source, std::vector<Slot>& lost);
+
+  /// Links of a slot on a level, as they are now; none twice. `out` has room for 2 m.
   std::size_t links_of(Slot slot, unsigned level, Slot* out) const noexcept {
+    const NodeLock lock(node(slot));
     const List links = list(slot, level);
     std::size_t count = 0;
     for (std::size_t i = 0; i < links.capacity; ++i) {
@@ -360,7 +381,8 @@ class Graph {
     x = (x ^ x >> 27) * 0x94d049bb133111ebu;
     x ^= x >> 31;
     const double uniform = (static_cast<double>(x >> 11) + 1.0) * 0x1p-53;
-    return static_cast<unsigned>(std::min(-std::log(uniform) * level_factor_, 30.0));
+    return static_cast<unsigned>(
+        std::min(-std::log(uniform) * level_factor_, static_cast<double>(highest_level)));
   }
 
   Slot begin_append(Label label, unsigned level) {
@@ -552,7 +574,11 @@ class Graph {
     return false;
   }
 
+  [[nodiscard]] bool read_links(ByteSource& source, Slot linked);
+  [[nodiscard]] bool are_sound(Slot slot, unsigned level, Slot linked) noexcept;
+
   static constexpr std::size_t prefetch_codes = 3;
+  static constexpr unsigned highest_level = 30;
 
   const Codec codec_;
   const std::uint32_t m_;

@@ -3,6 +3,7 @@
 /// to be exact. `VectorIndex` and `VectorStore` are made of it.
 #pragma once
 
+#include <snkv/vector/detail/compaction.hpp>
 #include <snkv/vector/detail/generation.hpp>
 
 #include <algorithm>
@@ -14,6 +15,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -84,67 +86,132 @@ struct SearchRequest {
   LabelFilter filter{};
 };
 
-/// Threads: changes are for one thread at a time, which the caller sees to. Searches run beside
-/// them and beside each other.
+/// Threads: everything may be called from all threads at once. Changes wait for each other for
+/// moments. Searches wait for nothing. Linking and compaction run beside both, each in one caller
+/// at a time.
 class IndexCore {
  public:
   IndexCore(const IndexConfig& config, const Kernels& kernels)
       : config_(config), kernels_(&kernels), current_(fresh()) {}
 
+  [[nodiscard]] const IndexConfig& config() const noexcept { return config_; }
   [[nodiscard]] std::size_t size() const { return generation()->live(); }
   [[nodiscard]] std::shared_ptr<Generation> generation() const {
     const std::lock_guard lock(current_mutex_);
     return current_;
   }
-  /// For loading.
-  void replace(std::shared_ptr<Generation> made) noexcept {
-    const std::lock_guard lock(current_mutex_);
-    current_.swap(made);
-  }
 
   // ---- Changes ----
 
-  /// Found at once, by scanning, and by walking after `link`. Throws std::bad_alloc, and has
+  /// Found at once, by scanning, and by walking after `maintain`. Throws std::bad_alloc, and has
   /// changed nothing then.
-  void put(Label label, const float* prepared) { generation()->put(label, prepared); }
-  bool erase(std::uint32_t number) noexcept { return generation()->erase(number); }
+  void put(Label label, const float* prepared) {
+    const std::lock_guard lock(change_mutex_);
+    if (next_ != nullptr) changed_.push_back(number_of(label));
+    generation()->put(label, prepared);
+  }
+  /// Returns false if the number has no vector.
+  bool erase(std::uint32_t number) noexcept {
+    const std::lock_guard lock(change_mutex_);
+    if (!generation()->erase(number)) return false;
+    if (next_ == nullptr) return true;
+    try {
+      changed_.push_back(number);
+    } catch (const std::bad_alloc&) {
+      lost_changes_ = true;
+    }
+    return true;
+  }
 
   /// Links what is new, trains the quantizer when it is time, and compacts when a fifth is dead.
+  /// What another thread is doing already is left to it, unless it has fallen far behind.
+  /// `progress(done, total)` of the linking returns false to stop; the rest is done next time.
   template <class Progress>
   void maintain(ThreadPool& pool, Progress&& progress) {
-    if (!generation()->link_all(pool, progress)) return;
-    if (retraining_due()) {
-      compact(pool);
-    } else {
-      const auto now = generation();
-      if (now->graph.dead() > 64 && now->graph.dead() > now->graph.size() / 5) compact(pool);
+    while (const std::uint64_t unlinked = this->unlinked()) {
+      std::unique_lock linking(link_mutex_, std::defer_lock);
+      if (unlinked > 4096 + size() / 32) {
+        linking.lock();
+      } else if (!linking.try_lock()) {
+        return;  // who has it looks again after letting it go
+      }
+      if (!generation()->link_all(pool, progress)) return;
+    }
+    if (!compaction_due()) return;
+    const std::unique_lock compacting(compact_mutex_, std::try_to_lock);
+    if (compacting && compaction_due()) {
+      static_cast<void>(make_compact(pool, [](std::uint64_t, std::uint64_t) { return true; }));
     }
   }
 
-  /// Makes a graph of the living and gives back the memory of the dead.
-  void compact(ThreadPool& pool) {
-    const auto old = generation();
-    old->link_all(pool, [](std::uint64_t, std::uint64_t) { return true; });
-    std::vector<float> decoded(config_.dim);
-    const auto vector_of = [&](Slot slot) -> const float* {
-      if (old->has_exact()) return old->exact(slot);
-      old->graph.codec().decode(old->graph.code(slot), decoded.data());
-      return decoded.data();
-    };
-    Codec codec = old->graph.codec();
-    if (config_.type == ElementType::i8 && old->live() >= training_size && old->has_exact()) {
-      std::vector<Slot> living;
-      living.reserve(old->live());
-      for (Slot slot = 0; slot < old->graph.size(); ++slot) {
-        if (!old->graph.is_dead(slot)) living.push_back(slot);
-      }
-      codec = Codec(config_.metric, config_.type, config_.dim, *kernels_,
-                    Quantizer::train(config_.dim, living.size(),
-                                     [&](std::size_t i) { return old->exact(living[i]); }));
-      trained_on_ = living.size();
-    }
-    replace(Generation::compacted(*old, std::move(codec), config_.keep_vectors, pool, vector_of));
+  /// Makes a graph of the living, with a quantizer trained on them, and gives back the memory of
+  /// the dead. Returns false, and has changed nothing, when `progress(done, total)` returned false.
+  template <class Progress>
+  bool compact(ThreadPool& pool, Progress&& progress) {
+    const std::lock_guard compacting(compact_mutex_);
+    return make_compact(pool, progress);
   }
+
+  // ---- Snapshots ----
+
+  /// What there is at one moment.
+  struct Mark {
+    std::shared_ptr<Generation> generation;
+    Graph::Mark graph{};
+    std::uint64_t trained_on = 0;
+  };
+  [[nodiscard]] Mark mark() {
+    const std::lock_guard changing(change_mutex_);
+    Mark mark{generation(), {}, trained_on_.load(std::memory_order_relaxed)};
+    mark.graph = mark.generation->graph.mark(mark.generation->first_unlinked());
+    return mark;
+  }
+  /// Writes what there was at the moment of the mark; changes may go on.
+  void write(ByteSink& sink, const Mark& mark) const {
+    const Codec& codec = mark.generation->graph.codec();
+    sink.number(static_cast<std::uint8_t>(codec.type()));
+    sink.number(codec.quantizer().scale);
+    sink.array(std::span(codec.quantizer().offset));
+    sink.number(mark.trained_on);
+    mark.generation->write(sink, mark.graph);
+  }
+  /// Takes the place of what there is, with `live` vectors of numbers below `bound`, whose labels
+  /// are those for which `is_current` is true. It has to be the last in the source. What cannot
+  /// have been written by `write` is refused, and nothing has changed then. Throws std::bad_alloc.
+  template <class IsCurrent>
+  void read(ByteSource& source, std::uint32_t bound, std::uint32_t live, IsCurrent&& is_current) {
+    const auto type = static_cast<ElementType>(source.number<std::uint8_t>());
+    Quantizer quantizer;
+    quantizer.scale = source.number<float>();
+    quantizer.offset = source.array<float>(config_.dim);
+    const auto trained_on = source.number<std::uint64_t>();
+    const bool trained = type == ElementType::i8;
+    bool sound = (type == config_.type ||
+                  (!trained && config_.type == ElementType::i8 && type == ElementType::f32)) &&
+                 std::isfinite(quantizer.scale) && quantizer.trained() == trained &&
+                 quantizer.offset.size() == (trained ? config_.dim : 0);
+    for (const float offset : quantizer.offset) sound = sound && std::isfinite(offset);
+    if (!source.require(sound, "the quantizer is damaged")) return;
+    auto made = std::make_shared<Generation>(
+        Codec(config_.metric, type, config_.dim, *kernels_, std::move(quantizer)), config_.m,
+        config_.ef_construction, config_.keep_vectors);
+    made->read(source, bound, is_current);
+    if (!source.require(made->live() == live && source.remaining() == 0,
+                        "the graph has other vectors than there are")) {
+      return;
+    }
+    const std::lock_guard changing(change_mutex_);
+    replace(std::move(made));
+    trained_on_.store(static_cast<std::size_t>(trained_on), std::memory_order_relaxed);
+  }
+
+  /// Bytes of vectors, codes and links, also of those that a compaction is just making.
+  [[nodiscard]] std::uint64_t memory() const {
+    const std::lock_guard lock(current_mutex_);
+    return current_->memory() + (next_ != nullptr ? next_->memory() : 0);
+  }
+  /// Bytes that one more vector takes.
+  [[nodiscard]] std::uint64_t bytes_per_vector() const { return generation()->bytes_per_vector(); }
 
   // ---- Searches ----
 
@@ -184,6 +251,107 @@ class IndexCore {
                                         config_.m, config_.ef_construction, config_.keep_vectors);
   }
 
+  void replace(std::shared_ptr<Generation> made) noexcept {
+    const std::lock_guard lock(current_mutex_);
+    current_.swap(made);
+  }
+
+  [[nodiscard]] std::uint64_t unlinked() const {
+    const auto now = generation();
+    const Slot linked = now->first_unlinked();
+    return now->graph.size() - linked;
+  }
+
+  [[nodiscard]] bool compaction_due() const {
+    if (retraining_due()) return true;
+    const auto now = generation();
+    return now->graph.dead() > 64 && now->graph.dead() > now->graph.size() / 5;
+  }
+
+  /// Tells changes of the time of a compaction from others.
+  class Recording {
+   public:
+    Recording(IndexCore& core, const Compaction& compaction) : core_(core) {
+      const std::lock_guard changing(core.change_mutex_);
+      // What was not linked when the compaction looked.
+      const Graph& graph = core.generation()->graph;
+      for (Slot slot = compaction.copied(); slot < graph.size(); ++slot) {
+        core.changed_.push_back(number_of(graph.label(slot)));
+      }
+      core.set_next(compaction.made());
+    }
+    Recording(const Recording&) = delete;
+    Recording& operator=(const Recording&) = delete;
+    ~Recording() {
+      const std::lock_guard changing(core_.change_mutex_);
+      core_.end_recording();
+    }
+
+   private:
+    IndexCore& core_;
+  };
+  void set_next(std::shared_ptr<Generation> next) noexcept {
+    const std::lock_guard lock(current_mutex_);
+    next_.swap(next);
+  }
+  /// With `change_mutex_` held.
+  void end_recording() noexcept {
+    set_next(nullptr);
+    changed_ = {};
+    lost_changes_ = false;
+  }
+
+  /// With `compact_mutex_` held.
+  template <class Progress>
+  bool make_compact(ThreadPool& pool, Progress&& progress) {
+    const auto go_on = [](std::uint64_t, std::uint64_t) { return true; };
+    const auto old = generation();
+    {
+      const std::lock_guard linking(link_mutex_);
+      old->link_all(pool, go_on);
+    }
+    Codec codec = old->graph.codec();
+    std::size_t trained_on = trained_on_.load(std::memory_order_relaxed);
+    if (config_.type == ElementType::i8 && old->live() >= training_size && old->has_exact()) {
+      std::vector<Slot> living;
+      living.reserve(old->live());
+      for (Slot slot = 0; slot < old->graph.size(); ++slot) {
+        if (!old->graph.is_dead(slot)) living.push_back(slot);
+      }
+      trained_on = living.size();
+      codec = Codec(config_.metric, config_.type, config_.dim, *kernels_,
+                    Quantizer::train(config_.dim, living.size(),
+                                     [&](std::size_t i) { return old->exact(living[i]); }));
+    }
+    Compaction compaction(*old, std::move(codec), config_.keep_vectors);
+    const Recording recording(*this, compaction);
+    if (!compaction.run(pool, progress)) return false;
+    // Most of what came since is taken over and linked beside further changes, the last of it with
+    // the changes stopped.
+    std::vector<std::uint32_t> changed;
+    for (int round = 0; round < 8; ++round) {
+      {
+        const std::lock_guard changing(change_mutex_);
+        if (changed_.size() < 64 && round > 0) break;
+        changed.clear();
+        changed.swap(changed_);
+      }
+      compaction.catch_up(changed);
+      compaction.made()->link_all(pool, go_on);
+    }
+    {
+      const std::lock_guard changing(change_mutex_);
+      if (lost_changes_) throw std::bad_alloc();
+      compaction.catch_up(changed_);
+      replace(compaction.made());
+      trained_on_.store(trained_on, std::memory_order_relaxed);
+      end_recording();
+    }
+    const std::lock_guard linking(link_mutex_);
+    generation()->link_all(pool, go_on);
+    return true;
+  }
+
   /// When there is enough to train on for the first time, or much more than there was, or the
   /// ranges no longer hold what comes.
   [[nodiscard]] bool retraining_due() const {
@@ -192,10 +360,11 @@ class IndexCore {
     const std::size_t live = now->live();
     if (live < training_size || !now->has_exact()) return false;
     if (now->graph.codec().type() != ElementType::i8) return true;
-    if (live < 2 * trained_on_) return false;
+    const std::size_t trained_on = trained_on_.load(std::memory_order_relaxed);
+    if (live < 2 * trained_on) return false;
     const double components =
         static_cast<double>(now->graph.size()) * static_cast<double>(config_.dim);
-    return live >= 16 * trained_on_ || static_cast<double>(now->clamped()) > 0.005 * components;
+    return live >= 16 * trained_on || static_cast<double>(now->clamped()) > 0.005 * components;
   }
 
   [[nodiscard]] std::vector<Hit> search_in(Generation& now, const float* prepared,
@@ -375,9 +544,17 @@ class IndexCore {
 
   const IndexConfig config_;
   const Kernels* kernels_;
+  std::mutex compact_mutex_;
+  std::mutex link_mutex_;
+  std::mutex change_mutex_;
   mutable std::mutex current_mutex_;
   std::shared_ptr<Generation> current_;
-  std::size_t trained_on_ = 0;
+  /// What a compaction is making. Changed with `change_mutex_` held too.
+  std::shared_ptr<Generation> next_;
+  // Guarded by `change_mutex_`: numbers that were changed since the compaction began.
+  std::vector<std::uint32_t> changed_;
+  bool lost_changes_ = false;
+  std::atomic<std::size_t> trained_on_{0};
 };
 
 }  // namespace snkv::vector_detail

@@ -4,6 +4,7 @@
 
 #include <snkv/vector/detail/kernels.hpp>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <bit>
@@ -37,6 +38,18 @@ class Segments {
     const unsigned segment = segment_of(row);
     const std::size_t offset = row - first_row(segment);
     return segments_[segment].load(std::memory_order_acquire) + offset * stride_;
+  }
+
+  /// Calls `use(memory, bytes)` for the first `rows` rows, which must have been reserved, in order,
+  /// in pieces that lie together.
+  template <class Use>
+  void for_each_piece(std::uint64_t rows, Use&& use) const {
+    for (std::uint64_t row = 0; row < rows;) {
+      const unsigned segment = segment_of(static_cast<std::uint32_t>(row));
+      const std::uint64_t count = std::min<std::uint64_t>(rows - row, rows_in(segment));
+      use(at(static_cast<std::uint32_t>(row)), static_cast<std::size_t>(count) * stride_);
+      row += count;
+    }
   }
 
   /// Makes room for rows 0 to `rows` - 1. Throws std::bad_alloc, and is as before then. One thread

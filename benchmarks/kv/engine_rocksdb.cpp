@@ -1,0 +1,26 @@
+#include "kv/engine.hpp"
+
+#include <rocksdb/db.h>
+#include <rocksdb/version.h>
+#include <rocksdb/write_batch.h>
+
+#define BENCHMARK_LOG_STRUCTURED rocksdb
+#include "kv/log_structured.hpp"
+
+namespace benchmark {
+
+EngineKind rocksdb_kind() {
+  return {"rocksdb",
+          "RocksDB " + std::to_string(ROCKSDB_MAJOR) + "." + std::to_string(ROCKSDB_MINOR) + "." +
+              std::to_string(ROCKSDB_PATCH) +
+              ", defaults without compression; WriteOptions::sync "
+              "when synced",
+          [](const EngineOptions& options) -> std::unique_ptr<Engine> {
+            rocksdb::Options settings;
+            settings.create_if_missing = true;
+            settings.compression = rocksdb::kNoCompression;
+            return std::make_unique<rocksdb_adapter::LogEngine>("rocksdb", options, settings);
+          }};
+}
+
+}  // namespace benchmark

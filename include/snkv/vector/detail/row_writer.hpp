@@ -1,0 +1,293 @@
+/// \file
+/// The one way in which the rows of a collection are changed.
+#pragma once
+
+#include <snkv/vector/detail/collection_tables.hpp>
+#include <snkv/vector/detail/scratch.hpp>
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace snkv::vector_detail {
+
+/// What shall become of an entry. What is empty stays as it is.
+struct EntryChange {
+  enum class Wanted { any, absent, present };
+
+  BytesView key;
+  const float* vector = nullptr;
+  std::optional<BytesView> value{};
+  std::optional<std::string> metadata{};     ///< JSON text; empty text: none
+  std::optional<std::int64_t> expires_at{};  ///< 0: never
+  Wanted wanted = Wanted::any;               ///< `exists` or `not_found` otherwise
+};
+
+/// The moment at which something expires, from the options of a write; 0: never.
+[[nodiscard]] inline Error expiry_of(const char* operation, const PutOptions& options,
+                                     std::int64_t now, std::int64_t& out) {
+  const auto refuse = [&](const char* why) {
+    return Error(Errc::invalid_argument, operation, why);
+  };
+  out = 0;
+  if (options.ttl && options.expires_at) return refuse("both ttl and expires_at are given");
+  if (options.expires_at) {
+    out = options.expires_at->time_since_epoch().count();
+    if (out < 0) return refuse("expires_at is before 1970");
+    out = std::max<std::int64_t>(out, 1);  // 0 means never
+  }
+  if (options.ttl) {
+    const std::int64_t ttl = options.ttl->count();
+    if (ttl <= 0) return refuse("the ttl is not positive");
+    if (ttl > std::numeric_limits<std::int64_t>::max() - now) return refuse("the ttl is too long");
+    out = now + ttl;
+  }
+  return {};
+}
+
+/// Writes rows in one transaction, for one operation. After an error what was written has to be
+/// rolled back. `finish` comes last.
+class RowWriter {
+ public:
+  /// `tables` are bound to the transaction, and live longer than the writer.
+  RowWriter(const char* operation, const CollectionTables& tables, std::size_t dim)
+      : operation_(operation), tables_(tables), dim_(dim) {}
+
+  [[nodiscard]] Error start() {
+    now_ = core::now(tables_.meta);
+    Error error = read_state(operation_, tables_.meta, state_);
+    before_ = state_;
+    return error;
+  }
+  [[nodiscard]] std::int64_t now() const noexcept { return now_; }
+  [[nodiscard]] const StateRow& state() const noexcept { return state_; }
+
+  [[nodiscard]] Error put(const EntryChange& change) {
+    bool found = false;
+    if (Error error = read(change.key, found); error.failed()) return error;
+    // An expired entry counts as absent; only its number is used again.
+    const bool alive = found && !old_.expired(now_);
+    if (alive && change.wanted == EntryChange::Wanted::absent) {
+      return Error(Errc::exists, operation_, printable(change.key));
+    }
+    if (!alive && change.wanted == EntryChange::Wanted::present) {
+      return Error(Errc::not_found, operation_, printable(change.key));
+    }
+    ItemRow item;
+    item.number = old_.number;
+    if (!found) {
+      if (Error error = take_number(item.number); error.failed()) return error;
+    }
+    const std::int64_t expired_at = found ? old_.expires_at : 0;
+    item.expires_at = change.expires_at.value_or(alive ? old_.expires_at : 0);
+    item.metadata = change.metadata ? *change.metadata : alive ? old_.metadata : std::string_view();
+    const bool had_metadata = found && !old_.metadata.empty();
+
+    if (change.vector != nullptr) {
+      Error error = core::put(tables_.vectors, vector_key(item.number).view(),
+                              BytesView(change.vector, dim_ * sizeof(float)), {});
+      if (error.failed()) return as_error_of(operation_, std::move(error));
+    }
+    const bool item_changes = change.vector != nullptr || !alive || change.metadata.has_value() ||
+                              item.expires_at != expired_at;
+    if (item_changes) {
+      if (Error error = note(change.vector != nullptr ? ChangeKind::vector : ChangeKind::metadata,
+                             item.number, change.key);
+          error.failed()) {
+        return error;
+      }
+      item.changed = state_.sequence;
+      Error error = core::put(tables_.items, change.key, item.encode().view(), {});
+      if (!error.failed() && item.expires_at != expired_at) {
+        error = move_expiry(change.key, item.number, expired_at, item.expires_at);
+      }
+      if (error.failed()) return as_error_of(operation_, std::move(error));
+      if (!found) ++state_.live;
+      state_.with_metadata += item.metadata.empty() ? 0 : 1;
+      state_.with_metadata -= had_metadata ? 1 : 0;
+    }
+    return write_value(change, item.expires_at, item.expires_at != expired_at);
+  }
+
+  /// `existed` is false for an entry that has expired, which is removed all the same.
+  [[nodiscard]] Error erase(BytesView key, bool& existed) {
+    existed = false;
+    bool found = false;
+    if (Error error = read(key, found); error.failed() || !found) return error;
+    existed = !old_.expired(now_);
+    if (Error error = note(ChangeKind::erase, old_.number, key); error.failed()) return error;
+    --state_.live;
+    if (!old_.metadata.empty()) --state_.with_metadata;
+    bool was = false;
+    Error error = core::erase(tables_.vectors, vector_key(old_.number).view(), {}, was);
+    if (!error.failed() && old_.expires_at != 0) {
+      error = move_expiry(key, old_.number, old_.expires_at, 0);
+    }
+    if (!error.failed()) error = core::put(tables_.meta, free_key(old_.number).view(), {}, {});
+    if (!error.failed()) error = core::erase(tables_.items, key, {}, was);
+    if (!error.failed()) error = erase_value(key);
+    free_.clear();  // it was read without this number; the smallest is used first
+    return as_error_of(operation_, std::move(error));
+  }
+
+  /// The caller has erased the values.
+  [[nodiscard]] Error clear() {
+    Error error = core::clear(tables_.items, {});
+    if (!error.failed()) error = core::clear(tables_.vectors, {});
+    if (!error.failed()) error = core::clear(tables_.log, {});
+    if (!error.failed()) error = core::clear(tables_.meta, {});
+    if (error.failed()) return as_error_of(operation_, std::move(error));
+    ++state_.sequence;
+    state_.chain = next_chain(state_.chain, state_.sequence, ChangeKind::erase, {});
+    state_.log_start = state_.sequence;
+    state_.live = 0;
+    state_.with_metadata = 0;
+    state_.next_number = 0;
+    state_.saved_sequence = 0;
+    state_.saved_chain = 0;
+    free_.clear();
+    return {};
+  }
+
+  /// Removes the changes up to `sequence` from the log.
+  [[nodiscard]] Error trim_log(std::uint64_t sequence) {
+    if (sequence <= state_.log_start) return {};
+    core::KeyRange range{Bytes(), Bytes(change_key(sequence + 1).view()), true};
+    std::uint64_t erased = 0;
+    Error error = core::erase_range(tables_.log, range, {}, erased);
+    if (error.failed()) return as_error_of(operation_, std::move(error));
+    state_.log_start = sequence;
+    return {};
+  }
+  /// Notes which graph was saved last.
+  void set_saved(std::uint64_t sequence, std::uint64_t chain) noexcept {
+    state_.saved_sequence = sequence;
+    state_.saved_chain = chain;
+  }
+
+  [[nodiscard]] Error erase_value(BytesView key) {
+    if (!tables_.has_values()) return {};
+    bool was = false;
+    Error error = core::erase(tables_.values, key, {}, was);
+    // Who drops the family has removed the values.
+    return error == Errc::dropped ? Error() : error;
+  }
+
+  [[nodiscard]] Error finish() {
+    if (state_ == before_) return {};
+    return as_error_of(operation_,
+                       core::put(tables_.meta, StateRow::key, state_.encode().view(), {}));
+  }
+
+  /// For messages: at most 64 bytes of a key, those that cannot be printed as dots.
+  [[nodiscard]] static std::string printable(BytesView key) {
+    std::string out = "\"";
+    for (const char c : key.view().substr(0, 64)) out += c >= ' ' && c <= '~' ? c : '.';
+    return out + (key.size() > 64 ? "...\"" : "\"");
+  }
+
+ private:
+  /// Reads the row of a key into `old_`.
+  [[nodiscard]] Error read(BytesView key, bool& found) {
+    old_ = {};
+    Error error = core::get(tables_.items, key, row_);
+    found = !error.failed();
+    if (error == Errc::not_found) return {};
+    if (error.failed()) return as_error_of(operation_, std::move(error));
+    if (!decode(row_, old_) || old_.number >= state_.next_number) {
+      return damaged(operation_, "the row of " + printable(key) + " cannot be read");
+    }
+    return {};
+  }
+
+  [[nodiscard]] Error note(ChangeKind kind, std::uint32_t number, BytesView key) {
+    ++state_.sequence;
+    state_.chain = next_chain(state_.chain, state_.sequence, kind, key);
+    const ChangeRow row{kind, number, state_.chain, key.view()};
+    return as_error_of(operation_, core::put(tables_.log, change_key(state_.sequence).view(),
+                                             row.encode().view(), {}));
+  }
+
+  /// A number for a new entry: a free one if there is one.
+  [[nodiscard]] Error take_number(std::uint32_t& number) {
+    if (state_.free_numbers() == 0) {
+      if (state_.next_number >= max_slots) {
+        return Error(Errc::full, operation_, "a collection has at most 2147483647 entries");
+      }
+      number = state_.next_number++;
+      return {};
+    }
+    if (free_.empty()) {
+      if (Error error = read_free(); error.failed()) return error;
+    }
+    if (free_.empty()) return damaged(operation_, "free numbers are missing");
+    number = free_.back();
+    free_.pop_back();
+    bool was = false;
+    return as_error_of(operation_, core::erase(tables_.meta, free_key(number).view(), {}, was));
+  }
+
+  [[nodiscard]] Error read_free() {
+    constexpr std::size_t most = 1024;
+    core::Cursor* opened =
+        core::open_cursor(tables_.meta, core::prefix_range("f"), {.keys_only = true});
+    const std::unique_ptr<core::Cursor, void (*)(core::Cursor*)> cursor(opened, core::close_cursor);
+    for (core::cursor_first(*cursor); cursor->valid && free_.size() < most;
+         core::cursor_next(*cursor)) {
+      if (cursor->key.size() != 5) return damaged(operation_, "a free number cannot be read");
+      const auto number = big_endian_at<std::uint32_t>(cursor->key, 1);
+      if (number >= state_.next_number) return damaged(operation_, "a free number is too large");
+      free_.push_back(number);
+    }
+    std::reverse(free_.begin(), free_.end());
+    return as_error_of(operation_, core::cursor_status(*cursor));
+  }
+
+  [[nodiscard]] Error move_expiry(BytesView key, std::uint32_t number, std::int64_t from,
+                                  std::int64_t to) {
+    Error error;
+    bool was = false;
+    if (from != 0) error = core::erase(tables_.meta, expiry_key(from, number).view(), {}, was);
+    if (!error.failed() && to != 0) {
+      error = core::put(tables_.meta, expiry_key(to, number).view(), key, {});
+    }
+    return error;
+  }
+
+  [[nodiscard]] Error write_value(const EntryChange& change, std::int64_t expires_at,
+                                  bool expiry_changes) {
+    if (!tables_.has_values()) return {};
+    PutOptions options;
+    if (expires_at != 0) options.expires_at = TimePoint(std::chrono::milliseconds(expires_at));
+    Error error;
+    if (change.value) {
+      error = core::put(tables_.values, change.key, *change.value, options);
+    } else if (expiry_changes) {
+      error = core::set_expiry(operation_, tables_.values, change.key, options);
+      if (error == Errc::not_found || error == Errc::dropped) error = {};
+    }
+    // Not `index_dropped`: it is the family of the values that is gone.
+    if (!error.failed()) return error;
+    return Error(error.code(), operation_, error.detail(), error.extended());
+  }
+
+  const char* operation_;
+  const CollectionTables& tables_;
+  const std::size_t dim_;
+  std::int64_t now_ = 0;
+  StateRow state_;
+  StateRow before_;
+  Bytes row_;
+  ItemRow old_;                      // refers to row_
+  std::vector<std::uint32_t> free_;  // the smallest last; all are free still
+};
+
+}  // namespace snkv::vector_detail

@@ -1,0 +1,134 @@
+/// \file
+/// Side files of the core as streams of bytes.
+#pragma once
+
+#include <snkv/detail/core_abi.hpp>
+#include <snkv/vector/detail/byte_stream.hpp>
+#include <snkv/vector/thread_pool.hpp>
+
+#include <algorithm>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <functional>
+#include <mutex>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace snkv::vector_detail {
+
+/// Told now and then of bytes done and bytes in all, which is 0 where it is not known; false stops.
+using ByteProgress = std::function<bool(std::uint64_t done, std::uint64_t total)>;
+
+/// Writes a side file. It is removed again unless `publish` was called.
+class SideSink final : public ByteSink {
+ public:
+  SideSink() = default;
+  ~SideSink() override {
+    if (writer_ != nullptr) core::close_side_writer(writer_);
+  }
+  [[nodiscard]] Error create(const core::Target& target, std::string_view suffix,
+                             ByteProgress progress = {}) {
+    progress_ = std::move(progress);
+    return core::open_side_writer(target, suffix, writer_);
+  }
+  /// To be called when all has been written, without an error: waits for the disk.
+  [[nodiscard]] Error finish() { return core::side_finish(writer_); }
+  [[nodiscard]] Error publish() { return core::side_publish(writer_); }
+  [[nodiscard]] std::uint64_t size() const noexcept { return size_; }
+
+ private:
+  Error append(const std::byte* data, std::size_t size) override {
+    constexpr std::size_t step = std::size_t{1} << 24;
+    for (std::size_t at = 0; at < size; at += step) {
+      const std::size_t part = std::min(step, size - at);
+      if (progress_ && !progress_(size_, 0)) return Error(Errc::aborted, "save", "");
+      if (Error error = core::side_append(writer_, data + at, part); error.failed()) return error;
+      size_ += part;
+    }
+    return {};
+  }
+
+  core::SideFileWriter* writer_ = nullptr;
+  ByteProgress progress_;
+  std::uint64_t size_ = 0;
+};
+
+/// Reads a side file, whose chunks are read and checked by several threads where much is wanted at
+/// once.
+class SideSource final : public ByteSource {
+ public:
+  explicit SideSource(ThreadPool& pool, ByteProgress progress = {})
+      : pool_(pool), progress_(std::move(progress)) {}
+  ~SideSource() override {
+    if (reader_ != nullptr) core::close_side_reader(reader_);
+  }
+  [[nodiscard]] Error open(const core::Target& target, std::string_view suffix) {
+    if (Error error = core::open_side_reader(target, suffix, reader_); error.failed()) return error;
+    buffer_.resize(static_cast<std::size_t>(reader_->chunk_size));
+    return {};
+  }
+  [[nodiscard]] std::uint64_t remaining() const noexcept override {
+    return reader_ == nullptr ? 0 : reader_->size - position_;
+  }
+
+ private:
+  /// Chunks that are given to the threads at once.
+  static constexpr std::uint64_t step = 64;
+
+  Error take(std::byte* out, std::size_t size) override {
+    const std::uint64_t chunk_size = reader_->chunk_size;
+    while (size != 0) {
+      const std::uint64_t chunk = position_ / chunk_size;
+      const std::uint64_t offset = position_ % chunk_size;
+      std::uint64_t got = 0;
+      Error error;
+      if (offset == 0 && size >= chunk_size && chunk + 1 < reader_->chunks) {
+        const std::uint64_t count =
+            std::min({size / chunk_size, reader_->chunks - 1 - chunk, step});
+        error = read_chunks(chunk, count, out);
+        got = count * chunk_size;
+      } else {
+        if (chunk != buffered_) error = core::side_read(reader_, chunk, 1, buffer_.data());
+        if (!error.failed()) buffered_ = chunk;
+        const std::uint64_t length =
+            chunk + 1 < reader_->chunks ? chunk_size : reader_->size - chunk * chunk_size;
+        got = std::min<std::uint64_t>(size, length - offset);
+        std::memcpy(out, buffer_.data() + offset, static_cast<std::size_t>(got));
+      }
+      if (error.failed()) return error;
+      position_ += got;
+      out += got;
+      size -= static_cast<std::size_t>(got);
+      if (progress_ && !progress_(position_, reader_->size))
+        return Error(Errc::aborted, "load", "");
+    }
+    return {};
+  }
+
+  Error read_chunks(std::uint64_t first, std::uint64_t count, std::byte* out) {
+    std::atomic<std::uint64_t> next{0};
+    std::mutex error_mutex;
+    Error first_error;
+    pool_.run([&](std::size_t) {
+      for (std::uint64_t i = next.fetch_add(1); i < count; i = next.fetch_add(1)) {
+        Error error = core::side_read(reader_, first + i, 1, out + i * reader_->chunk_size);
+        if (!error.failed()) continue;
+        const std::lock_guard lock(error_mutex);
+        first_error = std::move(error);
+      }
+    });
+    return first_error;
+  }
+
+  ThreadPool& pool_;
+  ByteProgress progress_;
+  core::SideFileReader* reader_ = nullptr;
+  std::vector<std::byte> buffer_;
+  std::uint64_t buffered_ = ~std::uint64_t{0};
+  std::uint64_t position_ = 0;
+};
+
+}  // namespace snkv::vector_detail

@@ -1,0 +1,229 @@
+/// \file
+/// `import_original` of core_abi.hpp: a store made of a database of SNKV's C library.
+#include "core/format.hpp"
+#include "core/original.hpp"
+#include "core/progress.hpp"
+#include "core/store_state.hpp"
+
+#include <snkv/detail/core_abi.hpp>
+
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstdio>
+#include <memory>
+#include <new>
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace snkv::core {
+namespace {
+
+constexpr const char* operation = "import_original";
+
+/// How much is written in one transaction.
+constexpr std::uint64_t entries_at_once = 4096;
+constexpr std::uint64_t bytes_at_once = 8u << 20;
+
+/// The store while it is being made, beside the place where it will be; goes away in the end.
+class UnfinishedStore {
+ public:
+  explicit UnfinishedStore(std::string_view to) {
+    static std::atomic<unsigned> number = 0;
+    path_ = fmt::format("{}.importing-{}-{}", to, ::getpid(), ++number);
+  }
+  UnfinishedStore(const UnfinishedStore&) = delete;
+  UnfinishedStore& operator=(const UnfinishedStore&) = delete;
+  ~UnfinishedStore() {
+    if (target.store == nullptr) return;  // there is nothing of ours
+    target = Target();
+    for (const char* suffix : {"", "-wal", "-shm"}) std::remove((path_ + suffix).c_str());
+  }
+
+  [[nodiscard]] Error open(const Options& wanted) {
+    Options options;
+    options.page_size = wanted.page_size;
+    options.cache_size = wanted.cache_size;
+    options.clock = wanted.clock;
+    // What a power cut leaves is of no use anyway.
+    options.sync = Sync::off;
+    options.error_if_exists = true;
+    return open_store(path_, options, target);
+  }
+
+  Target target;
+
+ private:
+  std::string path_;
+};
+
+/// Writes entries, many in one transaction.
+class Loader {
+ public:
+  Loader(const Target& store, std::string family) : store_(store), family_(std::move(family)) {}
+  Loader(const Loader&) = delete;
+  Loader& operator=(const Loader&) = delete;
+  ~Loader() {
+    if (transaction_.scope != nullptr) abandon(transaction_);
+  }
+
+  [[nodiscard]] Error put(const OriginalCursor& entry) {
+    if (transaction_.scope == nullptr) {
+      if (Error error = begin(store_, {}, transaction_); error.failed()) return error;
+      Error error = family(transaction_, family_, FamilyMode::open, in_transaction_);
+      if (error.failed()) return error;
+    }
+    PutOptions options;
+    if (entry.expires_at) options.expires_at = TimePoint(std::chrono::milliseconds(*entry.expires_at));
+    Error error = core::put(in_transaction_, entry.key, entry.value, options);
+    if (error.failed()) return error;
+    bytes_ += entry.key.size() + entry.value.size();
+    if (++entries_ < entries_at_once && bytes_ < bytes_at_once) return {};
+    return flush();
+  }
+
+  [[nodiscard]] Error flush() {
+    if (transaction_.scope == nullptr) return {};
+    Error error = commit(transaction_);
+    if (error.failed()) return error;
+    in_transaction_ = Target();
+    transaction_ = Target();
+    entries_ = 0;
+    bytes_ = 0;
+    return {};
+  }
+
+ private:
+  const Target& store_;
+  std::string family_;
+  Target transaction_;
+  Target in_transaction_;
+  std::uint64_t entries_ = 0;
+  std::uint64_t bytes_ = 0;
+};
+
+/// A name like `name` that may be one: with underscores for what is no printable ASCII, and a number.
+std::string similar_name(const std::string& name, unsigned attempt) {
+  std::string similar = "_";
+  for (const char c : name.substr(0, max_family_name_size - 16)) {
+    similar += c >= ' ' && c <= '~' ? c : '_';
+  }
+  return fmt::format("{}_{}", similar, attempt);
+}
+
+class Import {
+ public:
+  Import(const Original& original, const Target& store, ProgressReport& progress, ImportReport& report)
+      : original_(original), store_(store), progress_(progress), report_(report) {}
+
+  [[nodiscard]] Error families(const std::shared_ptr<const Original>& original) {
+    for (const std::string& name : original_families(original_)) {
+      std::string made;
+      if (Error error = make_family(name, made); error.failed()) return error;
+      if (Error error = entries(original, name, std::move(made)); error.failed()) return error;
+      ++report_.families;
+    }
+    return {};
+  }
+
+ private:
+  [[nodiscard]] Error make_family(const std::string& name, std::string& made) {
+    made = name;
+    if (name == format::default_family && report_.families == 0) return {};
+    Target family_target;
+    Error error = family(store_, name, FamilyMode::create, family_target);
+    for (unsigned attempt = 2; error == Errc::invalid_argument || error == Errc::exists; ++attempt) {
+      made = similar_name(name, attempt);
+      error = family(store_, made, FamilyMode::create, family_target);
+    }
+    if (!error.failed() && made != name) report_.renamed.emplace_back(name, made);
+    return error;
+  }
+
+  [[nodiscard]] Error entries(const std::shared_ptr<const Original>& original,
+                              const std::string& name, std::string made) {
+    OriginalCursor* opened = nullptr;
+    if (Error error = open_original_cursor(original, name, opened); error.failed()) return error;
+    const std::unique_ptr<OriginalScan> scan(static_cast<OriginalScan*>(opened));
+    Loader loader(store_, std::move(made));
+    for (std::uint64_t seen = 0;; ++seen) {
+      if (Error error = scan->next(operation); error.failed()) return error;
+      if (!scan->valid) break;
+      if (seen % 1024 == 0 && !report_progress(*scan)) return progress_.error(operation);
+      if (scan->expires_at && *scan->expires_at <= store_.store->now()) {
+        ++report_.expired;
+        continue;
+      }
+      if (Error error = loader.put(*scan); error.failed()) return error;
+      ++report_.entries;
+      report_.expiring += scan->expires_at ? 1 : 0;
+      report_.bytes += scan->key.size() + scan->value.size();
+    }
+    if (Error error = loader.flush(); error.failed()) return error;
+    const bool go_on = report_progress(*scan);
+    pages_before_ += scan->pages_read();
+    return go_on ? Error() : progress_.error(operation);
+  }
+
+  [[nodiscard]] bool report_progress(const OriginalScan& scan) {
+    const std::uint64_t pages = original_.file.pages();
+    return progress_.report(std::min(pages_before_ + scan.pages_read(), pages), 2 * pages);
+  }
+
+  const Original& original_;
+  const Target& store_;
+  ProgressReport& progress_;
+  ImportReport& report_;
+  std::uint64_t pages_before_ = 0;
+};
+
+Error check_free(const std::string& path) {
+  struct stat found {};
+  if (::lstat(path.c_str(), &found) == 0) return Error(Errc::exists, operation, path);
+  return {};
+}
+
+Error import(std::string_view from, std::string_view to, BytesView password, const Options& options,
+             const ImportAlso& also, const Progress& progress, ImportReport& report) {
+  // Found out again in the end; but why read everything first.
+  if (Error error = check_free(std::string(to)); error.failed()) return error;
+  std::shared_ptr<const Original> original;
+  if (Error error = open_original(from, password, original); error.failed()) return error;
+
+  UnfinishedStore store(to);
+  if (Error error = store.open(options); error.failed()) return error;
+  ProgressReport shown(progress);
+  Error error = Import(*original, store.target, shown, report).families(original);
+  if (!error.failed()) error = also(original, store.target);
+  if (error.failed()) return error;
+
+  const std::uint64_t pages = original->file.pages();
+  const Progress copying = [&](std::uint64_t done, std::uint64_t total) {
+    return shown.report(pages + (total == 0 ? pages : done * pages / total), 2 * pages);
+  };
+  return backup(store.target, to, {}, copying);
+}
+
+}  // namespace
+
+Error import_original(std::string_view from, std::string_view to, BytesView password,
+                      const Options& options, const ImportAlso& also, const Progress& progress,
+                      ImportReport& report) {
+  try {
+    ImportReport found;
+    Error error = import(from, to, password, options, also, progress, found);
+    if (!error.failed()) report = std::move(found);
+    return error;
+  } catch (const std::bad_alloc&) {
+    return Error(Errc::no_memory, operation, "");
+  } catch (...) {
+    return Error(Errc::aborted, operation, "the function that was called threw an exception");
+  }
+}
+
+}  // namespace snkv::core

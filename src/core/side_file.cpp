@@ -1,0 +1,322 @@
+#include "core/side_file.hpp"
+
+#include "core/file_system.hpp"
+#include "core/run.hpp"
+#include "core/sodium.hpp"
+#include "core/store_state.hpp"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sodium.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <unistd.h>
+#include <algorithm>
+#include <atomic>
+#include <bit>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace snkv::core {
+namespace {
+
+static_assert(std::endian::native == std::endian::little, "side files are little-endian");
+
+struct Header {
+  std::array<char, 8> magic;
+  std::uint32_t version;
+  std::uint32_t sealing;
+  std::uint32_t chunk_size;
+  std::uint32_t zero;
+  SideSeal::Id id;
+  std::array<unsigned char, 32> checksum;
+};
+static_assert(sizeof(Header) == 72);
+
+constexpr std::array<char, 8> magic = {'s', 'n', 'k', 'v', 's', 'i', 'd', 'e'};
+constexpr std::uint32_t version = 1;
+/// A chunk is still in the cache when its tag is computed.
+constexpr std::uint32_t chunk_size = 256 * 1024;
+
+std::array<unsigned char, 32> checksum_of(const Header& header) noexcept {
+  std::array<unsigned char, 32> out{};
+  crypto_generichash(out.data(), out.size(), reinterpret_cast<const unsigned char*>(&header),
+                     offsetof(Header, checksum), nullptr, 0);
+  return out;
+}
+
+/// Tags are checksums: they tell damage, not forgery.
+class ChecksumSeal final : public SideSeal {
+ public:
+  [[nodiscard]] std::uint32_t number() const noexcept override { return 0; }
+  void seal(const Id& id, Place place, std::byte* content, std::size_t size,
+            std::byte* tag) const noexcept override {
+    struct {
+      Id id;
+      Place place;
+    } const key{id, place};
+    crypto_generichash(reinterpret_cast<unsigned char*>(tag), tag_size,
+                       reinterpret_cast<const unsigned char*>(content), size,
+                       reinterpret_cast<const unsigned char*>(&key), sizeof key);
+  }
+  [[nodiscard]] bool open(const Id& id, Place place, std::byte* content, std::size_t size,
+                          const std::byte* tag) const noexcept override {
+    std::array<std::byte, tag_size> right{};
+    seal(id, place, content, size, right.data());
+    return std::memcmp(right.data(), tag, tag_size) == 0;
+  }
+};
+
+Error damaged(const std::string& path, const char* why) {
+  return Error(Errc::corrupt, "open_side_file", fmt::format("{} {}", path, why));
+}
+
+/// The path of a side file, for stores that can have one.
+Error side_path(const char* operation, const StoreState& store, std::string_view suffix,
+                std::string& out) {
+  if (store.in_memory) {
+    return Error(Errc::invalid_argument, operation, "a store in memory has no side files");
+  }
+  const auto fits = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';
+  };
+  // None of the engine's own.
+  if (!suffix.starts_with("-vectors-") || !std::all_of(suffix.begin(), suffix.end(), fits)) {
+    return Error(Errc::invalid_argument, operation, "no name of a side file");
+  }
+  out = store.path;
+  out += suffix;
+  return {};
+}
+
+}  // namespace
+
+std::unique_ptr<const SideSeal> make_side_seal(const StoreState& /*store*/) {
+  return std::make_unique<ChecksumSeal>();
+}
+
+// ---- Writing ----
+
+SideFileWriter::~SideFileWriter() {
+  if (exists_) ::unlink(temporary_.c_str());
+  if (file_ >= 0) ::close(file_);
+}
+
+Error SideFileWriter::create(const StoreState& store, std::string path) {
+  if (!sodium_ready()) return Error(Errc::io_error, "side_file", "no source of random bytes");
+  static std::atomic<unsigned> counter{0};
+  seal_ = make_side_seal(store);
+  path_ = std::move(path);
+  folder_ = path_.find('/') == path_.npos ? "." : path_.substr(0, path_.rfind('/') + 1);
+  buffer_.resize(chunk_size + SideSeal::tag_size);
+  remove_leftovers();
+  do {
+    temporary_ = fmt::format("{}.tmp-{}-{}", path_, ::getpid(), counter.fetch_add(1));
+    file_ = ::open(temporary_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, mode_beside(store));
+  } while (file_ < 0 && (errno == EEXIST || errno == EINTR));
+  if (file_ < 0) return system_error("side_file", temporary_);
+  exists_ = true;
+  // Says that somebody is at work on it.
+  static_cast<void>(::flock(file_, LOCK_EX | LOCK_NB));
+  randombytes_buf(id_.data(), id_.size());
+  Header header{magic, version, seal_->number(), chunk_size, 0, id_, {}};
+  header.checksum = checksum_of(header);
+  return write(reinterpret_cast<const std::byte*>(&header), sizeof header);
+}
+
+/// Removes what killed processes have left behind.
+void SideFileWriter::remove_leftovers() const noexcept {
+  try {
+    const std::string start = path_.substr(path_.rfind('/') + 1) + ".tmp-";
+    ::DIR* folder = ::opendir(folder_.c_str());
+    if (folder == nullptr) return;
+    while (const ::dirent* entry = ::readdir(folder)) {
+      if (!std::string_view(entry->d_name).starts_with(start)) continue;
+      const int file = ::openat(::dirfd(folder), entry->d_name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+      if (file < 0) continue;
+      if (::flock(file, LOCK_EX | LOCK_NB) == 0) ::unlinkat(::dirfd(folder), entry->d_name, 0);
+      ::close(file);
+    }
+    ::closedir(folder);
+  } catch (const std::bad_alloc&) {
+    // Another time.
+  }
+}
+
+Error SideFileWriter::append(const std::byte* data, std::size_t size) {
+  while (size != 0) {
+    if (filled_ == chunk_size) {
+      if (Error error = write_chunk(0); error.failed()) return error;
+    }
+    const std::size_t part = std::min<std::size_t>(size, chunk_size - filled_);
+    std::memcpy(buffer_.data() + filled_, data, part);
+    filled_ += part;
+    data += part;
+    size -= part;
+  }
+  return {};
+}
+
+Error SideFileWriter::write_chunk(std::uint64_t is_last) {
+  seal_->seal(id_, {chunk_, is_last}, buffer_.data(), filled_, buffer_.data() + filled_);
+  const std::size_t size = filled_ + SideSeal::tag_size;
+  ++chunk_;
+  filled_ = 0;
+  return write(buffer_.data(), size);
+}
+
+Error SideFileWriter::write(const std::byte* data, std::size_t size) {
+  while (size != 0) {
+    const ::ssize_t done = ::write(file_, data, size);
+    if (done < 0 && errno == EINTR) continue;
+    if (done < 0) return system_error("side_file", temporary_);
+    data += done;
+    size -= static_cast<std::size_t>(done);
+  }
+  return {};
+}
+
+Error SideFileWriter::finish() {
+  if (Error error = write_chunk(1); error.failed()) return error;
+  return ::fsync(file_) == 0 ? Error() : system_error("side_file", temporary_);
+}
+
+Error SideFileWriter::publish() {
+  if (::rename(temporary_.c_str(), path_.c_str()) != 0) return system_error("side_file", path_);
+  exists_ = false;
+  if (sync_path(folder_, O_RDONLY | O_DIRECTORY) != 0) return system_error("side_file", folder_);
+  return {};
+}
+
+// ---- Reading ----
+
+OpenSideFile::~OpenSideFile() {
+  if (file_ >= 0) ::close(file_);
+}
+
+Error OpenSideFile::open(const StoreState& store, std::string path) {
+  if (!sodium_ready()) return Error(Errc::io_error, "side_file", "no source of random bytes");
+  path_ = std::move(path);
+  file_ = ::open(path_.c_str(), O_RDONLY | O_CLOEXEC);
+  if (file_ < 0) {
+    return errno == ENOENT ? Error(Errc::not_found, "side_file", path_)
+                           : system_error("side_file", path_);
+  }
+  struct stat found {};
+  if (::fstat(file_, &found) != 0) return system_error("side_file", path_);
+  Header header{};
+  const auto length = static_cast<std::uint64_t>(found.st_size);
+  if (!S_ISREG(found.st_mode) || length < sizeof header + SideSeal::tag_size ||
+      ::pread(file_, &header, sizeof header, 0) != static_cast<::ssize_t>(sizeof header) ||
+      header.magic != magic) {
+    return damaged(path_, "is no side file");
+  }
+  if (header.version != version) {
+    return Error(Errc::unsupported_version, "side_file", path_);
+  }
+  seal_ = make_side_seal(store);
+  if (header.checksum != checksum_of(header) || header.sealing != seal_->number() ||
+      header.zero != 0 || header.chunk_size != core::chunk_size) {
+    return damaged(path_, "has a damaged header");
+  }
+  id_ = header.id;
+  const std::uint64_t body = length - sizeof header;
+  constexpr std::uint64_t whole = core::chunk_size + SideSeal::tag_size;
+  chunks = (body + whole - 1) / whole;
+  if (body - (chunks - 1) * whole < SideSeal::tag_size) return damaged(path_, "ends too early");
+  size = body - chunks * SideSeal::tag_size;
+  SideFileReader::chunk_size = core::chunk_size;
+  return {};
+}
+
+Error OpenSideFile::read(std::uint64_t first, std::uint64_t count, std::byte* out) const {
+  if (first > chunks || count > chunks - first) {
+    return Error(Errc::invalid_argument, "side_file", "beyond the end");
+  }
+  constexpr std::uint64_t whole = core::chunk_size + SideSeal::tag_size;
+  for (std::uint64_t chunk = first; chunk < first + count; ++chunk) {
+    const bool is_last = chunk + 1 == chunks;
+    const auto part =
+        static_cast<std::size_t>(is_last ? size - chunk * core::chunk_size : core::chunk_size);
+    std::array<std::byte, SideSeal::tag_size> tag{};
+    std::array<::iovec, 2> parts{{{out, part}, {tag.data(), tag.size()}}};
+    const auto at = static_cast<::off_t>(sizeof(Header) + chunk * whole);
+    ::ssize_t got = 0;
+    do {
+      got = ::preadv(file_, parts.data(), static_cast<int>(parts.size()), at);
+    } while (got < 0 && errno == EINTR);
+    if (got < 0) return system_error("side_file", path_);
+    if (got != static_cast<::ssize_t>(part + tag.size())) return damaged(path_, "ends too early");
+    if (!seal_->open(id_, {chunk, is_last ? 1u : 0u}, out, part, tag.data())) {
+      return damaged(path_, "is damaged");
+    }
+    out += part;
+  }
+  return {};
+}
+
+// ---- The door ----
+
+Error open_side_writer(const Target& target, std::string_view suffix, SideFileWriter*& out) {
+  return guarded("side_file", target, [&]() -> Error {
+    const StoreState& store = *target.store;
+    if (Error error = store.check("side_file"); error.failed()) return error;
+    std::string path;
+    Error error = side_path("side_file", store, suffix, path);
+    if (error.failed()) return error;
+    if (store.options.read_only) return Error(Errc::read_only, "side_file", path);
+    auto made = std::make_unique<SideFileWriter>();
+    if (error = made->create(store, std::move(path)); error.failed()) return error;
+    out = made.release();
+    return {};
+  });
+}
+
+Error side_append(SideFileWriter* writer, const std::byte* data, std::size_t size) {
+  return writer->append(data, size);
+}
+Error side_finish(SideFileWriter* writer) { return writer->finish(); }
+Error side_publish(SideFileWriter* writer) { return writer->publish(); }
+void close_side_writer(SideFileWriter* writer) noexcept { delete writer; }
+
+Error open_side_reader(const Target& target, std::string_view suffix, SideFileReader*& out) {
+  return guarded("side_file", target, [&]() -> Error {
+    const StoreState& store = *target.store;
+    if (Error error = store.check("side_file"); error.failed()) return error;
+    std::string path;
+    Error error = side_path("side_file", store, suffix, path);
+    if (error.failed()) return error;
+    auto made = std::make_unique<OpenSideFile>();
+    if (error = made->open(store, std::move(path)); error.failed()) return error;
+    out = made.release();
+    return {};
+  });
+}
+
+Error side_read(const SideFileReader* reader, std::uint64_t first, std::uint64_t count,
+                std::byte* out) {
+  return static_cast<const OpenSideFile*>(reader)->read(first, count, out);
+}
+void close_side_reader(SideFileReader* reader) noexcept {
+  delete static_cast<OpenSideFile*>(reader);
+}
+
+Error remove_side_file(const Target& target, std::string_view suffix) {
+  return guarded("side_file", target, [&]() -> Error {
+    std::string path;
+    if (Error error = target.store->check("side_file"); error.failed()) return error;
+    Error error = side_path("side_file", *target.store, suffix, path);
+    if (error.failed()) return error;
+    if (target.store->options.read_only) return Error(Errc::read_only, "side_file", path);
+    if (::unlink(path.c_str()) != 0 && errno != ENOENT) return system_error("side_file", path);
+    return {};
+  });
+}
+
+}  // namespace snkv::core
