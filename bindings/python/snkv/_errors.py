@@ -8,7 +8,8 @@
     |-- CorruptError
     |-- AuthError
     |-- InvalidArgumentError  also a ValueError
-    `-- ClosedError
+    |-- ClosedError
+    `-- VectorIndexError      in snkv.vector
 
 Everything else that can happen is an Error itself; its `code` says what it is.
 """
@@ -73,6 +74,10 @@ class ClosedError(Error):
     """The store, or what was made from it, is closed."""
 
 
+class VectorIndexError(Error):
+    """The index of a collection of vectors was dropped."""
+
+
 _CLASSES: Dict[str, Type[Error]] = {
     "not_found": NotFoundError,
     "busy": BusyError,
@@ -83,7 +88,12 @@ _CLASSES: Dict[str, Type[Error]] = {
     "auth_failed": AuthError,
     "invalid_argument": InvalidArgumentError,
     "too_large": InvalidArgumentError,
+    "dimension_mismatch": InvalidArgumentError,
+    "metric_mismatch": InvalidArgumentError,
+    "dtype_mismatch": InvalidArgumentError,
+    "bad_vector": InvalidArgumentError,
     "closed": ClosedError,
+    "index_dropped": VectorIndexError,
 }
 
 

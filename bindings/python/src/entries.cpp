@@ -88,25 +88,22 @@ std::unique_ptr<IteratorHandle> Entries::iterator(py::handle prefix, py::handle 
     low_argument.emplace(low);
     high_argument.emplace(high);
   }
-  const std::shared_ptr<IteratorState> state = run([&](ColumnFamily& family) {
+  const auto open = [&](ColumnFamily& family) -> Result<std::shared_ptr<IteratorState>> {
     snkv::Range range =
         prefix_argument ? family.prefix(prefix_argument->view())
         : low_argument  ? family.range(low_argument->view(), high_argument->view())
                         : family.all();
     if (keys_only) range = range.keys_only();
     snkv::Iterator opened = range.manual();
-    if (auto status = opened.status(); !status) {
-      return Result<std::shared_ptr<IteratorState>>(Unexpected(std::move(status).error()));
-    }
-    return Result<std::shared_ptr<IteratorState>>(std::make_shared<IteratorState>(
-        std::move(opened), reverse, scope_ ? scope_ : session_->of_this_thread()));
-  });
-  auto admitted = [&] {
+    if (auto status = opened.status(); !status) return Unexpected(std::move(status).error());
+    return std::make_shared<IteratorState>(std::move(opened), reverse,
+                                           scope_ ? scope_ : session_->of_this_thread());
+  };
+  auto result = [&] {
     const WithoutGil released;
-    return session_->admit(state);
+    return session_->admit([&] { return dispatch(open); });
   }();
-  session_->value_of(std::move(admitted));
-  return std::make_unique<IteratorHandle>(session_, state);
+  return std::make_unique<IteratorHandle>(session_, session_->value_of(std::move(result)));
 }
 
 namespace {

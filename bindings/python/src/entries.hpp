@@ -55,9 +55,6 @@ class Entries {
     return body(*bound);
   }
 
-  /// Copies the value to the thread's buffer; false if there is none.
-  bool read(snkv::BytesView key);
-
   std::shared_ptr<Session> session_;
   snkv::ColumnFamily family_;
   std::shared_ptr<Scope> scope_;

@@ -34,11 +34,13 @@ void IteratorState::start() noexcept {
   settled_ = true;
 }
 
-Result<void> IteratorState::settle() {
-  const std::lock_guard lock(mutex());
-  if (auto open = check(); !open) return open;
+Result<bool> IteratorState::settle() {
+  if (auto open = check(); !open) return Unexpected(std::move(open).error());
   start();
-  return has_current() ? Result<void>() : iterator_.status();
+  if (has_current()) return true;
+  auto status = iterator_.status();
+  if (!status) return Unexpected(std::move(status).error());
+  return false;
 }
 
 Result<void> IteratorState::leave_buffer() {
@@ -50,7 +52,6 @@ Result<void> IteratorState::leave_buffer() {
 }
 
 Result<void> IteratorState::move(Move move) {
-  const std::lock_guard lock(mutex());
   if (auto open = check(); !open) return open;
   if (auto left = leave_buffer(); !left) return left;
   switch (move) {
@@ -75,7 +76,6 @@ Result<void> IteratorState::move(Move move) {
 }
 
 Result<void> IteratorState::seek(snkv::BytesView key) {
-  const std::lock_guard lock(mutex());
   if (auto open = check(); !open) return open;
   buffered_.clear();
   if (reverse_) {
@@ -89,7 +89,6 @@ Result<void> IteratorState::seek(snkv::BytesView key) {
 }
 
 Result<bool> IteratorState::advance() {
-  const std::lock_guard lock(mutex());
   if (auto open = check(); !open) return Unexpected(std::move(open).error());
   if (advance_in_buffer()) return true;
   start();
@@ -153,90 +152,81 @@ void IteratorHandle::close() {
   state_->end();
 }
 
+template <class Body>
+auto IteratorHandle::locked(std::unique_lock<std::mutex>& lock, Body body) {
+  const WithoutGil released;
+  if (!lock.owns_lock()) lock = std::unique_lock(state_->mutex());
+  return body();
+}
+
 void IteratorHandle::move(IteratorState::Move move) {
-  auto result = [&] {
-    const WithoutGil released;
-    return state_->move(move);
-  }();
+  std::unique_lock<std::mutex> lock;
+  auto result = locked(lock, [&] { return state_->move(move); });
+  lock.unlock();
   session_->value_of(std::move(result));
 }
 
 void IteratorHandle::seek(py::handle key) {
   const BytesArgument argument(key);
-  auto result = [&] {
-    const WithoutGil released;
-    return state_->seek(argument.view());
-  }();
+  std::unique_lock<std::mutex> lock;
+  auto result = locked(lock, [&] { return state_->seek(argument.view()); });
+  lock.unlock();
   session_->value_of(std::move(result));
 }
 
-template <class Use>
-auto IteratorHandle::settled(Use use) {
+bool IteratorHandle::at_end() {
   std::unique_lock lock(state_->mutex(), std::try_to_lock);
-  if (!lock.owns_lock()) {
-    const WithoutGil released;
-    lock.lock();
-  }
-  if (!state_->is_settled() || state_->has_ended()) {
-    lock.unlock();
-    auto result = [&] {
-      const WithoutGil released;
-      return state_->settle();
-    }();
-    session_->value_of(std::move(result));
-    const WithoutGil released;
-    lock.lock();
-  }
-  return use();
+  if (lock.owns_lock() && state_->is_settled()) return !state_->has_current();
+  auto result = locked(lock, [&] { return state_->settle(); });
+  lock.unlock();
+  return !session_->value_of(std::move(result));
 }
 
-template <class Make>
-auto IteratorHandle::current(Make make) {
-  return settled([&] {
-    if (!state_->has_current()) {
+py::object IteratorHandle::take(std::unique_lock<std::mutex>& lock, Part part) {
+  const snkv::Entry entry = state_->current();
+  // No tuple yet: see session.hpp.
+  const py::object key = part == Part::value ? py::object() : to_bytes(entry.key);
+  const py::object value = part == Part::key ? py::object() : to_bytes(entry.value);
+  lock.unlock();
+  if (part == Part::both) return py::make_tuple(key, value);
+  return part == Part::key ? key : value;
+}
+
+py::object IteratorHandle::current(Part part) {
+  std::unique_lock lock(state_->mutex(), std::try_to_lock);
+  if (!lock.owns_lock() || !state_->is_settled() || !state_->has_current()) {
+    auto result = locked(lock, [&] { return state_->settle(); });
+    if (!result || !*result) {
+      lock.unlock();
+      (void)session_->value_of(std::move(result));
       session_->fail(Error(Errc::not_found, "iterate", "the iterator is at its end"));
     }
-    return make(state_->current());
-  });
-}
-
-bool IteratorHandle::at_end() {
-  return settled([&] { return !state_->has_current(); });
-}
-py::bytes IteratorHandle::key() {
-  return current([](const snkv::Entry& entry) { return to_bytes(entry.key); });
-}
-py::bytes IteratorHandle::value() {
-  return current([](const snkv::Entry& entry) { return to_bytes(entry.value); });
-}
-py::tuple IteratorHandle::item() {
-  return current([](const snkv::Entry& entry) {
-    return py::make_tuple(to_bytes(entry.key), to_bytes(entry.value));
-  });
-}
-
-template <class Make>
-py::object IteratorHandle::following(Make make) {
-  {
-    const std::unique_lock lock(state_->mutex(), std::try_to_lock);
-    if (lock.owns_lock() && state_->advance_in_buffer()) return make(state_->current());
   }
-  auto result = [&] {
-    const WithoutGil released;
-    return state_->advance();
-  }();
-  if (!session_->value_of(std::move(result))) throw py::stop_iteration();
-  return current(make);
+  return take(lock, part);
 }
+
+py::object IteratorHandle::following(Part part) {
+  std::unique_lock lock(state_->mutex(), std::try_to_lock);
+  if (!lock.owns_lock() || !state_->advance_in_buffer()) {
+    auto result = locked(lock, [&] { return state_->advance(); });
+    if (!result || !*result) {
+      lock.unlock();
+      (void)session_->value_of(std::move(result));
+      throw py::stop_iteration();
+    }
+  }
+  return take(lock, part);
+}
+
+py::object IteratorHandle::key() { return current(Part::key); }
+py::object IteratorHandle::value() { return current(Part::value); }
+py::object IteratorHandle::item() { return current(Part::both); }
+py::object IteratorHandle::following() { return following(Part::both); }
+py::object IteratorHandle::following_key() { return following(Part::key); }
+py::object IteratorHandle::following_value() { return following(Part::value); }
 
 void define_iterators(py::module_& module) {
-  const auto pair = [](const snkv::Entry& entry) -> py::object {
-    return py::make_tuple(to_bytes(entry.key), to_bytes(entry.value));
-  };
-  const auto only_key = [](const snkv::Entry& entry) -> py::object { return to_bytes(entry.key); };
-  const auto only_value = [](const snkv::Entry& entry) -> py::object {
-    return to_bytes(entry.value);
-  };
+  py::object (IteratorHandle::*following)() = &IteratorHandle::following;
   py::class_<IteratorHandle>(module, "Iterator")
       .def("first", &IteratorHandle::first)
       .def("last", &IteratorHandle::last)
@@ -248,10 +238,9 @@ void define_iterators(py::module_& module) {
       .def("value", &IteratorHandle::value)
       .def("item", &IteratorHandle::item)
       .def("close", &IteratorHandle::close)
-      .def("following", [pair](IteratorHandle& self) { return self.following(pair); })
-      .def("following_key", [only_key](IteratorHandle& self) { return self.following(only_key); })
-      .def("following_value",
-           [only_value](IteratorHandle& self) { return self.following(only_value); });
+      .def("following", following)
+      .def("following_key", &IteratorHandle::following_key)
+      .def("following_value", &IteratorHandle::following_value);
 }
 
 }  // namespace snkv_python

@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <utility>
 #include <vector>
@@ -24,21 +25,22 @@ class IteratorState final : public Guest {
 
   enum class Move { first, last, next, prev };
 
-  // ---- Without the interpreter's lock ----
-
-  [[nodiscard]] snkv::Result<void> move(Move move);
-  [[nodiscard]] snkv::Result<void> seek(snkv::BytesView key);
-  /// Makes the current entry one that was not given out yet; false at the end.
-  [[nodiscard]] snkv::Result<bool> advance();
-  /// Goes to the first entry if it was not positioned.
-  [[nodiscard]] snkv::Result<void> settle();
   void end() noexcept override;
 
   // ---- With `mutex` held ----
 
   [[nodiscard]] std::mutex& mutex() noexcept { return scope_ ? scope_->mutex : own_mutex_; }
-  [[nodiscard]] bool has_ended() const noexcept { return ended_; }
-  [[nodiscard]] bool is_settled() const noexcept { return settled_; }
+
+  // These read, so without the interpreter's lock.
+  [[nodiscard]] snkv::Result<void> move(Move move);
+  [[nodiscard]] snkv::Result<void> seek(snkv::BytesView key);
+  /// Makes the current entry one that was not given out yet; false at the end.
+  [[nodiscard]] snkv::Result<bool> advance();
+  /// Goes to the first entry if it was not positioned; whether there is a current one.
+  [[nodiscard]] snkv::Result<bool> settle();
+
+  /// Whether `settle` has nothing to do.
+  [[nodiscard]] bool is_settled() const noexcept { return settled_ && !ended_; }
   [[nodiscard]] bool has_current() const noexcept { return !buffered_.empty() || iterator_.valid(); }
   /// Requires `has_current`; views live until the iterator is used again.
   [[nodiscard]] snkv::Entry current() const noexcept;
@@ -92,21 +94,27 @@ class IteratorHandle {
   void prev() { move(IteratorState::Move::prev); }
   void seek(py::handle key);
   bool at_end();
-  py::bytes key();
-  py::bytes value();
-  py::tuple item();
-  /// The next one of a Python iterator, as `make(entry)`; raises StopIteration.
-  template <class Make>
-  py::object following(Make make);
+  py::object key();
+  py::object value();
+  py::object item();
+  // The next one of a Python iterator; StopIteration.
+  py::object following();
+  py::object following_key();
+  py::object following_value();
   void close();
 
  private:
+  /// Which parts of an entry are asked for.
+  enum class Part { key, value, both };
+
+  /// Runs `body()` with the lock of the state and without the interpreter's. The lock stays held.
+  template <class Body>
+  auto locked(std::unique_lock<std::mutex>& lock, Body body);
   void move(IteratorState::Move move);
-  /// Calls `use()` with the lock of the state and the interpreter's, once it is positioned.
-  template <class Use>
-  auto settled(Use use);
-  template <class Make>
-  auto current(Make make);
+  py::object current(Part part);
+  py::object following(Part part);
+  /// The current entry; gives the lock back.
+  py::object take(std::unique_lock<std::mutex>& lock, Part part);
 
   std::shared_ptr<Session> session_;
   std::shared_ptr<IteratorState> state_;

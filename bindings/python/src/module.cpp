@@ -2,6 +2,9 @@
 #include "entries.hpp"
 #include "iterator.hpp"
 #include "store.hpp"
+#ifdef SNKV_PYTHON_VECTOR
+#include "vector.hpp"
+#endif
 
 #include <snkv/version.hpp>
 
@@ -11,4 +14,7 @@ PYBIND11_MODULE(_snkv, module) {
   snkv_python::define_iterators(module);
   snkv_python::define_entries(module);
   snkv_python::define_store(module);
+#ifdef SNKV_PYTHON_VECTOR
+  snkv_python::define_vector(module);
+#endif
 }

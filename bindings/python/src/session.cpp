@@ -147,22 +147,16 @@ Result<void> Session::begin(bool for_writing) {
       return Unexpected(Error(Errc::locked, "begin", "this thread has a transaction open"));
     }
   }
-  std::shared_ptr<Scope> scope;
-  if (for_writing) {
-    auto begun = store_.begin();
-    if (!begun) return Unexpected(std::move(begun).error());
-    scope = std::make_shared<Scope>(std::move(*begun));
-  } else {
-    auto begun = store_.snapshot();
-    if (!begun) return Unexpected(std::move(begun).error());
-    scope = std::make_shared<Scope>(std::move(*begun));
-  }
-  if (auto admitted = admit(scope); !admitted) return admitted;
+  auto begun = admit([&]() -> Result<std::shared_ptr<Scope>> {
+    if (for_writing) return Scope::of(store_.begin());
+    return Scope::of(store_.snapshot());
+  });
+  if (!begun) return Unexpected(std::move(begun).error());
   if (auto before = of_this_thread()) {
     before->end();
     thread_scopes.remove(this);
   }
-  thread_scopes.add(shared_from_this(), std::move(scope));
+  thread_scopes.add(shared_from_this(), *std::move(begun));
   return {};
 }
 
@@ -184,21 +178,30 @@ Result<void> Session::end_of_thread_scope(const char* operation, Result<void> (S
 Result<void> Session::commit() { return end_of_thread_scope("commit", &Scope::commit); }
 Result<void> Session::rollback() { return end_of_thread_scope("rollback", &Scope::rollback); }
 
-Result<void> Session::admit(const std::shared_ptr<Guest>& guest) {
-  {
-    const std::lock_guard lock(guests_mutex_);
-    if (!closed_) {
-      if (guests_.size() >= sweep_at_) {
-        std::erase_if(guests_, [](const auto& weak) { return weak.expired(); });
-        sweep_at_ = std::max<std::size_t>(64, 2 * guests_.size());
-      }
-      guests_.push_back(guest);
-      return {};
-    }
-  }
-  guest->end();
-  return Unexpected(Error(Errc::closed, "open", "the store is closed"));
+bool Session::begin_making() {
+  const std::lock_guard lock(guests_mutex_);
+  if (closed_) return false;
+  ++making_;
+  return true;
 }
+
+void Session::end_making() {
+  const std::lock_guard lock(guests_mutex_);
+  if (--making_ == 0) made_all_.notify_all();
+}
+
+bool Session::keep(const std::shared_ptr<Guest>& guest) {
+  const std::lock_guard lock(guests_mutex_);
+  if (closed_) return false;
+  if (guests_.size() >= sweep_at_) {
+    std::erase_if(guests_, [](const auto& weak) { return weak.expired(); });
+    sweep_at_ = std::max<std::size_t>(64, 2 * guests_.size());
+  }
+  guests_.push_back(guest);
+  return true;
+}
+
+Error Session::too_late() { return Error(Errc::closed, "open", "the store is closed"); }
 
 Result<void> Session::close() {
   std::vector<std::weak_ptr<Guest>> guests;
@@ -211,6 +214,10 @@ Result<void> Session::close() {
   // Newest first: what was made from a transaction ends before it.
   for (auto weak = guests.rbegin(); weak != guests.rend(); ++weak) {
     if (auto guest = weak->lock()) guest->end();
+  }
+  {
+    std::unique_lock lock(guests_mutex_);
+    made_all_.wait(lock, [&] { return making_ == 0; });
   }
   thread_scopes.remove(this);
   auto result = store_.close();

@@ -2,8 +2,9 @@
 /// An open store as Python programs see it: with the transactions that threads have open on it, and with
 /// everything that has to end before the store can close.
 ///
-/// The interpreter's lock is never waited for while one of the locks here is held, and none of them is
-/// waited for while the interpreter's lock is held. So they cannot block each other.
+/// None of the locks here is waited for while the interpreter's lock is held; the other way round is
+/// allowed, so they cannot block each other. With one of them held, no object is made that Python's
+/// collector knows (only bytes are): the collector may run then, and let go of what wants the same lock.
 #pragma once
 
 #include "errors.hpp"
@@ -12,10 +13,12 @@
 #include <snkv/snkv.hpp>
 
 #include <atomic>
+#include <condition_variable>
 #include <cstdint>
 #include <memory>
 #include <mutex>
 #include <string>
+#include <type_traits>
 #include <variant>
 #include <vector>
 
@@ -40,6 +43,12 @@ class Scope final : public Guest {
  public:
   explicit Scope(snkv::Transaction transaction) : view_(std::move(transaction)) {}
   explicit Scope(snkv::Snapshot snapshot) : view_(std::move(snapshot)) {}
+  /// Of a transaction or snapshot that was opened, or why it was not.
+  template <class View>
+  [[nodiscard]] static snkv::Result<std::shared_ptr<Scope>> of(snkv::Result<View> opened) {
+    if (!opened) return snkv::Unexpected(std::move(opened).error());
+    return std::make_shared<Scope>(*std::move(opened));
+  }
 
   std::mutex mutex;
 
@@ -89,8 +98,19 @@ class Session : public std::enable_shared_from_this<Session> {
   [[nodiscard]] snkv::Result<void> commit();
   [[nodiscard]] snkv::Result<void> rollback();
 
-  /// Remembers what has to end before the store closes; `closed` when it is too late.
-  [[nodiscard]] snkv::Result<void> admit(const std::shared_ptr<Guest>& guest);
+  /// Makes a guest, `make()` being a result of a shared pointer to one, and remembers that it has to end
+  /// before the store closes; `closed` when it is too late. Closing waits for what is being made.
+  template <class Make>
+  [[nodiscard]] std::invoke_result_t<Make&> admit(Make make) {
+    if (!begin_making()) return snkv::Unexpected(too_late());
+    const Making making(*this);
+    auto made = make();
+    if (made && !keep(*made)) {
+      (*made)->end();
+      return snkv::Unexpected(too_late());
+    }
+    return made;
+  }
   /// Ends all guests and closes. Doing it again changes nothing.
   [[nodiscard]] snkv::Result<void> close();
   [[nodiscard]] bool is_closed() const noexcept { return closed_; }
@@ -112,6 +132,23 @@ class Session : public std::enable_shared_from_this<Session> {
  private:
   friend class ThreadScopes;
   explicit Session(snkv::Store opened) : store_(std::move(opened)) {}
+
+  /// While it lives a guest is being made.
+  struct Making {
+    explicit Making(Session& session) noexcept : session_(session) {}
+    Making(const Making&) = delete;
+    Making& operator=(const Making&) = delete;
+    ~Making() { session_.end_making(); }
+
+   private:
+    Session& session_;
+  };
+  [[nodiscard]] bool begin_making();
+  void end_making();
+  /// False if the store is closing.
+  [[nodiscard]] bool keep(const std::shared_ptr<Guest>& guest);
+  [[nodiscard]] static snkv::Error too_late();
+
   [[nodiscard]] snkv::Result<void> end_of_thread_scope(const char* operation,
                                                        snkv::Result<void> (Scope::*how)());
 
@@ -123,6 +160,8 @@ class Session : public std::enable_shared_from_this<Session> {
   std::mutex guests_mutex_;
   std::vector<std::weak_ptr<Guest>> guests_;  // guarded by guests_mutex_
   std::size_t sweep_at_ = 64;
+  std::size_t making_ = 0;            // guarded by guests_mutex_
+  std::condition_variable made_all_;  // making_ is 0
 };
 
 }  // namespace snkv_python

@@ -185,14 +185,9 @@ struct ScopeHandle {
 
 template <class Open>
 std::unique_ptr<ScopeHandle> open_scope(const std::shared_ptr<Session>& session, Open open) {
-  auto result = [&]() -> Result<std::shared_ptr<Scope>> {
+  auto result = [&] {
     const WithoutGil released;
-    auto opened = open(session->store());
-    if (!opened) return Unexpected(std::move(opened).error());
-    auto scope = std::make_shared<Scope>(std::move(*opened));
-    auto admitted = session->admit(scope);
-    if (!admitted) return Unexpected(std::move(admitted).error());
-    return scope;
+    return session->admit([&] { return Scope::of(open(session->store())); });
   }();
   return std::make_unique<ScopeHandle>(session, session->value_of(std::move(result)));
 }

@@ -44,10 +44,58 @@ def test_transactions_take_turns(path):
         assert db["counter"] == b"%d" % (20 * THREADS)
 
 
+def test_one_iterator_in_many_threads(db):
+    db.put_many((f"{i:05}", "value") for i in range(5000))
+    it = db.iterator()
+
+    def work():
+        seen = []
+        while True:
+            try:
+                seen.append(next(it)[0])
+            except StopIteration:
+                return seen
+
+    seen = sum(run([work] * THREADS), [])
+    assert sorted(seen) == [b"%05d" % i for i in range(5000)]
+
+
 def test_one_transaction_in_many_threads(db):
     with db.transaction() as t:
         run([lambda n=n: [t.put(f"{n}:{i}", "") for i in range(100)] for n in range(THREADS)])
     assert db.count() == 100 * THREADS
+
+
+def test_closing_beside_everything(path):
+    for _ in range(5):
+        db = KVStore(path)
+        db.put_many((f"{i:04}", "value") for i in range(500))
+        started = threading.Barrier(THREADS + 1)
+
+        def work(number):
+            started.wait(60)
+            try:
+                while True:
+                    db[f"{number}"] = "value"
+                    for _ in db:
+                        pass
+                    with db.snapshot() as snapshot:
+                        snapshot.get("0001")
+                    if number == 0:
+                        db.begin(write=True)
+                        db["a"] = "1"
+                        db.commit()
+            except snkv.ClosedError:
+                return True
+            except snkv.Error as error:
+                # Whose transaction was rolled back by the closing, or another's was in the way.
+                return error.code in ("busy", "closed")
+
+        with ThreadPoolExecutor(THREADS) as pool:
+            futures = [pool.submit(work, number) for number in range(THREADS)]
+            started.wait(60)
+            db.close()
+            assert all(future.result(120) for future in futures)
 
 
 def test_other_threads_run_during_a_long_call(db, tmp_path):

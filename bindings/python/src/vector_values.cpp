@@ -1,0 +1,97 @@
+#include "vector_values.hpp"
+
+#include <array>
+#include <memory>
+
+namespace snkv_python {
+namespace {
+
+template <class T>
+struct Name {
+  const char* text;
+  T value;
+};
+constexpr std::array<Name<snkv::Metric>, 3> metrics{{{"l2", snkv::Metric::l2},
+                                                     {"cosine", snkv::Metric::cosine},
+                                                     {"ip", snkv::Metric::inner_product}}};
+constexpr std::array<Name<snkv::ElementType>, 3> dtypes{{{"f32", snkv::ElementType::f32},
+                                                         {"f16", snkv::ElementType::f16},
+                                                         {"i8", snkv::ElementType::i8}}};
+
+template <class T>
+T find(const std::array<Name<T>, 3>& names, py::handle name, const char* what) {
+  const std::string text = text_argument(name, what);
+  std::string known;
+  for (const Name<T>& each : names) {
+    if (text == each.text) return each.value;
+    known += known.empty() ? "" : ", ";
+    known += each.text;
+  }
+  raise(snkv::Error(snkv::Errc::invalid_argument, "open",
+                    std::string(what) + " is one of " + known));
+}
+
+template <class T>
+const char* find(const std::array<Name<T>, 3>& names, T value) {
+  for (const Name<T>& each : names) {
+    if (each.value == value) return each.text;
+  }
+  return "";
+}
+
+}  // namespace
+
+snkv::Metric metric_argument(py::handle name) { return find(metrics, name, "space"); }
+snkv::ElementType dtype_argument(py::handle name) { return find(dtypes, name, "dtype"); }
+const char* name_of(snkv::Metric metric) { return find(metrics, metric); }
+const char* name_of(snkv::ElementType dtype) { return find(dtypes, dtype); }
+
+py::object to_array(std::vector<float> values) {
+  auto owned = std::make_unique<std::vector<float>>(std::move(values));
+  const py::capsule owner(owned.get(),
+                          [](void* vector) { delete static_cast<std::vector<float>*>(vector); });
+  const std::vector<float>& kept = *owned.release();
+  return py::array_t<float>(static_cast<py::ssize_t>(kept.size()), kept.data(), owner);
+}
+
+py::object to_python(const snkv::Json& json) {
+  switch (json.type()) {
+    case snkv::Json::value_t::object: {
+      py::dict out;
+      for (const auto& [key, value] : json.items()) out[py::str(key)] = to_python(value);
+      return out;
+    }
+    case snkv::Json::value_t::array: {
+      py::list out;
+      for (const snkv::Json& value : json) out.append(to_python(value));
+      return out;
+    }
+    case snkv::Json::value_t::string:
+      return py::str(json.get_ref<const std::string&>());
+    case snkv::Json::value_t::boolean:
+      return py::bool_(json.get<bool>());
+    case snkv::Json::value_t::number_integer:
+      return py::int_(json.get<std::int64_t>());
+    case snkv::Json::value_t::number_unsigned:
+      return py::int_(json.get<std::uint64_t>());
+    case snkv::Json::value_t::number_float:
+      return py::float_(json.get<double>());
+    default:
+      return py::none();
+  }
+}
+
+snkv::Json json_argument(py::handle text) {
+  if (text.is_none()) return {};
+  snkv::Json out = snkv::Json::parse(py::cast<std::string>(text), nullptr, false);
+  if (out.is_discarded()) {
+    raise(snkv::Error(snkv::Errc::invalid_argument, "put", "metadata that are no JSON"));
+  }
+  return out;
+}
+
+snkv::Filter filter_argument(const std::string& text) {
+  return value_of(snkv::Filter::parse(text));
+}
+
+}  // namespace snkv_python
