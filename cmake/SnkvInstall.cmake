@@ -57,8 +57,10 @@ configure_file(
   "${PROJECT_SOURCE_DIR}/cmake/snkv.pc.in" "${PROJECT_BINARY_DIR}/snkv.pc" @ONLY)
 # For C programs, which do not link the C++ library by themselves.
 set(_snkv_pc_c_libs "")
+set(_snkv_pc_c_requires "")
 if(NOT BUILD_SHARED_LIBS)
-  set(_snkv_pc_c_libs "-lsnkv ${_snkv_pc_libs} -lstdc++")
+  set(_snkv_pc_c_libs "-lstdc++")
+  set(_snkv_pc_c_requires "Requires: snkv")
 endif()
 configure_file(
   "${PROJECT_SOURCE_DIR}/cmake/snkv-c.pc.in" "${PROJECT_BINARY_DIR}/snkv-c.pc" @ONLY)

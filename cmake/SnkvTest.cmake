@@ -78,3 +78,23 @@ function(snkv_add_script_test)
   add_test(NAME ${arg_NAME} COMMAND ${arg_COMMAND})
   set_tests_properties(${arg_NAME} PROPERTIES LABELS "${arg_LABELS}" TIMEOUT ${arg_TIMEOUT})
 endfunction()
+
+# snkv_add_encrypted_runs(<name>...): tests of snkv_add_test that run a second time, on encrypted stores
+# (tests/support/encrypted.hpp). In the release build only; QUICK are those that every build runs.
+function(snkv_add_encrypted_runs)
+  cmake_parse_arguments(PARSE_ARGV 0 arg "" "" "QUICK")
+  set(names ${arg_QUICK})
+  if(CMAKE_BUILD_TYPE STREQUAL "Release" AND
+      NOT (SNKV_SANITIZE OR SNKV_SQLITE_DEBUG OR SNKV_COVERAGE))
+    list(APPEND names ${arg_UNPARSED_ARGUMENTS})
+  endif()
+  foreach(name IN LISTS names)
+    get_test_property(${name} LABELS labels)
+    get_test_property(${name} TIMEOUT timeout)
+    add_test(NAME ${name}_encrypted COMMAND $<TARGET_FILE:test_${name}>)
+    set_tests_properties(${name}_encrypted PROPERTIES
+      LABELS "${labels};encrypted"
+      TIMEOUT ${timeout}
+      ENVIRONMENT "${SNKV_TEST_ENVIRONMENT};SNKV_TEST_ENCRYPTED=1")
+  endforeach()
+endfunction()

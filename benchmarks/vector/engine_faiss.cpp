@@ -9,6 +9,9 @@
 namespace benchmark {
 namespace {
 
+/// Its name has moved between versions.
+using Number = decltype(faiss::Index::ntotal);
+
 class Faiss final : public VectorEngine {
  public:
   explicit Faiss(bool quantized) : quantized_(quantized) {}
@@ -28,7 +31,7 @@ class Faiss final : public VectorEngine {
     std::vector<float> vectors = data.vectors;
     for (std::size_t i = 0; cosine_ && i < data.size(); ++i) scale(vectors.data() + i * dim_);
     omp_set_num_threads(2);
-    const auto count = static_cast<faiss::idx_t>(data.size());
+    const auto count = static_cast<Number>(data.size());
     index_->train(count, vectors.data());
     index_->add(count, vectors.data());
     omp_set_num_threads(1);
@@ -38,9 +41,9 @@ class Faiss final : public VectorEngine {
     index_->hnsw.efSearch = static_cast<int>(ef);
     std::vector<float> scaled(query, query + dim_);
     if (cosine_) scale(scaled.data());
-    std::vector<faiss::idx_t> found(out.size());
+    std::vector<Number> found(out.size());
     std::vector<float> distances(out.size());
-    index_->search(1, scaled.data(), static_cast<faiss::idx_t>(out.size()), distances.data(),
+    index_->search(1, scaled.data(), static_cast<Number>(out.size()), distances.data(),
                    found.data());
     for (std::size_t i = 0; i < out.size(); ++i) out[i] = static_cast<std::uint32_t>(found[i]);
   }

@@ -68,7 +68,7 @@ class Stopwatch {
 };
 
 std::string key_of(std::size_t picture) {
-  char key[16];
+  char key[32];
   std::snprintf(key, sizeof(key), "train:%05zu", picture);
   return key;
 }

@@ -10,9 +10,14 @@
 #include <datasets/words.hpp>
 #include <snkv/vector.hpp>
 
+#include <algorithm>
 #include <chrono>
+#include <cstdint>
 #include <cstdlib>
+#include <optional>
+#include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 

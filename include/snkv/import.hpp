@@ -11,6 +11,7 @@
 #include <snkv/import_report.hpp>
 #include <snkv/store.hpp>
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -112,7 +113,7 @@ struct ImportOptions {
   const auto also = [&](const std::shared_ptr<const core::Original>& original,
                         const core::Target& target) -> Error {
     if (!options.also) return {};
-    Store store(target);
+    Store store = facade::Door::store(target);
     auto result = options.also(OriginalStore(original), store);
     return result ? Error() : std::move(result).error();
   };

@@ -6,6 +6,7 @@
 #include <snkv/blob.hpp>
 #include <snkv/bytes.hpp>
 #include <snkv/column_family.hpp>
+#include <snkv/encryption.hpp>
 #include <snkv/entries.hpp>
 #include <snkv/error.hpp>
 #include <snkv/expected.hpp>

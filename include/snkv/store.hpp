@@ -53,6 +53,67 @@ class Store : public EntryWriter {
     return facade::as_result(std::move(error), Store(std::move(target)));
   }
 
+  // ---- Encryption (docs/encryption.md) ----
+  // Opening, making and converting are three things, so that a slip never encrypts what is plain.
+
+  /// Opens the encrypted store in the file `path`; one that is not there is created, encrypted, unless
+  /// `options` say otherwise. Besides the errors of `open`: `auth_failed` (a wrong secret),
+  /// `invalid_argument` (the store is not encrypted; an empty password, a key that has not 32 bytes),
+  /// `tampered` (the header of the encryption was changed), `too_large` (the file asks for more memory
+  /// or time than `encryption` allows), `no_memory`. Takes as long as Argon2id for a password.
+  [[nodiscard]] static Result<Store> open_encrypted(std::string_view path, const Secret& secret,
+                                                    const Options& options = {},
+                                                    const EncryptionOptions& encryption = {}) {
+    core::Target target;
+    Error error = core::open_encrypted(path, secret, options, encryption, target);
+    return facade::as_result(std::move(error), Store(std::move(target)));
+  }
+
+  /// Whether the store in the file `path` is encrypted. Errors as of `open` with `read_only`.
+  [[nodiscard]] static Result<bool> is_encrypted(std::string_view path) {
+    bool out = false;
+    Error error = core::file_is_encrypted(path, out);
+    return facade::as_result(std::move(error), std::move(out));
+  }
+  [[nodiscard]] bool is_encrypted() const noexcept { return core::is_encrypted(target_); }
+
+  /// From now on `next` opens the store, and `current` no more: `auth_failed` if `current` is another one.
+  /// Handles that are open go on. A copy of the file from before is still opened with `current`. One row
+  /// is rewritten; `encryption` is for the new one. `locked` in a transaction of this thread.
+  [[nodiscard]] Result<void> change_password(const Secret& current, const Secret& next,
+                                             const EncryptionOptions& encryption = {}) {
+    return facade::as_result(core::change_password(target_, current, next, encryption));
+  }
+
+  /// Makes a new data key and seals every value with it, in transactions of bounded size, while this
+  /// handle reads and writes on. Other handles of the file, and those of other processes, give
+  /// `auth_failed` from the beginning on and have to be opened again. What stopped half-way, for a crash
+  /// or because `progress` (which counts entries) asked for it, stays readable, and is taken up by the
+  /// next call. `secret` is what opens the store. O(contents).
+  [[nodiscard]] Result<void> rotate_key(const Secret& secret, const Progress& progress = {},
+                                        const EncryptionOptions& encryption = {}) {
+    return facade::as_result(core::rotate_key(target_, secret, encryption, progress));
+  }
+
+  /// Encrypts the store in the file `path`, which nobody may have open: `busy`. A new file is written
+  /// beside it and takes its place when it is complete and on the disk; until then, and after any error,
+  /// the store is as it was. Then the old contents are overwritten, as far as the file system lets them
+  /// be, and side files with vectors are removed. Needs as much space as there is data. Errors:
+  /// `invalid_argument` (it is encrypted already; the file has several names), `schema_mismatch` (tables
+  /// that are not the library's, which would stay in clear), `cant_open`, `full`, `io_error`, `corrupt`,
+  /// `aborted`. `progress` counts entries.
+  [[nodiscard]] static Result<void> encrypt_existing(std::string_view path, const Secret& secret,
+                                                     const Progress& progress = {},
+                                                     const EncryptionOptions& encryption = {}) {
+    return facade::as_result(core::encrypt_existing(path, secret, encryption, progress));
+  }
+  /// The opposite, in the same way; also `auth_failed` and `tampered`.
+  [[nodiscard]] static Result<void> remove_encryption(std::string_view path, const Secret& secret,
+                                                      const Progress& progress = {},
+                                                      const EncryptionOptions& encryption = {}) {
+    return facade::as_result(core::remove_encryption(path, secret, encryption, progress));
+  }
+
   /// Closes the file now; later uses of any copy give `Errc::closed`. Fails with `busy` while a
   /// transaction, snapshot or iterator is open, and then changes nothing. Optional: the last handle
   /// closes by going away.

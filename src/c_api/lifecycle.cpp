@@ -1,6 +1,7 @@
 /// \file
 /// Opening and closing.
 #include "c_api/iterator.hpp"
+#include "c_api/options.hpp"
 #include "c_api/session.hpp"
 
 #include <algorithm>
@@ -49,6 +50,8 @@ Error sync_of(int level, Sync& out) {
   }
 }
 
+}  // namespace
+
 Error options_of(const KVStoreConfig& config, Options& out) {
   const int smallest = std::min({config.cacheSize, config.pageSize, config.busyTimeout,
                                  config.walSizeLimit});
@@ -73,6 +76,8 @@ Error options_of(const KVStoreConfig& config, Options& out) {
 bool in_memory(const char* filename) noexcept {
   return filename == nullptr || std::strcmp(filename, ":memory:") == 0;
 }
+
+namespace {
 
 /// Makes the handle of a store that was opened.
 int give_out(Store store, const Options& options, const KVStoreConfig& config, KVStore** out) {

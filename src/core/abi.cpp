@@ -25,10 +25,11 @@ namespace {
 
 /// `name` makes the path: here, where running out of memory is caught.
 template <class Name>
-Error open_state(Name&& name, bool in_memory, const Options& options, Target& out) {
+Error open_state(Name&& name, bool in_memory, const Options& options, const Unlock* unlock,
+                 Target& out) {
   try {
     auto store = std::make_shared<StoreState>(name(), in_memory, options);
-    if (Error error = store->open(); error.failed()) return error;
+    if (Error error = store->open(unlock); error.failed()) return error;
     auto family = std::make_shared<const Family>(
         Family{std::string(format::default_family), format::default_family_id});
     out = {std::move(store), std::move(family), nullptr};
@@ -43,7 +44,13 @@ Error open_state(Name&& name, bool in_memory, const Options& options, Target& ou
 }  // namespace
 
 Error open_store(std::string_view path, const Options& options, Target& out) {
-  return open_state([&] { return std::string(path); }, false, options, out);
+  return open_state([&] { return std::string(path); }, false, options, nullptr, out);
+}
+
+Error open_encrypted(std::string_view path, const Secret& secret, const Options& options,
+                     const EncryptionOptions& encryption, Target& out) {
+  const Unlock unlock{secret, encryption};
+  return open_state([&] { return std::string(path); }, false, options, &unlock, out);
 }
 
 Error open_in_memory(const Options& options, Target& out) {
@@ -51,7 +58,8 @@ Error open_in_memory(const Options& options, Target& out) {
   if (options.read_only) {
     return Error(Errc::invalid_argument, "open", "a store in memory cannot be read-only");
   }
-  return open_state([] { return fmt::format("/snkv-{}", number.fetch_add(1)); }, true, options, out);
+  return open_state([] { return fmt::format("/snkv-{}", number.fetch_add(1)); }, true, options,
+                    nullptr, out);
 }
 
 Error close_store(const Target& target) {

@@ -238,10 +238,11 @@ class InKeyOrder {
 
   /// Carries out what is still waiting.
   [[nodiscard]] Error finish() {
-    const auto before = [](const Step& a, const Step& b) { return a.first < b.first; };
-    if (!std::is_sorted(waiting_.begin(), waiting_.end(), before)) {
-      std::stable_sort(waiting_.begin(), waiting_.end(), before);
-    }
+    // Of one key in the order of the batch, in which the steps lie one after the other.
+    const auto before = [](const Step& a, const Step& b) {
+      return a.first == b.first ? a.first.data() < b.first.data() : a.first < b.first;
+    };
+    std::sort(waiting_.begin(), waiting_.end(), before);
     for (const Step& step : waiting_) {
       if (Error error = carry_out(step, {operation, session_, *family_}); error.failed()) return error;
     }

@@ -58,7 +58,7 @@ Error BlobWriterState::open(const char* operation, const Target& target, BytesVi
   const FamilyEntry* tables = nullptr;
   Error error = session.resolve(operation, *target.family, true, tables);
   if (error.failed()) return error;
-  chunk_size_ = snkv_bt_max_chunk(session.bt());
+  chunk_size_ = largest_chunk(session);
   value_ = session.begin_value(target.family->id, key);
   transaction_ = std::move(transaction);
   // Only to refuse what cannot be: the time runs from the end on.
@@ -156,8 +156,9 @@ Error BlobWriterState::load(const WriteContext& where, std::uint64_t index, std:
   const FamilyEntry* tables = nullptr;
   Error error = where.session.resolve(where.operation, where.family, true, tables);
   if (error.failed()) return error;
-  const ReadView view{where.session.bt(), tables, where.session.now(), target_.store.get()};
-  LargeValue value{value_->id, size, chunk_size_};
+  const ReadView view{where.session.bt(), tables, where.session.now(), target_.store.get(),
+                      where.session.keys()};
+  LargeValue value{value_->id, size, chunk_size_, value_->tag};
   return read_large_part(where.operation, view, key_, value, index * chunk_size_, buffer_.data(),
                          there);
 }
@@ -165,11 +166,14 @@ Error BlobWriterState::load(const WriteContext& where, std::uint64_t index, std:
 Error BlobWriterState::flush(const WriteContext& where) {
   if (!std::exchange(dirty_, false)) return {};
   if (value_->id == 0) {
-    Error error = begin_large_value(where, key_, value_->id);
+    LargeValue begun;
+    Error error = begin_large_value(where, key_, begun);
     if (error.failed()) return error;
+    value_->id = begun.id;
+    value_->tag = begun.tag;
   }
   const BytesView chunk(buffer_.data(), chunk_end(loaded_));
-  return write_chunk(where, key_, value_->id, loaded_, chunk);
+  return write_chunk(where, key_, {value_->id, size, chunk_size_, value_->tag}, loaded_, chunk);
 }
 
 Error BlobWriterState::put(const WriteContext& where) {
@@ -181,7 +185,7 @@ Error BlobWriterState::put(const WriteContext& where) {
       entry.value = BytesView(buffer_.data(), size);
     } else {
       if (Error error = flush(where); error.failed()) return error;
-      entry.large = {value_->id, size, chunk_size_};
+      entry.large = {value_->id, size, chunk_size_, value_->tag};
     }
     return put_entry(where, entry);
   });
@@ -253,10 +257,11 @@ Error BlobReaderState::open(const char* operation, const Target& target, BytesVi
   bool found = false;
   Error error = with_view(operation, target_, [&](const ReadView& view, snkv_bt_cursor* cursor) {
     return find_entry(operation, view, cursor, key_, found, [&](const Row& row) -> Error {
-      large_ = {row.large_id, row.large_size, 0};
-      if (row.large_id == 0) inline_ = Bytes(row.value);
-      size = row.large_id == 0 ? row.value.size() : row.large_size;
-      return {};
+      size = row.large_size;
+      if (row.large_id != 0) return large_of(operation, view, row, large_);
+      Error unreadable = copy_value(operation, view, row, inline_);
+      size = inline_.size();
+      return unreadable;
     });
   });
   if (error.failed()) return about(operation, error, key_);
@@ -269,9 +274,14 @@ Error BlobReaderState::check_unchanged(const char* operation, const ReadView& vi
   bool found = false;
   bool same = false;
   Error error = find_entry(operation, view, cursor, key_, found, [&](const Row& row) -> Error {
-    same = row.large_id == large_.id &&
-           (large_.id == 0 ? row.value == BytesView(inline_) : row.large_size == large_.size);
-    return {};
+    if (row.large_id != large_.id) return {};
+    same = row.large_size == large_.size;
+    if (large_.id != 0) return {};
+    Bytes buffer;
+    BytesView value;
+    Error unreadable = row_value(operation, view, row, buffer, value);
+    same = value == BytesView(inline_);
+    return unreadable;
   });
   if (error.failed() || same) return error;
   return Error(Errc::closed, operation, "the value was changed");

@@ -3,6 +3,7 @@
 #include "base/printable.hpp"
 #include "btree/record.hpp"
 #include "core/format.hpp"
+#include "core/key_header.hpp"
 
 #include <algorithm>
 #include <fmt/format.h>
@@ -37,10 +38,12 @@ bool decode(BytesView record, SchemaRow& row) {
   return true;
 }
 
-Error read_schema(const char* operation, snkv_bt* bt, std::vector<SchemaRow>& rows) {
+/// Calls `use(record)`, which gives a result code, for all records of a tree.
+template <class Use>
+int for_each_record(snkv_bt* bt, std::uint32_t root, snkv_bt_kind kind, Use&& use) {
   btree::Cursor cursor;
   int valid = 0;
-  int rc = cursor.open(bt, schema_root, SNKV_BT_ROWID, false);
+  int rc = cursor.open(bt, root, kind, false);
   if (rc == SNKV_BT_OK) rc = snkv_bt_first(cursor.get(), &valid);
   Bytes record;
   while (rc == SNKV_BT_OK && valid != 0) {
@@ -51,17 +54,46 @@ Error read_schema(const char* operation, snkv_bt* bt, std::vector<SchemaRow>& ro
     if (rc != SNKV_BT_OK) break;
     record.resize_for_overwrite(size);
     rc = snkv_bt_read(cursor.get(), 0, size, record.data());
-    if (rc != SNKV_BT_OK) break;
-    SchemaRow row;
-    if (!decode(record, row)) {
-      rc = SNKV_BT_CORRUPT;
-      break;
-    }
-    rows.push_back(std::move(row));
-    rc = snkv_bt_next(cursor.get(), &valid);
+    if (rc == SNKV_BT_OK) rc = use(BytesView(record));
+    if (rc == SNKV_BT_OK) rc = snkv_bt_next(cursor.get(), &valid);
   }
+  return rc;
+}
+
+Error read_schema(const char* operation, snkv_bt* bt, std::vector<SchemaRow>& rows) {
+  const int rc = for_each_record(bt, schema_root, SNKV_BT_ROWID, [&](BytesView record) {
+    SchemaRow row;
+    if (!decode(record, row)) return SNKV_BT_CORRUPT;
+    rows.push_back(std::move(row));
+    return SNKV_BT_OK;
+  });
   if (rc != SNKV_BT_OK) return btree::engine_error(operation, rc, "reading the schema");
   return {};
+}
+
+/// The keys that the values of this transaction are sealed with.
+Error read_keys(const char* operation, snkv_bt* bt, std::uint32_t meta_root, const Cipher& cipher,
+                std::shared_ptr<const KeyRing>& out) {
+  bool found = false;
+  KeyRing::Generation generation{};
+  int rc = SNKV_BT_OK;
+  if (meta_root != 0) {
+    rc = for_each_record(bt, meta_root, SNKV_BT_ROWS, [&](BytesView record) {
+      btree::ColumnExtent extents[2];
+      const auto size = static_cast<std::uint32_t>(record.size());
+      if (!btree::parse_record(record, size, extents)) return SNKV_BT_CORRUPT;
+      const BytesView key = btree::decode_column(extents[0], record.data()).bytes;
+      if (key != BytesView(format::key_header)) return SNKV_BT_OK;
+      const BytesView header = btree::decode_column(extents[1], record.data()).bytes;
+      found = KeyHeader::generation_of(header, generation);
+      return SNKV_BT_OK;
+    });
+  }
+  if (rc != SNKV_BT_OK) return btree::engine_error(operation, rc, "reading snkv_meta");
+  if (found) out = cipher.find(generation);
+  if (out != nullptr) return {};
+  return Error(Errc::auth_failed, operation,
+               "the keys of the store were changed elsewhere; it has to be opened again");
 }
 
 /// Says why a family's tables are not as the library made them; empty if they are. The B-tree layer
@@ -81,7 +113,7 @@ std::string alteration(const SchemaRow& table, const std::string& expected_sql,
 }  // namespace
 
 Error Catalog::load(const char* operation, snkv_bt* bt, std::uint32_t cookie,
-                    std::shared_ptr<const Catalog>& out) {
+                    const Cipher* cipher, std::shared_ptr<const Catalog>& out) {
   std::vector<SchemaRow> rows;
   if (Error error = read_schema(operation, bt, rows); error.failed()) return error;
 
@@ -94,6 +126,12 @@ Error Catalog::load(const char* operation, snkv_bt* bt, std::uint32_t cookie,
 
   auto catalog = std::make_shared<Catalog>();
   catalog->cookie_ = cookie;
+  if (cipher != nullptr) {
+    const auto meta = tables.find("snkv_meta");
+    const std::uint32_t root = meta == tables.end() ? 0 : meta->second->root;
+    Error error = read_keys(operation, bt, root, *cipher, catalog->keys_);
+    if (error.failed()) return error;
+  }
   for (const auto& [name, table] : tables) {
     const std::uint32_t id = format::family_id_of(table->sql);
     if (id == 0) continue;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "btree/connection.hpp"
+#include "core/cipher.hpp"
 
 #include <snkv/error.hpp>
 
@@ -34,20 +35,25 @@ struct FamilyEntry {
 /// transaction only, which may still be rolled back [S2].
 class Catalog {
  public:
-  /// Reads the schema through a raw cursor, in the transaction that is open on the connection.
+  /// Reads the schema through a raw cursor, in the transaction that is open on the connection; `cipher` is
+  /// that of the store, null if it is not encrypted. `auth_failed` when somebody else has changed the keys.
   [[nodiscard]] static Error load(const char* operation, snkv_bt* bt, std::uint32_t cookie,
-                                  std::shared_ptr<const Catalog>& out);
+                                  const Cipher* cipher, std::shared_ptr<const Catalog>& out);
 
   [[nodiscard]] std::uint32_t cookie() const noexcept { return cookie_; }
   /// The family with this id; nullptr if it was dropped. O(log n).
   [[nodiscard]] const FamilyEntry* find(std::uint32_t id) const noexcept;
   [[nodiscard]] const FamilyEntry* find(std::string_view name) const noexcept;
+  /// What the values are sealed with; null in a store that is not encrypted. Whoever changes the keys
+  /// changes the cookie too.
+  [[nodiscard]] const KeyRing* keys() const noexcept { return keys_.get(); }
   /// Sorted by id.
   [[nodiscard]] const std::vector<FamilyEntry>& families() const noexcept { return families_; }
 
  private:
   std::uint32_t cookie_ = 0;
   std::vector<FamilyEntry> families_;
+  std::shared_ptr<const KeyRing> keys_;
 };
 
 }  // namespace snkv::core

@@ -53,6 +53,7 @@ void CursorState::open(const Target& target) {
     transaction_ = std::static_pointer_cast<TransactionState>(target.scope);
   }
   in_place_ = snapshot_ != nullptr && !store_->options.expire_snapshots;
+  entry_.family = family_;
   // So that an unknown family is told at once, not at the first seek.
   guarded(operation, [&] { return Error(); });
 }
@@ -67,6 +68,7 @@ void CursorState::guarded(const char* caller, Body&& body) noexcept {
     entry_.root = found->root;
     entry_.large_root = found->large_root;
     bt_ = bt;
+    keys_ = catalog.keys();
     // Savepoints and changes of the schema close the cursors of their transaction.
     if (!tree_.is_open() || snkv_bt_is_dead(tree_.get()) != 0) {
       const int rc = tree_.open(bt, entry_.root, SNKV_BT_ROWS, false);
@@ -148,7 +150,7 @@ void CursorState::seek_for_prev(BytesView at) noexcept {
 }
 
 void CursorState::advance(bool forward) noexcept {
-  if (!valid || (in_place_ && step_in_page(forward))) return;
+  if (!valid || (in_place_ && keys_ == nullptr && step_in_page(forward))) return;
   guarded(forward ? "next" : "prev", [&] { return step(forward); });
 }
 
@@ -213,25 +215,23 @@ Error CursorState::position(int rc, int present, bool forward) {
 }
 
 Error CursorState::take_entry(const Row& row) {
-  BytesView content = options_.keys_only ? BytesView() : row.value;
-  if (row.large_id != 0 && !options_.keys_only) {
-    const ReadView view{bt_, &entry_, 0, store_.get()};
-    if (Error error = read_large(operation, view, row, large_); error.failed()) return error;
-    content = large_;
+  BytesView content;
+  if (!options_.keys_only) {
+    const ReadView view{bt_, &entry_, 0, store_.get(), keys_};
+    Error error = row_value(operation, view, row, value_copy_, content);
+    if (error.failed()) return error;
   }
-  if (in_place_) {
-    // Nothing writes on a snapshot's connection, and the tree's cursor keeps the page in memory.
-    key = row.key;
-    value = content;
-  } else {
+  // Nothing writes on a snapshot's connection, and the tree's cursor keeps the page in memory.
+  key = row.key;
+  if (!in_place_) {
     key_copy_ = Bytes(row.key);
     key = key_copy_;
-    if (row.large_id == 0) {
+    if (content.data() != value_copy_.data()) {
       value_copy_ = Bytes(content);
       content = value_copy_;
     }
-    value = content;
   }
+  value = content;
   valid = true;
   return {};
 }

@@ -61,9 +61,11 @@ class CursorState final : public Cursor {
   Error status_;
   bool in_place_ = false;  // entries are views of pages that stay as they are
 
+  const KeyRing* keys_ = nullptr;  // of the catalog that entry_ is from
+
   Bytes scratch_;
-  Bytes large_;
-  /// In a transaction: copies of the current entry, which outlive the page under it [M2].
+  /// In a transaction: copies of the current entry, which outlive the page under it [M2]. And what had to
+  /// be put together or opened.
   Bytes key_copy_;
   Bytes value_copy_;
 };

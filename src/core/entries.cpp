@@ -20,13 +20,6 @@
 namespace snkv::core {
 namespace {
 
-Error copy_value(const char* operation, const ReadView& view, const Row& row, Bytes& out) {
-  if (row.large_id != 0) return read_large(operation, view, row, out);
-  if (!out.try_resize_for_overwrite(row.value.size())) return Error(Errc::no_memory, operation, "");
-  if (!row.value.empty()) std::memcpy(out.data(), row.value.data(), row.value.size());
-  return {};
-}
-
 /// Finds the live entry of one key and gives its row to `use`; `not_found` if there is none.
 template <class Use>
 Error read_entry(const char* operation, const Target& target, BytesView key, Use&& use) {
@@ -317,7 +310,8 @@ Error update_entry(const char* operation, const Target& target, WriteSession& se
   if (Error error = session.resolve(operation, *target.family, true, tables); error.failed()) {
     return error;
   }
-  const ReadView view{session.bt(), tables, session.now(), target.store.get()};
+  const ReadView view{session.bt(), tables, session.now(), target.store.get(),
+                      session.keys()};
   snkv_bt_cursor* cursor = nullptr;
   const int rc = session.cursor(tables->root, SNKV_BT_ROWS, cursor);
   if (rc != SNKV_BT_OK) return btree::engine_error(operation, rc, base::printable(key));

@@ -17,6 +17,12 @@ std::string quoted(std::string_view name) {
   return out + "\"";
 }
 
+std::string blob_literal(BytesView bytes) {
+  std::string out = "x'";
+  for (const std::byte byte : bytes.span()) out += fmt::format("{:02x}", static_cast<unsigned>(byte));
+  return out + "'";
+}
+
 std::string family_table_sql(std::string_view name, std::uint32_t id) {
   return fmt::format(
       "CREATE TABLE {}(key BLOB NOT NULL PRIMARY KEY, expires_at INTEGER, value BLOB, "

@@ -2,6 +2,8 @@
 /// The names and numbers of the file format (docs/file-format.md).
 #pragma once
 
+#include <snkv/bytes.hpp>
+
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -12,6 +14,13 @@ namespace snkv::core::format {
 inline constexpr std::uint32_t application_id = 0x534e4b56;
 /// In `user_version`, and in `snkv_meta` under "format_version".
 inline constexpr std::int64_t version = 1;
+
+/// The version of encrypted stores; all others have the one above. A library that knows no encryption
+/// must not take sealed values for values.
+inline constexpr std::int64_t encrypted_version = 2;
+inline constexpr std::int64_t newest_version = encrypted_version;
+/// In `snkv_meta`: the header of an encrypted store (key_header.hpp).
+inline constexpr std::string_view key_header = "keys";
 
 inline constexpr std::string_view default_family = "default";
 inline constexpr std::uint32_t default_family_id = 1;
@@ -35,6 +44,9 @@ inline constexpr int chunk_bits = 20;
 [[nodiscard]] std::string family_table_sql(std::string_view name, std::uint32_t id);
 /// The id in such a text, even when it was altered since; 0 if there is none.
 [[nodiscard]] std::uint32_t family_id_of(std::string_view sql);
+
+/// Bytes as SQL has them: x'00ff'.
+[[nodiscard]] std::string blob_literal(BytesView bytes);
 
 /// The side table of a family's large values.
 [[nodiscard]] std::string large_table_name(std::uint32_t family_id);

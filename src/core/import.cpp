@@ -183,12 +183,13 @@ class Import {
 };
 
 Error check_free(const std::string& path) {
+  if (path.empty()) return Error(Errc::invalid_argument, operation, "the path is empty");
   struct stat found {};
   if (::lstat(path.c_str(), &found) == 0) return Error(Errc::exists, operation, path);
   return {};
 }
 
-Error import(std::string_view from, std::string_view to, BytesView password, const Options& options,
+Error import_into(std::string_view from, std::string_view to, BytesView password, const Options& options,
              const ImportAlso& also, const Progress& progress, ImportReport& report) {
   // Found out again in the end; but why read everything first.
   if (Error error = check_free(std::string(to)); error.failed()) return error;
@@ -216,7 +217,7 @@ Error import_original(std::string_view from, std::string_view to, BytesView pass
                       ImportReport& report) {
   try {
     ImportReport found;
-    Error error = import(from, to, password, options, also, progress, found);
+    Error error = import_into(from, to, password, options, also, progress, found);
     if (!error.failed()) report = std::move(found);
     return error;
   } catch (const std::bad_alloc&) {

@@ -1,6 +1,7 @@
 /// \file
 /// Opening: connections and their pragmas, making a new store, recognising an existing one.
 #include "core/format.hpp"
+#include "core/key_header.hpp"
 #include "core/store_state.hpp"
 
 #include <atomic>
@@ -121,7 +122,11 @@ Error StoreState::open_connection(const char* caller, btree::Connection& connect
   return {};
 }
 
-Error StoreState::open() {
+Error StoreState::open(const Unlock* unlock) {
+  if (!sodium_ready()) return Error(Errc::internal, operation, "no source of random bytes");
+  if (unlock != nullptr) {
+    if (Error error = KeyHeader::check_secret(operation, unlock->secret); error.failed()) return error;
+  }
   if (Error error = check_options(options); error.failed()) return error;
   if (!in_memory) {
     if (Error error = check_path(path, options); error.failed()) return error;
@@ -129,15 +134,17 @@ Error StoreState::open() {
   if (options.read_only) {
     ReaderLease lease;
     if (Error error = lease.acquire(operation, *this); error.failed()) return error;
-    return check_format(lease->connection);
+    if (Error error = check_format(lease->connection); error.failed()) return error;
+    return unlock_keys(lease->connection, unlock);
   }
   if (Error error = open_connection(operation, writer, Role::writer); error.failed()) return error;
   if (snkv_bt_is_readonly(writer.get()) != 0) {
     return Error(Errc::read_only, operation,
                  fmt::format("{} cannot be written; open it with read_only", file_name()));
   }
-  if (Error error = create_if_empty(writer); error.failed()) return error;
+  if (Error error = create_if_empty(writer, unlock); error.failed()) return error;
   if (Error error = check_format(writer); error.failed()) return error;
+  if (Error error = unlock_keys(writer, unlock); error.failed()) return error;
   if (Error error = set_journal_mode(writer); error.failed()) return error;
   if (options.housekeeping_interval.count() > 0) {
     housekeeper_.start(*this, options.housekeeping_interval);
@@ -145,10 +152,20 @@ Error StoreState::open() {
   return {};
 }
 
-Error StoreState::create_if_empty(btree::Connection& connection) {
+Error StoreState::create_if_empty(btree::Connection& connection, const Unlock* unlock) {
   std::int64_t pages = 0;
   int rc = connection.query_int64("PRAGMA page_count", pages);
   if (rc == SNKV_BT_OK && pages > 0) return {};
+  KeyRing::StoreId id{};
+  randombytes_buf(id.data(), id.size());
+  Bytes key_header;
+  if (unlock != nullptr && rc == SNKV_BT_OK) {
+    // Before the lock, because making a key of a password takes its time.
+    KeyHeader made;
+    Error refused = made.make(operation, unlock->secret, unlock->options, id);
+    if (refused.failed()) return refused;
+    key_header = made.encode();
+  }
   if (rc == SNKV_BT_OK) rc = connection.execute("BEGIN IMMEDIATE");
   if (rc != SNKV_BT_OK) return connection.sql_error(operation, rc);
   Error error;
@@ -159,7 +176,7 @@ Error StoreState::create_if_empty(btree::Connection& connection) {
   if (rc != SNKV_BT_OK) {
     error = connection.sql_error(operation, rc);
   } else if (application_id == 0) {
-    error = initialise(connection);
+    error = initialise(connection, id, key_header);
   }
   if (!error.failed()) {
     rc = connection.execute("COMMIT");
@@ -170,23 +187,48 @@ Error StoreState::create_if_empty(btree::Connection& connection) {
   return error;
 }
 
-Error StoreState::initialise(btree::Connection& connection) {
+Error StoreState::initialise(btree::Connection& connection, const KeyRing::StoreId& id,
+                             BytesView key_header) {
+  const std::int64_t version = key_header.empty() ? format::version : format::encrypted_version;
   // Everything that makes the file a store is one transaction: nobody sees half a store. The journal
   // mode, which lives outside transactions, follows afterwards.
   const std::string statements[] = {
       fmt::format("PRAGMA application_id={}", format::application_id),
-      fmt::format("PRAGMA user_version={}", format::version),
+      fmt::format("PRAGMA user_version={}", version),
       "CREATE TABLE snkv_meta(key TEXT NOT NULL PRIMARY KEY, value ANY NOT NULL) STRICT, "
       "WITHOUT ROWID",
       fmt::format("INSERT INTO snkv_meta VALUES('format_version', {}), "
-                  "('store_id', randomblob(16)), ('next_family_id', {})",
-                  format::version, format::default_family_id + 1),
+                  "('store_id', {}), ('next_family_id', {})",
+                  version, format::blob_literal(id), format::default_family_id + 1),
       format::family_table_sql(format::default_family, format::default_family_id),
   };
   for (const std::string& statement : statements) {
     const int rc = connection.execute(statement);
     if (rc != SNKV_BT_OK) return connection.sql_error(operation, rc);
   }
+  return key_header.empty() ? Error() : write_key_header(operation, connection, key_header);
+}
+
+Error StoreState::unlock_keys(btree::Connection& connection, const Unlock* unlock) {
+  Bytes header;
+  if (Error error = read_key_header(operation, connection, header); error.failed()) return error;
+  if (header.empty()) {
+    if (unlock == nullptr) return {};
+    return Error(Errc::invalid_argument, operation,
+                 fmt::format("{} is a store that is not encrypted", file_name()));
+  }
+  if (unlock == nullptr) {
+    return Error(Errc::auth_failed, operation, fmt::format("{} is encrypted", file_name()));
+  }
+  KeyHeader opened;
+  Error error = opened.open(operation, header, unlock->secret, unlock->options);
+  if (!error.failed()) error = check_store_id(operation, connection, opened.store());
+  if (error.failed()) {
+    const std::string detail =
+        error.detail().empty() ? file_name() : fmt::format("{}: {}", file_name(), error.detail());
+    return Error(error.code(), operation, detail);
+  }
+  cipher = std::make_unique<Cipher>(opened.ring());
   return {};
 }
 
@@ -206,10 +248,10 @@ Error StoreState::check_format(btree::Connection& connection) const {
   if (application_id != static_cast<std::int64_t>(format::application_id)) {
     return refuse(Errc::not_a_store, "is an SQLite database, but not a store of snkv");
   }
-  if (user_version > format::version) {
+  if (user_version > format::newest_version) {
     return refuse(Errc::unsupported_version,
                   fmt::format("has format version {}; this library knows {} at most", user_version,
-                              format::version));
+                              format::newest_version));
   }
   std::int64_t version = 0;
   rc = connection.query_int64("SELECT value FROM snkv_meta WHERE key='format_version'", version, -1);
@@ -218,12 +260,18 @@ Error StoreState::check_format(btree::Connection& connection) const {
     return refuse(Errc::corrupt, fmt::format("has no usable table snkv_meta: {}",
                                              connection.sql_error(operation, rc).detail()));
   }
-  if (version > format::version) {
+  if (version > format::newest_version) {
     return refuse(Errc::unsupported_version,
                   fmt::format("has format version {}; this library knows {} at most", version,
-                              format::version));
+                              format::newest_version));
   }
   if (version < 1 || user_version < 1) return refuse(Errc::corrupt, "has no format version");
+  Bytes header;
+  if (Error error = read_key_header(operation, connection, header); error.failed()) return error;
+  if ((user_version == format::encrypted_version) == header.empty()) {
+    return refuse(Errc::corrupt, header.empty() ? "has lost the header of its encryption"
+                                                : "has a header of encryption and is not encrypted");
+  }
   return check_size(connection);
 }
 

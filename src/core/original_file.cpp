@@ -158,6 +158,7 @@ Error OriginalFile::read_header(const char* operation, std::uint64_t file_size) 
 }
 
 Error OriginalFile::read_families(const char* operation) {
+  if (default_root_ == 0) return corrupt(operation, "the default family has no tree");
   families_.push_back({std::string(format::default_family), default_root_});
   OriginalTree table(*this, table_root_, OriginalTree::Kind::table);
   for (;;) {
@@ -171,7 +172,13 @@ Error OriginalFile::read_families(const char* operation) {
     if (length == 0 || length > row.size() || row.size() != 4 + length + 4) {
       return corrupt(operation, "a row of the table of families is damaged");
     }
-    families_.push_back({BytesView(row.data() + 4, length).str(), u32(row.data() + 4 + length)});
+    std::string name = BytesView(row.data() + 4, length).str();
+    // Nothing there keeps a program from making a family of the name that the default one goes by.
+    if (name == format::default_family) name += "_2";
+    if (root_of(name) != 0) return corrupt(operation, "two families have the same name");
+    const std::uint32_t root = u32(row.data() + 4 + length);
+    if (root == 0) return corrupt(operation, "a family has no tree");
+    families_.push_back({std::move(name), root});
   }
 }
 

@@ -4,6 +4,8 @@
 #include "core/format.hpp"
 
 #include <algorithm>
+#include <array>
+#include <cstring>
 #include <fmt/format.h>
 
 namespace snkv::core {
@@ -128,32 +130,90 @@ class ChunkCursor {
   bool found_ = false;
 };
 
-Error broken_large_value(const char* operation, BytesView key, const char* why) {
-  return Error(Errc::corrupt, operation,
+/// Under encryption nothing but a change from outside breaks a value.
+Error broken_large_value(const char* operation, const ReadView& view, BytesView key,
+                         const char* why) {
+  return Error(view.keys == nullptr ? Errc::corrupt : Errc::tampered, operation,
                fmt::format("the large value of {} {}", base::printable(key), why));
 }
 
-}  // namespace
+Error tampered(const char* operation, BytesView key) {
+  return Error(Errc::tampered, operation, fmt::format("the value of {}", base::printable(key)));
+}
+
+/// What is sealed in the row of a large value: its tag, its size and the size of its chunks.
+constexpr std::size_t description_size = 16 + 8 + 4;
+
+std::uint64_t number_at(const std::byte* at, unsigned bytes) noexcept {
+  std::uint64_t value = 0;
+  for (unsigned i = 0; i < bytes; ++i) value = value << 8 | static_cast<std::uint64_t>(at[i]);
+  return value;
+}
 
 Error read_large(const char* operation, const ReadView& view, const Row& row, Bytes& out) {
-  if (row.large_size == 0) return broken_large_value(operation, row.key, "is empty");
+  if (row.large_size == 0) return broken_large_value(operation, view, row.key, "is empty");
+  LargeValue value;
+  if (Error error = large_of(operation, view, row, value); error.failed()) return error;
   // A damaged size must not make us take memory for what the file cannot hold.
   std::uint32_t pages = 0;
   std::uint32_t free_pages = 0;
   snkv_bt_pages(view.bt, &pages, &free_pages);
   if (row.large_size > std::uint64_t{pages} * snkv_bt_page_size(view.bt)) {
-    return broken_large_value(operation, row.key, "is larger than the file");
+    return broken_large_value(operation, view, row.key, "is larger than the file");
   }
   if (!out.try_resize_for_overwrite(row.large_size)) {
     return Error(Errc::no_memory, operation, fmt::format("{} bytes", row.large_size));
   }
-  LargeValue value{row.large_id, row.large_size, 0};
   return read_large_part(operation, view, row.key, value, 0, out.data(), out.size());
+}
+
+/// Opens the value of a row that has no large one.
+Error open_value(const char* operation, const ReadView& view, const Row& row, Bytes& buffer) {
+  if (row.value.size() < KeyRing::overhead) return tampered(operation, row.key);
+  if (!buffer.try_resize_for_overwrite(row.value.size() - KeyRing::overhead)) {
+    return Error(Errc::no_memory, operation, "");
+  }
+  const SealPlace place{view.family->family->id, row.key, row.expires_at};
+  return view.keys->open(place, row.value, buffer.data()) ? Error() : tampered(operation, row.key);
+}
+
+}  // namespace
+
+Bytes describe_large(const LargeValue& value) {
+  Bytes out;
+  out.resize_for_overwrite(description_size);
+  std::copy(value.tag.begin(), value.tag.end(), out.begin());
+  const auto put = [&](std::size_t at, std::uint64_t number, unsigned bytes) {
+    for (unsigned i = 0; i < bytes; ++i) {
+      out.data()[at + i] = static_cast<std::byte>(number >> (8 * (bytes - 1 - i)));
+    }
+  };
+  put(16, value.size, 8);
+  put(24, value.chunk_size, 4);
+  return out;
+}
+
+Error large_of(const char* operation, const ReadView& view, const Row& row, LargeValue& out) {
+  out = {row.large_id, row.large_size, 0, {}};
+  if (view.keys == nullptr || row.large_id == 0) return {};
+  std::array<std::byte, description_size> description;
+  const SealPlace place{view.family->family->id, row.key, row.expires_at, SealPlace::Kind::large};
+  if (row.value.size() != description_size + KeyRing::overhead ||
+      !view.keys->open(place, row.value, description.data())) {
+    return tampered(operation, row.key);
+  }
+  std::copy_n(description.begin(), out.tag.size(), out.tag.begin());
+  out.chunk_size = static_cast<std::uint32_t>(number_at(description.data() + 24, 4));
+  const bool agree = number_at(description.data() + 16, 8) == row.large_size;
+  return agree && out.chunk_size > 0 ? Error() : tampered(operation, row.key);
 }
 
 Error read_large_part(const char* operation, const ReadView& view, BytesView key, LargeValue& value,
                       std::uint64_t offset, std::byte* out, std::size_t size) {
-  const auto broken = [&](const char* why) { return broken_large_value(operation, key, why); };
+  const auto broken = [&](const char* why) {
+    return broken_large_value(operation, view, key, why);
+  };
+  const std::uint32_t extra = view.keys == nullptr ? 0 : KeyRing::overhead;
   if (view.family->large_root == 0) return broken("has no table");
   ChunkCursor chunk;
   int rc = chunk.open(view, value.id);
@@ -166,16 +226,32 @@ Error read_large_part(const char* operation, const ReadView& view, BytesView key
     index = offset / value.chunk_size;
     if (index > 0) rc = chunk.seek(index);
   }
+  Bytes sealed;
+  Bytes opened;
   for (std::size_t have = 0; rc == SNKV_BT_OK;) {
     if (!chunk.found()) return broken("lacks a chunk");
     const std::uint64_t begin = index * value.chunk_size;
     const std::uint64_t left = value.size - std::min(value.size, begin);
-    if (left == 0 || chunk.size() != std::min<std::uint64_t>(value.chunk_size, left)) {
-      return broken("has a chunk of a wrong size");
-    }
+    const std::uint64_t length = std::min<std::uint64_t>(value.chunk_size, left);
+    if (left == 0 || chunk.size() != length + extra) return broken("has a chunk of a wrong size");
     const std::uint64_t within = offset + have - begin;
-    const std::size_t amount = std::min<std::size_t>(chunk.size() - within, size - have);
-    rc = chunk.read(within, amount, out + have);
+    const std::size_t amount = std::min<std::size_t>(length - within, size - have);
+    if (view.keys == nullptr) {
+      rc = chunk.read(within, amount, out + have);
+    } else {
+      const SealPlace place{view.family->family->id, key, {}, SealPlace::Kind::chunk, value.tag, index};
+      sealed.resize_for_overwrite(chunk.size());
+      rc = chunk.read(0, chunk.size(), sealed.data());
+      if (rc != SNKV_BT_OK) break;
+      // A whole chunk goes where it belongs; of others, only what was asked for may.
+      std::byte* at = out + have;
+      if (amount != length) {
+        opened.resize_for_overwrite(length);
+        at = opened.data();
+      }
+      if (!view.keys->open(place, sealed, at)) return broken("has a chunk that does not belong there");
+      if (amount != length) std::memcpy(out + have, at + within, amount);
+    }
     have += amount;
     if (rc != SNKV_BT_OK || have == size) break;
     rc = chunk.next(++index);
@@ -185,11 +261,22 @@ Error read_large_part(const char* operation, const ReadView& view, BytesView key
 
 Error row_value(const char* operation, const ReadView& view, const Row& row, Bytes& buffer,
                 BytesView& out) {
-  out = row.value;
-  if (row.large_id == 0) return {};
-  Error error = read_large(operation, view, row, buffer);
+  if (row.large_id == 0 && view.keys == nullptr) {
+    out = row.value;
+    return {};
+  }
+  Error error = row.large_id != 0 ? read_large(operation, view, row, buffer)
+                                  : open_value(operation, view, row, buffer);
   out = buffer;
   return error;
+}
+
+Error copy_value(const char* operation, const ReadView& view, const Row& row, Bytes& out) {
+  if (row.large_id != 0) return read_large(operation, view, row, out);
+  if (view.keys != nullptr) return open_value(operation, view, row, out);
+  if (!out.try_resize_for_overwrite(row.value.size())) return Error(Errc::no_memory, operation, "");
+  if (!row.value.empty()) std::memcpy(out.data(), row.value.data(), row.value.size());
+  return {};
 }
 
 namespace {

@@ -33,13 +33,14 @@ struct ReadView {
   const FamilyEntry* family = nullptr;
   Moment now = 0;
   StoreState* store = nullptr;
+  const KeyRing* keys = nullptr;  ///< of the catalog that has the family; null: nothing is sealed
 };
 
 /// An entry as its row has it. The views point into the page or the scratch buffer that it was read
 /// with.
 struct Row {
   BytesView key;
-  BytesView value;  ///< empty for a large value
+  BytesView value;  ///< as it is in the row, sealed or not; see `row_value`
   std::optional<std::int64_t> expires_at;
   std::int64_t large_id = 0;  ///< 0: the value is in the row
   std::uint64_t large_size = 0;
@@ -53,7 +54,8 @@ struct Row {
 struct LargeValue {
   std::int64_t id = 0;           ///< 0: there is none
   std::uint64_t size = 0;
-  std::uint32_t chunk_size = 0;  ///< of all its chunks but the last; 0: the first one tells
+  std::uint32_t chunk_size = 0;  ///< bytes of it in all chunks but the last; 0: the first one tells
+  LargeTag tag{};                ///< in an encrypted store
 };
 
 /// Takes a row apart that is a key and a value and nothing else, as nearly all are; false for any other,
@@ -91,16 +93,23 @@ struct LargeValue {
 /// Decodes the row under the cursor; `scratch` takes the record when it does not lie in one page.
 [[nodiscard]] int read_row(snkv_bt_cursor* cursor, Bytes& scratch, Row& row);
 
-/// Reads a large value from the side table of its family.
-[[nodiscard]] Error read_large(const char* operation, const ReadView& view, const Row& row, Bytes& out);
-
 /// Reads `size` bytes (not 0) at `offset` of the large value of `key`, all of which must lie inside it;
 /// no other chunks than these bytes lie in, and the first if `value.chunk_size` has to be found out.
 [[nodiscard]] Error read_large_part(const char* operation, const ReadView& view, BytesView key,
                                     LargeValue& value, std::uint64_t offset, std::byte* out,
                                     std::size_t size);
 
-/// The value of a row: where it lies, or put together in `buffer`.
+/// The large value of a row; its id is 0 if the row has none.
+[[nodiscard]] Error large_of(const char* operation, const ReadView& view, const Row& row,
+                             LargeValue& out);
+
+/// What is sealed in the row of a large value.
+[[nodiscard]] Bytes describe_large(const LargeValue& value);
+
+/// A copy of the value of a row.
+[[nodiscard]] Error copy_value(const char* operation, const ReadView& view, const Row& row, Bytes& out);
+
+/// The value of a row: where it lies, or opened or put together in `buffer`.
 [[nodiscard]] Error row_value(const char* operation, const ReadView& view, const Row& row,
                               Bytes& buffer, BytesView& out);
 

@@ -70,7 +70,7 @@ template <class Body>
 Error with_view(const char* operation, const Target& target, Body&& body) {
   return detail::in_scope(
       operation, target, [&](snkv_bt* bt, const Catalog& catalog, const Moment& now) -> Error {
-        ReadView view{bt, nullptr, now, target.store.get()};
+        ReadView view{bt, nullptr, now, target.store.get(), catalog.keys()};
         if (Error error = detail::resolve(operation, catalog, target, view.family); error.failed()) {
           return error;
         }

@@ -25,9 +25,9 @@ struct Reader {
   bool kept = false;
 
   /// Makes `catalog` fit the transaction that is open on the connection.
-  [[nodiscard]] Error refresh(const char* operation, std::uint32_t cookie) {
+  [[nodiscard]] Error refresh(const char* operation, std::uint32_t cookie, const Cipher* cipher) {
     if (catalog != nullptr && (catalog->cookie() == cookie || snkv_bt_breaks("S1"))) return {};
-    return Catalog::load(operation, connection.get(), cookie, catalog);
+    return Catalog::load(operation, connection.get(), cookie, cipher, catalog);
   }
 };
 

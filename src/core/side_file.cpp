@@ -73,6 +73,58 @@ class ChecksumSeal final : public SideSeal {
   }
 };
 
+/// In an encrypted store: the content is sealed with a key of the file's own, made of its id. So the place
+/// of a chunk can be its nonce, because no id is used twice. The second half of the tag is zero.
+class EncryptedSeal final : public SideSeal {
+ public:
+  explicit EncryptedSeal(std::shared_ptr<const KeyRing> keys) noexcept : keys_(std::move(keys)) {}
+
+  [[nodiscard]] std::uint32_t number() const noexcept override { return 1; }
+  void seal(const Id& id, Place place, std::byte* content, std::size_t size,
+            std::byte* tag) const noexcept override {
+    const FileKey key(*keys_, id);
+    const Nonce nonce = nonce_of(place);
+    auto* const text = reinterpret_cast<unsigned char*>(content);
+    std::memset(tag, 0, tag_size);
+    crypto_aead_xchacha20poly1305_ietf_encrypt_detached(
+        text, reinterpret_cast<unsigned char*>(tag), nullptr, text, size, nullptr, 0, nullptr,
+        nonce.data(), key.bytes.data());
+  }
+  [[nodiscard]] bool open(const Id& id, Place place, std::byte* content, std::size_t size,
+                          const std::byte* tag) const noexcept override {
+    const auto* const authentication = reinterpret_cast<const unsigned char*>(tag);
+    constexpr std::size_t used = crypto_aead_xchacha20poly1305_ietf_ABYTES;
+    if (sodium_is_zero(authentication + used, tag_size - used) == 0) return false;
+    const FileKey key(*keys_, id);
+    const Nonce nonce = nonce_of(place);
+    auto* const text = reinterpret_cast<unsigned char*>(content);
+    return crypto_aead_xchacha20poly1305_ietf_decrypt_detached(
+               text, nullptr, text, size, authentication, nullptr, 0, nonce.data(),
+               key.bytes.data()) == 0;
+  }
+
+ private:
+  using Nonce = std::array<unsigned char, crypto_aead_xchacha20poly1305_ietf_NPUBBYTES>;
+  struct FileKey {
+    std::array<unsigned char, KeyRing::key_size> bytes{};
+    FileKey(const KeyRing& keys, const Id& id) noexcept {
+      crypto_generichash(bytes.data(), bytes.size(), id.data(), id.size(), keys.side_key(),
+                         KeyRing::key_size);
+    }
+    FileKey(const FileKey&) = delete;
+    FileKey& operator=(const FileKey&) = delete;
+    ~FileKey() { sodium_memzero(bytes.data(), bytes.size()); }
+  };
+  static Nonce nonce_of(Place place) noexcept {
+    Nonce nonce{};
+    std::memcpy(nonce.data(), &place.chunk, sizeof place.chunk);
+    std::memcpy(nonce.data() + sizeof place.chunk, &place.is_last, sizeof place.is_last);
+    return nonce;
+  }
+
+  std::shared_ptr<const KeyRing> keys_;
+};
+
 Error damaged(const std::string& path, const char* why) {
   return Error(Errc::corrupt, "open_side_file", fmt::format("{} {}", path, why));
 }
@@ -97,7 +149,8 @@ Error side_path(const char* operation, const StoreState& store, std::string_view
 
 }  // namespace
 
-std::unique_ptr<const SideSeal> make_side_seal(const StoreState& /*store*/) {
+std::unique_ptr<const SideSeal> make_side_seal(const StoreState& store) {
+  if (store.cipher != nullptr) return std::make_unique<EncryptedSeal>(store.cipher->latest());
   return std::make_unique<ChecksumSeal>();
 }
 

@@ -4,9 +4,12 @@
 #include <chrono>
 #include <filesystem>
 #include <limits>
+#include <mutex>
 #include <new>
+#include <pthread.h>
 #include <system_error>
 #include <utility>
+#include <vector>
 
 namespace snkv::core {
 
@@ -24,7 +27,36 @@ std::string real_path_of(std::filesystem::path path) {
   return path.string();
 }
 
+/// The open stores of this process, so that one which wants to checkpoint can ask those on the same file
+/// to let go of the reads that they keep.
+struct OpenStores {
+  std::mutex mutex;
+  std::vector<StoreState*> stores;
+};
+OpenStores& open_stores() {
+  static OpenStores* const instance = [] {
+    static OpenStores* const made = new OpenStores;  // outlives stores in static storage
+    // A thread that holds the lock does not exist in a forked child.
+    ::pthread_atfork([] { made->mutex.lock(); }, [] { made->mutex.unlock(); },
+                     [] { made->mutex.unlock(); });
+    return made;
+  }();
+  return *instance;
+}
+
 }  // namespace
+
+void StoreState::release_kept_reads() noexcept {
+  readers.release_all();
+  if (in_memory) return;
+  OpenStores& all = open_stores();
+  const std::lock_guard lock(all.mutex);
+  for (StoreState* other : all.stores) {
+    if (other != this && other->file == file && !other->fork_guard.forked()) {
+      other->readers.release_all();
+    }
+  }
+}
 
 StoreState::StoreState(std::string given_path, bool memory, Options opts)
     : path(std::move(given_path)),
@@ -35,9 +67,18 @@ StoreState::StoreState(std::string given_path, bool memory, Options opts)
       feed(options.change_history),
       session(*this),
       keeps_reads_(options.keep_reads && options.journal == Journal::wal &&
-                   !snkv_bt_without("keep")) {}
+                   !snkv_bt_without("keep")) {
+  OpenStores& all = open_stores();
+  const std::lock_guard lock(all.mutex);
+  all.stores.push_back(this);
+}
 
 StoreState::~StoreState() {
+  if (!fork_guard.forked()) {
+    OpenStores& all = open_stores();
+    const std::lock_guard lock(all.mutex);
+    std::erase(all.stores, this);
+  }
   if (fork_guard.forked()) {
     // The parent's locks and log are not ours to touch: only forget them.
     readers.leak();
@@ -275,14 +316,14 @@ void StoreState::log(LogLevel level, std::string_view message) const noexcept {
 Error StoreState::checkpoint(const char* operation, Checkpoint mode,
                              std::chrono::milliseconds patience, CheckpointResult& out) {
   // Idle readers must not be in the way of the copying, nor of the log's new start after it.
-  readers.release_all();
+  release_kept_reads();
   const btree::Lock lock(writer);
   const Stopwatch stopwatch(latencies, TimedOperation::checkpoint);
   snkv_bt_set_busy_timeout(lock.get(), static_cast<int>(patience.count()));
   const int rc = snkv_bt_checkpoint(lock.get(), static_cast<int>(mode), &out.wal_frames,
                                     &out.checkpointed);
   snkv_bt_set_busy_timeout(lock.get(), static_cast<int>(options.busy_timeout.count()));
-  readers.release_all();
+  release_kept_reads();
   if (rc != SNKV_BT_OK) return btree::engine_error(operation, rc);
   counters.add(Counters::checkpoints);
   return {};

@@ -5,6 +5,7 @@
 #include "btree/connection.hpp"
 #include "core/attachments.hpp"
 #include "core/change_feed.hpp"
+#include "core/cipher.hpp"
 #include "core/counters.hpp"
 #include "core/fork_guard.hpp"
 #include "core/housekeeper.hpp"
@@ -15,6 +16,7 @@
 #include "core/write_queue.hpp"
 #include "core/write_session.hpp"
 
+#include <snkv/encryption.hpp>
 #include <snkv/error.hpp>
 #include <snkv/options.hpp>
 
@@ -27,6 +29,12 @@
 
 namespace snkv::core {
 
+/// What an encrypted store is opened or made with.
+struct Unlock {
+  const Secret& secret;
+  const EncryptionOptions& options;
+};
+
 class StoreState {
  public:
   enum class Role { writer, reader };
@@ -36,8 +44,9 @@ class StoreState {
   StoreState& operator=(const StoreState&) = delete;
   ~StoreState();
 
-  /// Opens the file, makes it a store if it is empty, checks its format.
-  [[nodiscard]] Error open();
+  /// Opens the file, makes it a store if it is empty, checks its format. `unlock` is null for a store that
+  /// is not encrypted.
+  [[nodiscard]] Error open(const Unlock* unlock = nullptr);
   /// Fails with `busy` while anything is open.
   [[nodiscard]] Error close();
 
@@ -65,6 +74,8 @@ class StoreState {
   [[nodiscard]] Error checkpoint(const char* operation, Checkpoint mode,
                                  std::chrono::milliseconds patience, CheckpointResult& out);
 
+  /// Ends the read transactions that idle readers of this process keep on the file.
+  void release_kept_reads() noexcept;
   /// Empties the log if nobody is in the way. For the housekeeper.
   void empty_idle_log() noexcept;
   /// Hands a message to the caller's log.
@@ -96,6 +107,8 @@ class StoreState {
   ReaderPool readers;
   ReadReleaser releaser;
   WriteQueue queue;
+  /// The keys of an encrypted store; null if it is not. Set while it is opened.
+  std::unique_ptr<Cipher> cipher;
   /// The write connection and its transaction: for the head of the queue.
   btree::Connection writer;
   WriteSession session;
@@ -104,8 +117,10 @@ class StoreState {
 
  private:
   [[nodiscard]] Error close_if_unused();
-  [[nodiscard]] Error create_if_empty(btree::Connection& connection);
-  [[nodiscard]] Error initialise(btree::Connection& connection);
+  [[nodiscard]] Error create_if_empty(btree::Connection& connection, const Unlock* unlock);
+  [[nodiscard]] Error initialise(btree::Connection& connection, const KeyRing::StoreId& id,
+                                 BytesView key_header);
+  [[nodiscard]] Error unlock_keys(btree::Connection& connection, const Unlock* unlock);
   [[nodiscard]] Error check_format(btree::Connection& connection) const;
   [[nodiscard]] Error check_size(btree::Connection& connection) const;
   [[nodiscard]] Error set_journal_mode(btree::Connection& connection) const;

@@ -32,6 +32,12 @@ class Findings {
     if (!text_.empty()) text_ += "; ";
     text_ += what;
   }
+  /// What is wrong with a value of an encrypted store.
+  void add_tampered(std::string what) {
+    tampered_ = true;
+    add(std::move(what));
+  }
+  [[nodiscard]] bool tampered() const noexcept { return tampered_; }
   [[nodiscard]] bool empty() const noexcept { return count_ == 0; }
   /// No more of them would be named.
   [[nodiscard]] bool enough() const noexcept { return count_ >= most; }
@@ -43,6 +49,7 @@ class Findings {
   static constexpr std::size_t most = 20;
   std::string text_;
   std::size_t count_ = 0;
+  bool tampered_ = false;
 };
 
 /// Counts bytes read as pages for the progress function; the engine's own check is the first half.
@@ -85,9 +92,9 @@ bool is_damage(int rc) {
 
 class FamilyCheck {
  public:
-  FamilyCheck(snkv_bt* bt, const FamilyEntry& family, Findings& findings, Pace& pace,
-              VerifyReport& report)
-      : bt_(bt), family_(family), findings_(findings), pace_(pace), report_(report) {}
+  FamilyCheck(snkv_bt* bt, const FamilyEntry& family, const KeyRing* keys, Findings& findings,
+              Pace& pace, VerifyReport& report)
+      : bt_(bt), family_(family), keys_(keys), findings_(findings), pace_(pace), report_(report) {}
 
   [[nodiscard]] Error run() {
     Error error = rows();
@@ -114,6 +121,7 @@ class FamilyCheck {
 
   [[nodiscard]] Error rows();
   [[nodiscard]] Error row(const Row& row, btree::Cursor& expiries);
+  [[nodiscard]] Error sealed_value(const Row& row);
   [[nodiscard]] Error row_expiry(const Row& row, btree::Cursor& expiries);
   [[nodiscard]] Error chunks();
   void reference_without_chunks(const LargeReference& reference);
@@ -124,9 +132,11 @@ class FamilyCheck {
 
   snkv_bt* bt_;
   const FamilyEntry& family_;
+  const KeyRing* keys_;
   Findings& findings_;
   Pace& pace_;
   VerifyReport& report_;
+  Bytes opened_;
   std::vector<LargeReference> references_;  // from rows; sorted by id once all are known
   std::uint64_t indexed_ = 0;               // rows that expire and are in the index
   bool rows_complete_ = false;
@@ -172,18 +182,48 @@ Error FamilyCheck::rows() {
 
 Error FamilyCheck::row(const Row& row, btree::Cursor& expiries) {
   ++report_.entries;
-  report_.bytes += row.key.size() + row.value.size() + row.large_size;
+  report_.bytes += row.key.size() + row.large_size;
+  if (row.large_id == 0) {
+    const std::size_t extra = keys_ == nullptr ? 0 : KeyRing::overhead;
+    report_.bytes += row.value.size() - std::min(row.value.size(), extra);
+  }
+  if (keys_ != nullptr) {
+    if (Error error = sealed_value(row); error.failed()) return error;
+  }
   if (row.key.empty() || row.key.size() > max_key_size) {
     found(fmt::format("a key has {} bytes", row.key.size()));
   }
   if (row.large_id != 0) {
     ++report_.large_values;
     references_.push_back({row.large_id, row.large_size});
-    if (row.large_id < 0 || !row.value.empty() || row.large_size == 0) {
+    if (row.large_id < 0 || row.value.empty() != (keys_ == nullptr) ||
+        row.large_size == 0) {
       found(fmt::format("the row of {} has a malformed large value", base::printable(row.key)));
     }
   }
   return row.expires_at ? row_expiry(row, expiries) : Error();
+}
+
+/// Opens the value of a row, all of it.
+Error FamilyCheck::sealed_value(const Row& row) {
+  const ReadView view{bt_, &family_, 0, nullptr, keys_};
+  LargeValue large;
+  Error error = large_of(operation, view, row, large);
+  if (!error.failed() && large.id == 0) {
+    error = copy_value(operation, view, row, opened_);
+  } else if (!error.failed()) {
+    const std::uint64_t piece = 16 * std::uint64_t{large.chunk_size};
+    for (std::uint64_t at = 0; at < large.size && !error.failed(); at += piece) {
+      const auto amount = static_cast<std::size_t>(std::min(piece, large.size - at));
+      opened_.resize_for_overwrite(amount);
+      error = read_large_part(operation, view, row.key, large, at, opened_.data(), amount);
+      if (!error.failed() && !pace_.read(amount)) return pace_.stopped();
+    }
+  }
+  if (!(error == Errc::tampered)) return error;
+  findings_.add_tampered(fmt::format("family {}: {} is not what was put there",
+                                     base::printable(family_.family->name), error.detail()));
+  return {};
 }
 
 Error FamilyCheck::row_expiry(const Row& row, btree::Cursor& expiries) {
@@ -245,6 +285,7 @@ Error FamilyCheck::chunks() {
     rc = cursor.open(bt_, family_.large_root, SNKV_BT_ROWID, false);
     if (rc == SNKV_BT_OK) rc = snkv_bt_first(cursor.get(), &valid);
   }
+  const std::uint32_t extra = keys_ == nullptr ? 0 : KeyRing::overhead;
   constexpr std::int64_t index_mask = (std::int64_t{1} << format::chunk_bits) - 1;
   while (rc == SNKV_BT_OK && valid != 0 && !findings_.enough()) {
     // The chunks of one value.
@@ -272,7 +313,7 @@ Error FamilyCheck::chunks() {
       }
       last = extents[1].size;
       if (full == 0) full = last;
-      bytes += last;
+      bytes += last - std::min(last, extra);
       expected = index + 1;
       if (!pace_.read(last)) return pace_.stopped();
       rc = snkv_bt_next(cursor.get(), &valid);
@@ -428,7 +469,9 @@ Error check_meta(btree::Connection& connection, const Catalog& catalog, Findings
   if (application_id != static_cast<std::int64_t>(format::application_id)) {
     findings.add(fmt::format("the application id is {}", application_id));
   }
-  if (version < 1 || version > format::version || user_version != version) {
+  const std::int64_t expected =
+      catalog.keys() == nullptr ? format::version : format::encrypted_version;
+  if (version != expected || user_version != version) {
     findings.add(
         fmt::format("snkv_meta: format_version is {}, user_version is {}", version, user_version));
   }
@@ -475,7 +518,7 @@ Error check_side_tables(btree::Connection& connection, const Catalog& catalog, F
   return rc == SNKV_BT_DONE ? Error() : connection.sql_error(operation, rc);
 }
 
-Error verify_snapshot(btree::Connection& connection, ProgressReport& progress,
+Error verify_snapshot(StoreState& store, btree::Connection& connection, ProgressReport& progress,
                       VerifyReport& report) {
   const btree::Lock lock(connection);
   const MixedRead transaction(lock);
@@ -483,7 +526,8 @@ Error verify_snapshot(btree::Connection& connection, ProgressReport& progress,
     return btree::engine_error(operation, transaction.rc(), "beginning a read transaction");
   }
   std::shared_ptr<const Catalog> catalog;
-  Error error = Catalog::load(operation, lock.get(), transaction.cookie(), catalog);
+  Error error = Catalog::load(operation, lock.get(), transaction.cookie(), store.cipher.get(),
+                              catalog);
   if (error.failed()) return error;
   std::uint32_t pages = 0;
   std::uint32_t free_pages = 0;
@@ -506,12 +550,14 @@ Error verify_snapshot(btree::Connection& connection, ProgressReport& progress,
       alterations.add(family.altered);  // its trees may be of any kind
       continue;
     }
-    FamilyCheck check(lock.get(), family, findings, pace, report);
+    FamilyCheck check(lock.get(), family, catalog->keys(), findings, pace, report);
     error = check.run();
     if (error.failed()) return error;
     if (findings.enough()) break;
   }
-  if (!findings.empty()) return findings.error(Errc::corrupt);
+  if (!findings.empty()) {
+    return findings.error(findings.tampered() ? Errc::tampered : Errc::corrupt);
+  }
   if (!alterations.empty()) return alterations.error(Errc::schema_mismatch);
   return pace.finish() ? Error() : pace.stopped();
 }
@@ -524,7 +570,7 @@ Error verify(const Target& target, const Progress& progress, VerifyReport& out) 
     if (Error error = reader.open(operation, target.store); error.failed()) return error;
     ProgressReport report(progress);
     VerifyReport read;
-    Error error = verify_snapshot(reader.connection(), report, read);
+    Error error = verify_snapshot(*target.store, reader.connection(), report, read);
     if (!error.failed()) out = read;
     return error;
   });

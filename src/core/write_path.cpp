@@ -75,9 +75,9 @@ int last_large_id(WriteSession& session, const FamilyEntry& tables, std::int64_t
   return rc;
 }
 
-/// An id for a large value, in a table that is made if need be.
+/// An id, and a tag, for a large value, in a table that is made if need be.
 Error new_large_value(const WriteContext& context, const FamilyEntry*& tables, BytesView key,
-                      std::int64_t& id) {
+                      LargeValue& large) {
   if (tables->large_root == 0) {
     Error error = make_side_table(context, format::large_table_sql(context.family.id), tables);
     if (error.failed()) return error;
@@ -85,31 +85,44 @@ Error new_large_value(const WriteContext& context, const FamilyEntry*& tables, B
   std::int64_t last = 0;
   const int rc = last_large_id(context.session, *tables, last);
   if (rc != SNKV_BT_OK) return engine_error(context, rc, key);
-  id = context.session.new_large_id(last);
+  large.id = context.session.new_large_id(last);
+  if (context.session.keys() != nullptr) randombytes_buf(large.tag.data(), large.tag.size());
   return {};
 }
 
-int put_chunk(WriteSession& session, const FamilyEntry& tables, std::int64_t rowid,
-              BytesView chunk) {
+/// Seals into the session's scratch space.
+BytesView seal(WriteSession& session, const SealPlace& place, BytesView plain) {
+  session.sealed.resize_for_overwrite(plain.size() + KeyRing::overhead);
+  session.keys()->seal(place, plain, session.sealed.data());
+  return session.sealed;
+}
+
+int put_chunk(WriteSession& session, const FamilyEntry& tables, BytesView key,
+              const LargeValue& large, std::uint64_t index, BytesView chunk) {
   snkv_bt_cursor* cursor = nullptr;
   const int rc = session.cursor(tables.large_root, SNKV_BT_ROWID, cursor);
   if (rc != SNKV_BT_OK) return rc;
+  if (session.keys() != nullptr) {
+    const std::uint32_t family = tables.family->id;
+    chunk = seal(session, {family, key, {}, SealPlace::Kind::chunk, large.tag, index}, chunk);
+  }
   const Column columns[] = {Column::null(), Column::of(chunk)};
   const BytesView record = encode(session, columns);
-  return snkv_bt_insert_rowid(cursor, rowid, record.data(), size32(record));
+  return snkv_bt_insert_rowid(cursor, rowid_of(large.id, index), record.data(), size32(record));
 }
 
 Error write_large(const WriteContext& context, const FamilyEntry*& tables, const NewEntry& entry,
                   LargeValue& large) {
-  Error error = new_large_value(context, tables, entry.key, large.id);
+  Error error = new_large_value(context, tables, entry.key, large);
   if (error.failed()) return error;
   large.size = entry.value.size();
-  const std::size_t chunk_size = snkv_bt_max_chunk(context.session.bt());
-  std::int64_t rowid = rowid_of(large.id, 0);
+  large.chunk_size = largest_chunk(context.session);
+  const std::size_t chunk_size = large.chunk_size;
+  std::uint64_t index = 0;
   int rc = SNKV_BT_OK;
   for (std::size_t at = 0; rc == SNKV_BT_OK && at < entry.value.size(); at += chunk_size) {
     const BytesView chunk(entry.value.data() + at, std::min(chunk_size, entry.value.size() - at));
-    rc = put_chunk(context.session, *tables, rowid++, chunk);
+    rc = put_chunk(context.session, *tables, entry.key, large, index++, chunk);
   }
   return rc == SNKV_BT_OK ? Error() : engine_error(context, rc, entry.key);
 }
@@ -199,8 +212,11 @@ Error put_entry(const WriteContext& context, const NewEntry& entry) {
                                          Column::of(entry.value)};
   std::span<const Column> record(columns, format::small_row_columns);
   LargeValue large = entry.large;
-  const bool in_chunks = large.id != 0 || (btree::record_size(record) > session.max_local() &&
-                                           entry.value.size() > format::large_value_minimum);
+  const bool sealing = session.keys() != nullptr;
+  const std::uint64_t row_size = btree::record_size(record) + (sealing ? KeyRing::overhead : 0);
+  const bool in_chunks =
+      large.id != 0 || (row_size > session.max_local() && entry.value.size() > format::large_value_minimum);
+  SealPlace place{context.family.id, entry.key, entry.expires_at};
   return change(session, [&]() -> Error {
     // The side tables first: making or writing them would cost the row's cursor its position [C4].
     if (entry.expires_at && tables->expiry_root == 0) {
@@ -212,9 +228,15 @@ Error put_entry(const WriteContext& context, const NewEntry& entry) {
         if (Error error = write_large(context, tables, entry, large); error.failed()) return error;
       }
       columns[format::row_value] = Column::null();
+      if (sealing) {
+        place.kind = SealPlace::Kind::large;
+        columns[format::row_value] = Column::of(seal(session, place, describe_large(large)));
+      }
       columns[format::row_large_id] = Column::of(large.id);
       columns[format::row_large_size] = Column::of(static_cast<std::int64_t>(large.size));
       record = columns;
+    } else if (sealing) {
+      columns[format::row_value] = Column::of(seal(session, place, entry.value));
     }
     SideEntries old;
     if (Error error = put_row(context, *tables, entry.key, record, old); error.failed()) return error;
@@ -231,20 +253,24 @@ Error put_entry(const WriteContext& context, const NewEntry& entry) {
 
 // ---- Large values in pieces ----
 
-Error begin_large_value(const WriteContext& context, BytesView key, std::int64_t& id) {
+std::uint32_t largest_chunk(const WriteSession& session) noexcept {
+  return snkv_bt_max_chunk(session.bt()) - (session.keys() == nullptr ? 0 : KeyRing::overhead);
+}
+
+Error begin_large_value(const WriteContext& context, BytesView key, LargeValue& large) {
   const btree::Lock lock(context.session.connection());
   const FamilyEntry* tables = nullptr;
   if (Error error = resolve(context, tables); error.failed()) return error;
-  return change(context.session, [&] { return new_large_value(context, tables, key, id); });
+  return change(context.session, [&] { return new_large_value(context, tables, key, large); });
 }
 
-Error write_chunk(const WriteContext& context, BytesView key, std::int64_t id, std::uint64_t index,
-                  BytesView chunk) {
+Error write_chunk(const WriteContext& context, BytesView key, const LargeValue& large,
+                  std::uint64_t index, BytesView chunk) {
   const btree::Lock lock(context.session.connection());
   const FamilyEntry* tables = nullptr;
   if (Error error = resolve(context, tables); error.failed()) return error;
   return change(context.session, [&]() -> Error {
-    const int rc = put_chunk(context.session, *tables, rowid_of(id, index), chunk);
+    const int rc = put_chunk(context.session, *tables, key, large, index, chunk);
     return rc == SNKV_BT_OK ? Error() : engine_error(context, rc, key);
   });
 }
@@ -470,6 +496,25 @@ Error erase_entries(const WriteContext& context, const KeyRange& range, std::uin
   return change(session, [&] { return erase_one_by_one(context, *tables, range, erased); });
 }
 
+namespace {
+
+/// Seals what was sealed for a place once more, with another expiry.
+Error seal_again(const WriteContext& context, SealPlace place,
+                 std::optional<std::int64_t> expires_at, Bytes& value) {
+  const KeyRing& keys = *context.session.keys();
+  Bytes plain;
+  plain.resize_for_overwrite(value.size() - std::min(value.size(), KeyRing::overhead));
+  if (!keys.open(place, value, plain.data())) {
+    return Error(Errc::tampered, context.operation,
+                 fmt::format("the value of {}", base::printable(place.key)));
+  }
+  place.expires_at = expires_at;
+  keys.seal(place, plain, value.data());
+  return {};
+}
+
+}  // namespace
+
 Error set_entry_expiry(const WriteContext& context, BytesView key,
                        std::optional<std::int64_t> expires_at, bool& found) {
   WriteSession& session = context.session;
@@ -485,10 +530,17 @@ Error set_entry_expiry(const WriteContext& context, BytesView key,
   if (!found || row.expires_at == expires_at) return {};
   const SideEntries old(row);
   // A copy: the row is rewritten from it, and making the index may take the page away.
-  const Bytes value(row.value);
+  Bytes value(row.value);
+  if (session.keys() != nullptr) {
+    // The expiry is sealed with the value; of a large one, with what describes it.
+    const auto kind = row.large_id != 0 ? SealPlace::Kind::large : SealPlace::Kind::value;
+    Error error = seal_again(context, {context.family.id, key, row.expires_at, kind}, expires_at, value);
+    if (error.failed()) return error;
+  }
+  const bool has_value = row.large_id == 0 || !value.empty();
   const Column columns[format::row_columns] = {
       Column::of(key), Column::of(expires_at),
-      row.large_id != 0 ? Column::null() : Column::of(BytesView(value)), Column::of(row.large_id),
+      has_value ? Column::of(BytesView(value)) : Column::null(), Column::of(row.large_id),
       Column::of(static_cast<std::int64_t>(row.large_size))};
   const std::span<const Column> record(
       columns, row.large_id != 0 ? format::row_columns : format::small_row_columns);

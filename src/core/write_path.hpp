@@ -51,10 +51,12 @@ struct NewEntry {
 // What `put_entry` writes a large value with, for those who do not have all of it at once. A value that
 // was begun must end as the `large` of an entry, or be erased.
 
-/// Gives a large value an id. Its chunks, all but the last, have `snkv_bt_max_chunk` bytes.
-[[nodiscard]] Error begin_large_value(const WriteContext& context, BytesView key, std::int64_t& id);
+/// Bytes of a large value in each of its chunks but the last.
+[[nodiscard]] std::uint32_t largest_chunk(const WriteSession& session) noexcept;
+/// Gives a large value an id, and in an encrypted store a tag.
+[[nodiscard]] Error begin_large_value(const WriteContext& context, BytesView key, LargeValue& large);
 /// Writes a chunk, over an older version of it that may be there. New ones must come in order.
-[[nodiscard]] Error write_chunk(const WriteContext& context, BytesView key, std::int64_t id,
+[[nodiscard]] Error write_chunk(const WriteContext& context, BytesView key, const LargeValue& large,
                                 std::uint64_t index, BytesView chunk);
 [[nodiscard]] Error erase_chunks(const WriteContext& context, BytesView key, std::int64_t id);
 /// Erases the chunks of the begun values of a session that no row refers to: what follows is the commit.

@@ -23,7 +23,7 @@ Error WriteSession::begin(const char* operation, std::optional<Sync> sync) noexc
   if (catalog_ != nullptr && (catalog_->cookie() == cookie || snkv_bt_breaks("S1"))) return {};
   Error error;
   try {
-    error = Catalog::load(operation, bt(), cookie, catalog_);
+    error = Catalog::load(operation, bt(), cookie, store_.cipher.get(), catalog_);
   } catch (const std::bad_alloc&) {
     error = Error(Errc::no_memory, operation, "");
   }
@@ -123,7 +123,7 @@ Error WriteSession::change_schema(const char* operation, const std::string& sql)
 Error WriteSession::refresh_catalog(const char* operation) {
   const std::uint32_t cookie = snkv_bt_cookie(bt());
   std::shared_ptr<const Catalog> loaded;
-  Error error = Catalog::load(operation, bt(), cookie, loaded);
+  Error error = Catalog::load(operation, bt(), cookie, store_.cipher.get(), loaded);
   if (!error.failed()) catalog_ = std::move(loaded);
   return error;
 }

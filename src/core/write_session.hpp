@@ -29,6 +29,7 @@ struct BegunValue {
   std::uint32_t family_id = 0;
   Bytes key;
   std::int64_t id = 0;  ///< 0: nothing of it is in the file yet
+  LargeTag tag{};       ///< once it has an id, in an encrypted store
   bool lost = false;    ///< no longer to be written: cancelled, or a part of it was undone or cleared
 };
 
@@ -62,6 +63,8 @@ class WriteSession {
   [[nodiscard]] btree::Connection& connection() const noexcept;
   [[nodiscard]] snkv_bt* bt() const noexcept { return connection().get(); }
   [[nodiscard]] const Catalog& catalog() const noexcept { return *catalog_; }
+  /// What values are sealed with; null in a store that is not encrypted.
+  [[nodiscard]] const KeyRing* keys() const noexcept { return catalog_->keys(); }
   [[nodiscard]] StoreState& store() const noexcept { return store_; }
   /// One reading of the clock per transaction.
   [[nodiscard]] std::int64_t now() const noexcept { return now_; }
@@ -95,6 +98,7 @@ class WriteSession {
   /// Scratch space for records, so that a put need not allocate.
   Bytes record;
   Bytes payload;
+  Bytes sealed;
 
  private:
   struct CachedCursor {

@@ -1,5 +1,6 @@
 // Read-modify-write in one step: conditional puts, counters, merges.
 #include "support/check.hpp"
+#include "support/encrypted.hpp"
 #include "support/fake_clock.hpp"
 #include "support/patterned.hpp"
 #include "support/store_kind.hpp"
@@ -135,7 +136,7 @@ TEST_CASE("a merge that fails or throws changes nothing, in a transaction too") 
 
 TEST_CASE("concurrent increments lose nothing, and failing neighbours fail alone") {
   const TempDir dir;
-  Store store = must(Store::open(dir.file("store.db"), {.sync = Sync::off}));
+  Store store = must(open_store(dir.file("store.db"), {.sync = Sync::off}));
   REQUIRE_OK(store.put("text", "no number"));
   constexpr int threads = 4;
   constexpr int rounds = 300;

@@ -1,6 +1,7 @@
 // Copies of a live store. Compaction in place is in compact_test.cpp.
 #include "support/check.hpp"
 #include "support/contents.hpp"
+#include "support/encrypted.hpp"
 #include "support/files.hpp"
 #include "support/patterned.hpp"
 #include "support/sqlite_cli.hpp"
@@ -39,10 +40,10 @@ TEST_CASE("a copy is a store with the same contents") {
   CHECK(size_of(dir.file("copy.db-wal")) == 0);
   {
     const Store copy =
-        must(Store::open(dir.file("copy.db"), {.read_only = true, .immutable = true}));
+        must(open_store(dir.file("copy.db"), {.read_only = true, .immutable = true}));
     CHECK((everything_of(copy) == everything_of(store)));
   }
-  Store copy = must(Store::open(dir.file("copy.db")));
+  Store copy = must(open_store(dir.file("copy.db")));
   CHECK((everything_of(copy) == everything_of(store)));
   const VerifyReport report = must(copy.verify());
   CHECK(report.entries == must(store.count()) + 100);
@@ -65,8 +66,8 @@ TEST_CASE("a copy keeps the page size, whatever the store was opened with") {
   const bool compact = GENERATE(false, true);
   CAPTURE(compact);
   const TempDir dir;
-  REQUIRE_OK(must(Store::open(dir.file("test.db"), {.page_size = 4096})).put("key", "value"));
-  Store store = must(Store::open(dir.file("test.db"), {.page_size = 16384}));
+  REQUIRE_OK(must(open_store(dir.file("test.db"), {.page_size = 4096})).put("key", "value"));
+  Store store = must(open_store(dir.file("test.db"), {.page_size = 16384}));
   REQUIRE_OK(store.backup(dir.file("copy.db"), {.compact = compact}));
   CHECK(sqlite_cli(dir.file("copy.db"), "PRAGMA page_size") == "4096");
 }
@@ -81,9 +82,9 @@ TEST_CASE("a read-only store can be copied") {
     fill_two_families(store, 100);
   }
   const Store store =
-      must(Store::open(dir.file("test.db"), {.read_only = true, .immutable = immutable}));
+      must(open_store(dir.file("test.db"), {.read_only = true, .immutable = immutable}));
   REQUIRE_OK(store.backup(dir.file("copy.db"), {.compact = compact}));
-  const Store copy = must(Store::open(dir.file("copy.db")));
+  const Store copy = must(open_store(dir.file("copy.db")));
   CHECK((everything_of(copy) == everything_of(store)));
   REQUIRE_OK(copy.verify());
 }
@@ -128,7 +129,7 @@ TEST_CASE("a copy while two threads write is one moment of the store") {
   for (std::thread& writer : writers) writer.join();
   CHECK(complaints == std::vector<std::string>(2));
   for (const std::string& name : copies) {
-    const Store copy = must(Store::open(name));
+    const Store copy = must(open_store(name));
     REQUIRE_OK(copy.verify());
     for (const char* thread : {"0", "1"}) {
       CHECK((must(copy.get(std::string("first") + thread)) ==
@@ -152,7 +153,7 @@ TEST_CASE("a copy is that of its beginning") {
     return true;
   }));
   CHECK(wrote);
-  const Store copy = must(Store::open(dir.file("copy.db")));
+  const Store copy = must(open_store(dir.file("copy.db")));
   CHECK((everything_of(copy) == everything_of(before)));
   REQUIRE_OK(copy.verify());
 }
@@ -210,7 +211,7 @@ TEST_CASE("a copy never replaces anything") {
   Store store = open_kind(StoreKind::wal, dir);
   fill_two_families(store, 100);
   write_file(dir.file("file"), "not a store");
-  REQUIRE_OK(must(Store::open(dir.file("other.db"))).put("key", "value"));
+  REQUIRE_OK(must(open_store(dir.file("other.db"))).put("key", "value"));
   std::filesystem::create_directory(dir.file("folder"));
   std::filesystem::create_symlink(dir.file("nowhere"), dir.file("dangling"));
   std::filesystem::create_symlink(dir.file("test.db"), dir.file("link"));
@@ -230,7 +231,7 @@ TEST_CASE("a copy never replaces anything") {
   }
   CHECK(files_in(dir.path()) == before);
   CHECK(read_file(dir.file("file")) == "not a store");
-  CHECK(must(must(Store::open(dir.file("other.db"))).get("key")) == "value");
+  CHECK(must(must(open_store(dir.file("other.db"))).get("key")) == "value");
   REQUIRE_OK(store.verify());
 }
 
@@ -264,7 +265,7 @@ TEST_CASE("names that mean something to the engine mean nothing here") {
     CAPTURE(name);
     REQUIRE_OK(store.backup(name, {.compact = compact}));
     REQUIRE(std::filesystem::exists(dir.path() / name));
-    const Store copy = must(Store::open(dir.file(name)));
+    const Store copy = must(open_store(dir.file(name)));
     CHECK(must(copy.get("key")) == "value");
   }
   std::filesystem::current_path("/");
@@ -310,5 +311,5 @@ TEST_CASE("inside a transaction the copy is without its changes") {
   REQUIRE_OK(transaction.put("key", "inside"));
   REQUIRE_OK(store.backup(dir.file("copy.db"), {.compact = compact}));
   REQUIRE_OK(transaction.commit());
-  CHECK(must(must(Store::open(dir.file("copy.db"))).get("key")) == "before");
+  CHECK(must(must(open_store(dir.file("copy.db"))).get("key")) == "before");
 }

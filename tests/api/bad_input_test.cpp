@@ -3,6 +3,7 @@
 // altered through SQL in cli_schema_test.cpp, handles after fork in fork_test.cpp.
 #include "support/check.hpp"
 #include "support/contents.hpp"
+#include "support/encrypted.hpp"
 #include "support/patterned.hpp"
 #include "support/store_kind.hpp"
 #include "support/temp_dir.hpp"
@@ -141,15 +142,15 @@ TEST_CASE("a dropped family") {
 
 TEST_CASE("a write through a read-only store") {
   const TempDir dir;
-  { REQUIRE_OK(must(Store::open(dir.file("a.db"))).put("a", "1")); }
-  Store store = must(Store::open(dir.file("a.db"), {.read_only = true}));
+  { REQUIRE_OK(must(open_store(dir.file("a.db"))).put("a", "1")); }
+  Store store = must(open_store(dir.file("a.db"), {.read_only = true}));
   REQUIRE_ERROR(store.put("a", "2"), Errc::read_only, "put");
   REQUIRE_ERROR(store.erase("a"), Errc::read_only, "erase");
   REQUIRE_ERROR(store.begin(), Errc::read_only, "begin");
   REQUIRE_ERROR(store.transact([](Transaction& transaction) { return transaction.clear(); }),
                 Errc::read_only, "begin");
   CHECK(contents_of(store) == Contents{{"a", "1"}});
-  Store writer = must(Store::open(dir.file("a.db")));
+  Store writer = must(open_store(dir.file("a.db")));
   REQUIRE_OK(writer.put("a", "3"));
   CHECK(must(store.get("a")) == "3");
 }

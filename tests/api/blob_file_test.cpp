@@ -1,6 +1,7 @@
 // Values from files and to files.
 #include "support/blob.hpp"
 #include "support/catch.hpp"
+#include "support/encrypted.hpp"
 #include "support/files.hpp"
 #include "support/patterned.hpp"
 #include "support/temp_dir.hpp"
@@ -22,7 +23,7 @@ TEST_CASE("a file goes in and out unchanged", "[blob]") {
   CAPTURE(size);
   const TempDir dir;
   const TempDir out;
-  Store store = must(Store::open(dir.file("a.db")));
+  Store store = must(open_store(dir.file("a.db")));
   write_file(out.file("in"), patterned(size));
   REQUIRE(must(store.put_file("k", out.file("in"))) == size);
   REQUIRE(must(store.get("k")) == patterned(size));
@@ -48,7 +49,7 @@ TEST_CASE("a file goes in and out unchanged", "[blob]") {
 TEST_CASE("files that cannot be read or written are refused", "[blob]") {
   const TempDir dir;
   const TempDir out;
-  Store store = must(Store::open(dir.file("a.db")));
+  Store store = must(open_store(dir.file("a.db")));
   REQUIRE_OK(store.put("k", "value"));
   REQUIRE_ERROR(store.put_file("k", out.file("missing")), Errc::cant_open, "put_file");
   REQUIRE_ERROR(store.put_file("k", out.path().string()), Errc::cant_open, "put_file");
@@ -73,7 +74,7 @@ TEST_CASE("the files of the store are not touched", "[blob]") {
   const TempDir dir;
   const TempDir out;
   std::filesystem::create_symlink(dir.file("a.db"), out.file("link"));
-  Store store = must(Store::open(out.file("link"), {.journal = journal}));
+  Store store = must(open_store(out.file("link"), {.journal = journal}));
   REQUIRE_OK(store.put("k", "value"));
   std::filesystem::create_hard_link(dir.file("a.db"), out.file("hard"));
   std::filesystem::create_symlink(dir.file("a.db-wal"), out.file("wal"));
@@ -92,7 +93,7 @@ TEST_CASE("the files of the store are not touched", "[blob]") {
 TEST_CASE("files inside transactions and snapshots", "[blob]") {
   const TempDir dir;
   const TempDir out;
-  Store store = must(Store::open(dir.file("a.db")));
+  Store store = must(open_store(dir.file("a.db")));
   write_file(out.file("in"), patterned(100'000));
   Transaction transaction = must(store.begin());
   REQUIRE_OK(transaction.put_file("k", out.file("in")));
@@ -110,7 +111,7 @@ TEST_CASE("progress is told, and can stop", "[blob]") {
   const bool in_transaction = GENERATE(false, true);
   const TempDir dir;
   const TempDir out;
-  Store store = must(Store::open(dir.file("a.db")));
+  Store store = must(open_store(dir.file("a.db")));
   REQUIRE_OK(store.put("k", "old"));
   const std::string value = patterned(2'000'000);
   write_file(out.file("in"), value);

@@ -1,6 +1,7 @@
 // Blob writers and readers inside transactions, savepoints, families and snapshots; pinned values.
 #include "support/blob.hpp"
 #include "support/catch.hpp"
+#include "support/encrypted.hpp"
 #include "support/patterned.hpp"
 #include "support/sqlite_cli.hpp"
 #include "support/store_kind.hpp"
@@ -29,7 +30,7 @@ void require_large_values(const std::string& path, std::size_t values) {
 TEST_CASE("blob writers join a transaction", "[blob]") {
   const bool commit = GENERATE(true, false);
   const TempDir dir;
-  Store store = must(Store::open(dir.file("a.db")));
+  Store store = must(open_store(dir.file("a.db")));
   REQUIRE_OK(store.put("old", patterned(large)));
   {
     Transaction transaction = must(store.begin());
@@ -67,7 +68,7 @@ TEST_CASE("the end of a transaction cancels its unfinished blob writers", "[blob
   const bool commit = GENERATE(true, false);
   const std::size_t size = GENERATE(std::size_t{10}, large);
   const TempDir dir;
-  Store store = must(Store::open(dir.file("a.db")));
+  Store store = must(open_store(dir.file("a.db")));
   REQUIRE_OK(store.put("old", patterned(large)));
   Transaction transaction = must(store.begin());
   BlobWriter writer = must(transaction.blob_writer("k"));
@@ -87,7 +88,7 @@ TEST_CASE("a savepoint that is rolled back ends blob writers", "[blob]") {
   const bool begun_before = GENERATE(true, false);
   CAPTURE(size, begun_before);
   const TempDir dir;
-  Store store = must(Store::open(dir.file("a.db")));
+  Store store = must(open_store(dir.file("a.db")));
   REQUIRE_OK(store.put("old", patterned(large)));
   Transaction transaction = must(store.begin());
   BlobWriter writer;
@@ -125,7 +126,7 @@ TEST_CASE("a savepoint that is rolled back ends blob writers", "[blob]") {
 
 TEST_CASE("a savepoint that is released keeps blobs", "[blob]") {
   const TempDir dir;
-  Store store = must(Store::open(dir.file("a.db")));
+  Store store = must(open_store(dir.file("a.db")));
   Transaction transaction = must(store.begin());
   BlobWriter a = must(transaction.blob_writer("a"));
   REQUIRE_OK(a.write(patterned(large / 2)));
@@ -145,7 +146,7 @@ TEST_CASE("a savepoint that is released keeps blobs", "[blob]") {
 
 TEST_CASE("clearing and dropping a family ends its blob writers", "[blob]") {
   const TempDir dir;
-  Store store = must(Store::open(dir.file("a.db")));
+  Store store = must(open_store(dir.file("a.db")));
   for (int i = 0; i < 500; ++i) REQUIRE_OK(store.put("e" + std::to_string(i), "x"));
   ColumnFamily family = must(store.create_column_family("f"));
   Transaction transaction = must(store.begin());
@@ -299,7 +300,7 @@ TEST_CASE("an unfinished value that comes back after a busy commit is dropped al
           "[blob]") {
   const TempDir dir;
   const Options options{.journal = Journal::rollback, .busy_timeout = std::chrono::seconds(0)};
-  Store store = must(Store::open(dir.file("a.db"), options));
+  Store store = must(open_store(dir.file("a.db"), options));
   Transaction transaction = must(store.begin());
   BlobWriter writer = must(transaction.blob_writer("k"));
   write_pieces(writer, patterned(large), 3000);

@@ -3,6 +3,7 @@
 #include "support/blob.hpp"
 #include "support/catch.hpp"
 #include "support/contents.hpp"
+#include "support/encrypted.hpp"
 #include "support/fake_clock.hpp"
 #include "support/patterned.hpp"
 #include "support/sqlite_cli.hpp"
@@ -60,7 +61,7 @@ std::string chunks_in(const std::string& path) {
 TEST_CASE("a blob writer stores what put stores", "[blob]") {
   const std::uint32_t page_size = GENERATE(4096u, 8192u);
   const TempDir dir;
-  Store store = must(Store::open(dir.file("a.db"), {.page_size = page_size}));
+  Store store = must(open_store(dir.file("a.db"), {.page_size = page_size}));
   for (const std::size_t size : interesting_sizes(page_size)) {
     CAPTURE(size);
     const std::string value = patterned(size);
@@ -188,7 +189,7 @@ TEST_CASE("a blob writer keeps to its declared size", "[blob]") {
 
 TEST_CASE("a blob writer refuses bad arguments", "[blob]") {
   const TempDir dir;
-  Store store = must(Store::open(dir.file("a.db")));
+  Store store = must(open_store(dir.file("a.db")));
   REQUIRE_ERROR(store.blob_writer(""), Errc::invalid_argument, "blob_writer");
   REQUIRE_ERRC(store.blob_writer(std::string(max_key_size + 1, 'k')), Errc::too_large);
   REQUIRE_ERRC(store.blob_writer("k", {.size = max_value_size + 1}), Errc::too_large);
@@ -220,7 +221,7 @@ TEST_CASE("a blob writer refuses bad arguments", "[blob]") {
   REQUIRE_ERRC(Store().blob_writer("k"), Errc::closed);
   REQUIRE_ERRC(Store().blob_reader("k"), Errc::closed);
 
-  Store read_only = must(Store::open(dir.file("a.db"), {.read_only = true}));
+  Store read_only = must(open_store(dir.file("a.db"), {.read_only = true}));
   REQUIRE_ERRC(read_only.blob_writer("k"), Errc::read_only);
   BlobReader reader = must(read_only.blob_reader("k"));
   REQUIRE(read_all(reader, 2) == "abc");
@@ -230,7 +231,7 @@ TEST_CASE("an unfinished blob writer leaves nothing", "[blob]") {
   const bool cancel = GENERATE(false, true);
   const std::size_t size = GENERATE(10u, 2'000'000u);
   const TempDir dir;
-  Store store = must(Store::open(dir.file("a.db")));
+  Store store = must(open_store(dir.file("a.db")));
   REQUIRE_OK(store.put("k", patterned(100'000)));
   const auto pages = must(store.stats()).db_pages;
   {

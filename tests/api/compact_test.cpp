@@ -1,6 +1,7 @@
 // Compaction in place, and the space report.
 #include "support/check.hpp"
 #include "support/contents.hpp"
+#include "support/encrypted.hpp"
 #include "support/files.hpp"
 #include "support/patterned.hpp"
 #include "support/store_kind.hpp"
@@ -91,7 +92,7 @@ TEST_CASE("snapshots and iterators live through a compaction") {
 TEST_CASE("with a rollback journal a reader is in the way of a compaction") {
   const TempDir dir;
   Store store =
-      must(Store::open(dir.file("test.db"), {.journal = Journal::rollback, .busy_timeout = 20ms}));
+      must(open_store(dir.file("test.db"), {.journal = Journal::rollback, .busy_timeout = 20ms}));
   fill_two_families(store, 500);
   REQUIRE_OK(store.erase_prefix("key1"));
   const auto contents_before = everything_of(store);
@@ -139,7 +140,7 @@ TEST_CASE("a compaction that is stopped, or cannot be, changes nothing") {
 TEST_CASE("a read-only store is not compacted") {
   const TempDir dir;
   { REQUIRE_OK(open_kind(StoreKind::rollback, dir).put("key", "value")); }
-  Store store = must(Store::open(dir.file("test.db"), {.read_only = true}));
+  Store store = must(open_store(dir.file("test.db"), {.read_only = true}));
   REQUIRE_ERROR(store.compact(), Errc::read_only, "compact");
 }
 

@@ -1,6 +1,7 @@
 // Expiry beyond put: setting, removing and asking for it, purging, the background thread.
 #include "support/check.hpp"
 #include "support/contents.hpp"
+#include "support/encrypted.hpp"
 #include "support/fake_clock.hpp"
 #include "support/patterned.hpp"
 #include "support/store_kind.hpp"
@@ -128,7 +129,7 @@ TEST_CASE("purging inside a transaction is undone with it") {
 TEST_CASE("time stands still inside a transaction and inside a snapshot") {
   const TempDir dir;
   FakeClock clock;
-  Store store = must(Store::open(dir.file("store.db"), {.clock = clock.source()}));
+  Store store = must(open_store(dir.file("store.db"), {.clock = clock.source()}));
   REQUIRE_OK(store.put("k", "v", {.ttl = 5ms}));
   Snapshot snapshot = must(store.snapshot());
   Transaction transaction = must(store.begin());
@@ -155,7 +156,7 @@ TEST_CASE("a put in a transaction that is rolled back leaves the expiry as it wa
 
 TEST_CASE("a store without expiries has no index of them") {
   const TempDir dir;
-  Store store = must(Store::open(dir.file("store.db")));
+  Store store = must(open_store(dir.file("store.db")));
   const auto before = must(store.stats()).db_pages;
   REQUIRE_OK(store.put("k", "v"));
   CHECK(must(store.purge_all_expired()) == 0);
@@ -169,7 +170,7 @@ TEST_CASE("a store without expiries has no index of them") {
 TEST_CASE("the background thread purges and empties the log, and closing stops it") {
   const TempDir dir;
   FakeClock clock;
-  Store store = must(Store::open(dir.file("store.db"), {.housekeeping_interval = 1ms,
+  Store store = must(open_store(dir.file("store.db"), {.housekeeping_interval = 1ms,
                                                         .clock = clock.source()}));
   for (int i = 0; i < 50; ++i) must(store.put(std::to_string(i), "v", {.ttl = 1ms}));
   clock.advance(1ms);

@@ -3,6 +3,7 @@
 #include "support/check.hpp"
 #include "support/child_process.hpp"
 #include "support/contents.hpp"
+#include "support/encrypted.hpp"
 #include "support/patterned.hpp"
 #include "support/sqlite_cli.hpp"
 #include "support/store_kind.hpp"
@@ -153,7 +154,7 @@ TEST_CASE("a child may open the parent's file anew") {
     ::close(parent_closed[1]);
     ::close(child_wrote[0]);
     char byte = 0;
-    auto own = Store::open(dir.file("test.db"),
+    auto own = open_store(dir.file("test.db"),
                            {.journal = kind == StoreKind::wal ? Journal::wal : Journal::rollback});
     bool good = own && own->get("parent") && own->put("child 1", "1");
     good = ::write(child_wrote[1], "x", 1) == 1 && good;
@@ -185,7 +186,7 @@ TEST_CASE("a child may open other stores") {
   Store store = open_kind(kind, dir);
   REQUIRE_OK(store.put("key", "parent"));
   const std::string report = in_child([&]() -> std::string {
-    auto own = kind == StoreKind::memory ? Store::open_in_memory() : Store::open(dir.file("child"));
+    auto own = kind == StoreKind::memory ? Store::open_in_memory() : open_store(dir.file("child"));
     if (!own) return own.error().message();
     if (auto put = own->put("key", "child"); !put) return put.error().message();
     auto value = own->get("key");
@@ -195,5 +196,5 @@ TEST_CASE("a child may open other stores") {
   CHECK(report == "");
   CHECK(must(store.get("key")) == "parent");
   if (kind == StoreKind::memory) return;
-  CHECK(must(must(Store::open(dir.file("child"))).get("key")) == "child");
+  CHECK(must(must(open_store(dir.file("child"))).get("key")) == "child");
 }

@@ -2,6 +2,7 @@
 // middle of, and the same handle goes on when there is room again.
 #include "support/check.hpp"
 #include "support/contents.hpp"
+#include "support/encrypted.hpp"
 #include "support/fake_clock.hpp"
 #include "support/files.hpp"
 #include "support/patterned.hpp"
@@ -54,7 +55,7 @@ struct Fixture {
   explicit Fixture(StoreKind kind, Options options = {}, const char* size = "4m")
       : disk(dir.file("disk"), size), options_(std::move(options)) {
     options_.journal = kind == StoreKind::wal ? Journal::wal : Journal::rollback;
-    store = must(Store::open(disk.file("test.db"), options_));
+    store = must(open_store(disk.file("test.db"), options_));
     fill(store);
     expected = everything_of(store);
   }
@@ -76,7 +77,7 @@ struct Fixture {
     REQUIRE_OK(store.checkpoint(Checkpoint::full));
     check_unchanged();
     REQUIRE_OK(store.close());
-    store = must(Store::open(disk.file("test.db"), options_));
+    store = must(open_store(disk.file("test.db"), options_));
     check_unchanged();
     REQUIRE_OK(store.close());
     CHECK((disk.files() == std::vector<std::string>{"test.db"}));
@@ -313,7 +314,7 @@ TEST_CASE("full while a copy is made") {
   disk.free_space();
   REQUIRE_OK(store.backup(disk.file("copy.db"), {.compact = compact}));
   CHECK((disk.files() == std::vector<std::string>{"copy.db"}));
-  const Store copy = must(Store::open(disk.file("copy.db")));
+  const Store copy = must(open_store(disk.file("copy.db")));
   REQUIRE_OK(copy.verify());
   CHECK((everything_of(copy) == expected));
 }
@@ -427,9 +428,9 @@ TEST_CASE("a store cannot be made on a full disk, and leaves no half of one") {
   SmallDisk disk(dir.file("disk"), "1m");
   disk.fill_up(leave);
   const Options options{.journal = kind == StoreKind::wal ? Journal::wal : Journal::rollback};
-  require_full(Store::open(disk.file("test.db"), options), "open");
+  require_full(open_store(disk.file("test.db"), options), "open");
   disk.free_space();
-  Store store = must(Store::open(disk.file("test.db"), options));
+  Store store = must(open_store(disk.file("test.db"), options));
   REQUIRE_OK(store.put("k", "v"));
   REQUIRE_OK(store.verify());
 }
@@ -447,15 +448,15 @@ TEST_CASE("a store on a full disk can be closed, and opened again with what is i
   // The log stays, because it could not be copied.
   CHECK(size_of(on.disk.file("test.db-wal")) > 0);
 
-  on.store = must(Store::open(on.disk.file("test.db")));
+  on.store = must(open_store(on.disk.file("test.db")));
   on.check_unchanged();
   REQUIRE_OK(on.store.close());
   // To be read, the log needs its index, which a machine that was switched off no longer has.
   std::filesystem::remove(on.disk.file("test.db-shm"));
   on.disk.fill_up();
-  require_full(Store::open(on.disk.file("test.db")), "open");
+  require_full(open_store(on.disk.file("test.db")), "open");
   on.disk.free_space();
-  on.store = must(Store::open(on.disk.file("test.db")));
+  on.store = must(open_store(on.disk.file("test.db")));
   on.check_unchanged();
   on.check_usable();
 }

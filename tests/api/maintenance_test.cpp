@@ -1,6 +1,7 @@
 // Checkpoints, sync, vacuum and the integrity check. Statistics are in stats_test.cpp.
 #include "support/check.hpp"
 #include "support/contents.hpp"
+#include "support/encrypted.hpp"
 #include "support/files.hpp"
 #include "support/patterned.hpp"
 #include "support/sqlite_cli.hpp"
@@ -96,7 +97,7 @@ TEST_CASE("writers go on while a checkpoint waits for a reader") {
   const TempDir folder;
   Options options;
   options.busy_timeout = 60s;
-  Store store = must(Store::open(folder.file("a.db"), options));
+  Store store = must(open_store(folder.file("a.db"), options));
   must(store.put("a", "1"));
   Iterator reader = store.iterator();
   reader.seek_first();
@@ -226,7 +227,7 @@ TEST_CASE("integrity_check finds damage anywhere") {
     // The header of a B-tree page, and its cell pointers.
     overwrite(path, page * 4096, std::string(200, '\x5a'));
     ++tried;
-    auto store = Store::open(path, {.journal = Journal::rollback});
+    auto store = open_store(path, {.journal = Journal::rollback});
     if (!store) {
       REQUIRE_ERROR(store, Errc::corrupt, "open");
       ++found;

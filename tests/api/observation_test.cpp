@@ -1,6 +1,7 @@
 // The change feed, the log's limit, latencies and statistics of families.
 #include "support/check.hpp"
 #include "support/contents.hpp"
+#include "support/encrypted.hpp"
 #include "support/temp_dir.hpp"
 
 #include <snkv/snkv.hpp>
@@ -70,7 +71,7 @@ TEST_CASE("a watch hears of commits, in order, and only of its keys") {
 
 TEST_CASE("a callback may throw, and may use the store") {
   const TempDir dir;
-  Store store = must(Store::open(dir.file("store.db")));
+  Store store = must(open_store(dir.file("store.db")));
   int calls = 0;
   Watch thrower = must(store.watch("", [&](const Change&) -> void {
     ++calls;
@@ -90,7 +91,7 @@ TEST_CASE("a callback may throw, and may use the store") {
 
 TEST_CASE("watches hear each commit of many threads once and in order") {
   const TempDir dir;
-  Store store = must(Store::open(dir.file("store.db"), {.sync = Sync::off}));
+  Store store = must(open_store(dir.file("store.db"), {.sync = Sync::off}));
   std::vector<std::uint64_t> sequences;
   Watch watch = must(store.watch("", [&](const Change& c) { sequences.push_back(c.sequence); }));
   std::vector<std::thread> pool;
@@ -131,7 +132,7 @@ TEST_CASE("changes are kept up to the number asked for") {
 TEST_CASE("the log stays within its limit while no snapshot is open") {
   const TempDir dir;
   constexpr std::uint64_t limit = 1u << 20;
-  Store store = must(Store::open(
+  Store store = must(open_store(
       dir.file("store.db"), {.sync = Sync::off, .wal_autocheckpoint = 0, .wal_size_limit = limit}));
   std::uint64_t largest = 0;
   for (int i = 0; i < 3000; ++i) {
@@ -148,7 +149,7 @@ TEST_CASE("a snapshot that holds back the log is reported, and can be ended") {
   CAPTURE(expire);
   const TempDir dir;
   int reports = 0;
-  Store store = must(Store::open(dir.file("store.db"),
+  Store store = must(open_store(dir.file("store.db"),
                                  {.sync = Sync::off,
                                   .wal_size_limit = 1u << 20,
                                   .expire_snapshots = expire,

@@ -1,6 +1,7 @@
 // Opening and closing: what is created, what is refused, what a reopened file has kept.
 #include "support/check.hpp"
 #include "support/contents.hpp"
+#include "support/encrypted.hpp"
 #include "support/files.hpp"
 #include "support/store_kind.hpp"
 #include "support/temp_dir.hpp"
@@ -23,7 +24,7 @@ namespace {
 /// A store with one entry, closed again.
 std::string make_store(const TempDir& dir, const Options& options = {}) {
   const std::string path = dir.file("made.db");
-  Store store = must(Store::open(path, options));
+  Store store = must(open_store(path, options));
   must(store.put("key", "value"));
   return path;
 }
@@ -90,21 +91,21 @@ TEST_CASE("a closed store is one file") {
 
 TEST_CASE("without create_if_missing a missing file is an error") {
   const TempDir dir;
-  REQUIRE_ERROR(Store::open(dir.file("none.db"), {.create_if_missing = false}), Errc::cant_open,
+  REQUIRE_ERROR(open_store(dir.file("none.db"), {.create_if_missing = false}), Errc::cant_open,
                 "open");
-  REQUIRE_ERROR(Store::open(dir.file("none.db"), {.read_only = true}), Errc::cant_open, "open");
+  REQUIRE_ERROR(open_store(dir.file("none.db"), {.read_only = true}), Errc::cant_open, "open");
   CHECK(files_in(dir.path()).size() == 0);
   const std::string path = make_store(dir);
-  const Store store = must(Store::open(path, {.create_if_missing = false}));
+  const Store store = must(open_store(path, {.create_if_missing = false}));
   CHECK(must(store.get("key")) == "value");
 }
 
 TEST_CASE("error_if_exists refuses an existing store and leaves it alone") {
   const TempDir dir;
   const std::string path = make_store(dir);
-  REQUIRE_ERROR(Store::open(path, {.error_if_exists = true}), Errc::exists, "open");
-  CHECK(must(must(Store::open(path)).get("key")) == "value");
-  REQUIRE_OK(Store::open(dir.file("new.db"), {.error_if_exists = true}));
+  REQUIRE_ERROR(open_store(path, {.error_if_exists = true}), Errc::exists, "open");
+  CHECK(must(must(open_store(path)).get("key")) == "value");
+  REQUIRE_OK(open_store(dir.file("new.db"), {.error_if_exists = true}));
 }
 
 TEST_CASE("an empty file becomes a store") {
@@ -112,10 +113,10 @@ TEST_CASE("an empty file becomes a store") {
   const std::string path = dir.file("empty.db");
   write_file(path, "");
   {
-    Store store = must(Store::open(path));
+    Store store = must(open_store(path));
     REQUIRE_OK(store.put("key", "value"));
   }
-  CHECK(must(must(Store::open(path)).get("key")) == "value");
+  CHECK(must(must(open_store(path)).get("key")) == "value");
 }
 
 TEST_CASE("a read-only store reads and refuses every write") {
@@ -131,7 +132,7 @@ TEST_CASE("a read-only store reads and refuses every write") {
   const std::string before = read_file(path);
   {
     // The stored journal mode counts: a reader cannot convert, so it must not want to.
-    Store store = must(Store::open(path, {.read_only = true}));
+    Store store = must(open_store(path, {.read_only = true}));
     CHECK(must(store.get("key")) == "value");
     CHECK(keys(store.all()) == std::vector<std::string>{"key"});
     ColumnFamily family = must(store.column_family("family"));
@@ -161,7 +162,7 @@ TEST_CASE("a read-only store sees the commits of others") {
   const TempDir dir;
   Store writer = open_kind(kind, dir);
   REQUIRE_OK(writer.put("key", "old"));
-  const Store reader = must(Store::open(dir.file("test.db"), {.read_only = true}));
+  const Store reader = must(open_store(dir.file("test.db"), {.read_only = true}));
   CHECK(must(reader.get("key")) == "old");
   REQUIRE_OK(writer.put("key", "new"));
   CHECK(must(reader.get("key")) == "new");
@@ -173,7 +174,7 @@ TEST_CASE("an immutable store reads, and leaves nothing beside the file") {
   const TempDir dir;
   { REQUIRE_OK(open_kind(kind, dir).put("key", "value")); }
   Store store =
-      must(Store::open(dir.file("test.db"), {.read_only = true, .immutable = true}));
+      must(open_store(dir.file("test.db"), {.read_only = true, .immutable = true}));
   CHECK(must(store.get("key")) == "value");
   CHECK(must(store.count()) == 1);
   REQUIRE_ERRC(store.put("key", "new"), Errc::read_only);
@@ -184,13 +185,13 @@ TEST_CASE("immutable without read_only never writes") {
   // The promise "nobody changes the file" and a wish to change it contradict each other.
   const TempDir dir;
   const std::string path = make_store(dir);
-  auto store = Store::open(path, {.immutable = true});
+  auto store = open_store(path, {.immutable = true});
   if (store) {
     REQUIRE_ERRC(store->put("key", "new"), Errc::read_only);
   } else {
     REQUIRE_ERROR(store, Errc::invalid_argument, "open");
   }
-  CHECK(must(must(Store::open(path)).get("key")) == "value");
+  CHECK(must(must(open_store(path)).get("key")) == "value");
 }
 
 TEST_CASE("the page size is stored with the file") {
@@ -214,7 +215,7 @@ TEST_CASE("the page size is stored with the file") {
 
 TEST_CASE("the default page size is 8192") {
   const TempDir dir;
-  CHECK(must(must(Store::open(dir.file("a.db"))).stats()).page_size == 8192);
+  CHECK(must(must(open_store(dir.file("a.db"))).stats()).page_size == 8192);
 }
 
 TEST_CASE("options out of range are refused before anything is created") {
@@ -222,16 +223,16 @@ TEST_CASE("options out of range are refused before anything is created") {
   const std::string path = dir.file("new.db");
   for (const std::uint32_t page_size : {0u, 1u, 512u, 2048u, 4095u, 5000u, 131072u, 0x80000000u}) {
     CAPTURE(page_size);
-    REQUIRE_ERROR(Store::open(path, {.page_size = page_size}), Errc::invalid_argument, "open");
+    REQUIRE_ERROR(open_store(path, {.page_size = page_size}), Errc::invalid_argument, "open");
     REQUIRE_ERRC(Store::open_in_memory({.page_size = page_size}), Errc::invalid_argument);
   }
   for (const std::chrono::milliseconds timeout :
        {std::chrono::milliseconds(-1), std::chrono::milliseconds(std::chrono::hours(25 * 24)),
         std::chrono::milliseconds::max(), std::chrono::milliseconds::min()}) {
     CAPTURE(timeout.count());
-    REQUIRE_ERROR(Store::open(path, {.busy_timeout = timeout}), Errc::invalid_argument, "open");
+    REQUIRE_ERROR(open_store(path, {.busy_timeout = timeout}), Errc::invalid_argument, "open");
   }
-  REQUIRE_ERROR(Store::open(""), Errc::invalid_argument, "open");
+  REQUIRE_ERROR(open_store(""), Errc::invalid_argument, "open");
   CHECK(files_in(dir.path()).size() == 0);
 }
 
@@ -244,7 +245,7 @@ TEST_CASE("extreme options in range work") {
         Options{.wal_autocheckpoint = 0}, Options{.wal_autocheckpoint = 1},
         Options{.wal_autocheckpoint = 0x7fffffff}, Options{.sync = Sync::off},
         Options{.sync = Sync::full}}) {
-    Store store = must(Store::open(path, options));
+    Store store = must(open_store(path, options));
     REQUIRE_OK(store.put("key", "value"));
     CHECK(must(store.get("key")) == "value");
   }
@@ -257,16 +258,16 @@ TEST_CASE("a path is a file name and nothing more") {
                                  "no extension", "\xc3\xa4\xe2\x82\xac.db", "-dash"}) {
     CAPTURE(name);
     const std::string path = dir.file(name);
-    { REQUIRE_OK(must(Store::open(path)).put("key", name)); }
+    { REQUIRE_OK(must(open_store(path)).put("key", name)); }
     CHECK(std::filesystem::exists(path));
-    CHECK(must(must(Store::open(path)).get("key")) == name);
+    CHECK(must(must(open_store(path)).get("key")) == name);
   }
 }
 
 TEST_CASE("a path with a NUL in it opens nothing") {
   const TempDir dir;
   const std::string path = dir.file("a.db") + std::string("\0.bak", 5);
-  REQUIRE_ERROR(Store::open(path), Errc::invalid_argument, "open");
+  REQUIRE_ERROR(open_store(path), Errc::invalid_argument, "open");
   CHECK(files_in(dir.path()).size() == 0);
 }
 
@@ -278,7 +279,7 @@ TEST_CASE("a relative path means the working folder at the time of opening") {
   Store store;
   {
     const WorkingFolder folder(dir.path());
-    store = must(Store::open(name));
+    store = must(open_store(name));
     REQUIRE_OK(store.put("key", "value"));
   }
   CHECK(store.path() == name);
@@ -310,7 +311,7 @@ TEST_CASE("opening with another journal mode converts the file") {
   }
   // Bytes 18 and 19 of an SQLite file: 2 means that a log is used.
   CHECK(read_file(dir.file("test.db"))[18] == (to_wal ? 2 : 1));
-  REQUIRE_OK(must(Store::open(dir.file("test.db"), {.read_only = true})).integrity_check());
+  REQUIRE_OK(must(open_store(dir.file("test.db"), {.read_only = true})).integrity_check());
 }
 
 TEST_CASE("a conversion that cannot have the file to itself is busy, and harms nobody") {
@@ -321,7 +322,7 @@ TEST_CASE("a conversion that cannot have the file to itself is busy, and harms n
   reading.seek_first();
   REQUIRE(reading.valid());
   REQUIRE_ERROR(
-      Store::open(dir.file("test.db"), {.journal = Journal::rollback, .busy_timeout = 20ms}),
+      open_store(dir.file("test.db"), {.journal = Journal::rollback, .busy_timeout = 20ms}),
       Errc::busy, "open");
   CHECK(reading.key() == "key");
   REQUIRE_OK(user.put("key", "2"));
@@ -379,7 +380,7 @@ TEST_CASE("threads that open a new file at the same time all get the same store"
     for (int i = 0; i < opener_count; ++i) {
       openers.emplace_back([&, i] {
         const Journal journal = kind == StoreKind::wal ? Journal::wal : Journal::rollback;
-        auto store = Store::open(dir.file("test.db"),
+        auto store = open_store(dir.file("test.db"),
                                  {.journal = journal, .busy_timeout = std::chrono::seconds(30)});
         if (!store) {
           problems[i] = store.error().message();

@@ -1,6 +1,7 @@
 // Operations on many entries: counting, multi_get, erasing ranges, batches.
 #include "support/check.hpp"
 #include "support/contents.hpp"
+#include "support/encrypted.hpp"
 #include "support/fake_clock.hpp"
 #include "support/patterned.hpp"
 #include "support/store_kind.hpp"
@@ -198,7 +199,7 @@ TEST_CASE("visit sees the value where it lies") {
 TEST_CASE("a batch that is refused leaves its transaction as it was") {
   const TempDir dir;
   const std::string path = dir.file("store.db");
-  Store store = must(Store::open(path));
+  Store store = must(open_store(path));
   must(store.create_column_family("good"));
   Transaction transaction = must(store.begin());
   REQUIRE_OK(transaction.put("before", "1"));

@@ -1,6 +1,7 @@
 // The SQL window: what can be asked, what is refused, and what it sees.
 #include "support/check.hpp"
 #include "support/contents.hpp"
+#include "support/encrypted.hpp"
 #include "support/files.hpp"
 #include "support/patterned.hpp"
 #include "support/store_kind.hpp"
@@ -331,7 +332,7 @@ TEST_CASE("SQL on a read-only store, and from many threads") {
     Store store = open_kind(StoreKind::rollback, dir);
     for (int i = 0; i < 1000; ++i) REQUIRE_OK(store.put("key" + std::to_string(i), patterned(100)));
   }
-  const Store store = must(Store::open(dir.file("test.db"), {.read_only = true}));
+  const Store store = must(open_store(dir.file("test.db"), {.read_only = true}));
   REQUIRE_ERROR(store.sql("DELETE FROM \"default\""), Errc::read_only, "sql");
   std::array<std::string, 4> seen;
   std::vector<std::thread> threads;
@@ -380,8 +381,8 @@ TEST_CASE("large and expired entries are rows like any other") {
 TEST_CASE("a table that cannot be looked for is not said to be missing") {
   const TempDir dir;
   const Options options{.journal = Journal::rollback, .busy_timeout = 0ms};
-  Store writer = must(Store::open(dir.file("store.db"), options));
-  Store reader = must(Store::open(dir.file("store.db"), options));
+  Store writer = must(open_store(dir.file("store.db"), options));
+  Store reader = must(open_store(dir.file("store.db"), options));
   CHECK(one(reader.sql("SELECT count(*) FROM \"default\"")) == "int:0");
   must(writer.create_column_family("new"));
   // A commit that waits for a reader lets no other in.

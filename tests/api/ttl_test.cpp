@@ -1,6 +1,7 @@
 // Entries that expire: absent for every reader from then on, though nothing is written for it.
 #include "support/check.hpp"
 #include "support/contents.hpp"
+#include "support/encrypted.hpp"
 #include "support/fake_clock.hpp"
 #include "support/files.hpp"
 #include "support/patterned.hpp"
@@ -233,7 +234,7 @@ TEST_CASE("expiries are in the file, in families too") {
   }
   clock.advance(1min);
   const Store store =
-      must(Store::open(dir.file("test.db"), {.read_only = true, .clock = clock.source()}));
+      must(open_store(dir.file("test.db"), {.read_only = true, .clock = clock.source()}));
   CHECK(contents_of(must(store.open_column_family("family"))) == Contents{{"long", "2"}});
 }
 

@@ -1,6 +1,7 @@
 // verify: each promise of the file format, broken on purpose through the stock sqlite3 command, is
 // named.
 #include "support/check.hpp"
+#include "support/encrypted.hpp"
 #include "support/files.hpp"
 #include "support/patterned.hpp"
 #include "support/sqlite_cli.hpp"
@@ -46,7 +47,7 @@ Result<VerifyReport> verify_after(const Damage& damage) {
     must(store.verify());
   }
   sqlite_cli(dir.file("test.db"), damage.sql);
-  const Store store = must(Store::open(dir.file("test.db")));
+  const Store store = must(open_store(dir.file("test.db")));
   return store.verify();
 }
 
@@ -222,7 +223,7 @@ TEST_CASE("verify finds damaged pages") {
     const std::string whole = read_file(dir.file("test.db"));
     overwrite(dir.file("test.db"), page * 8192, patterned(8192, page));
     {
-      const auto store = Store::open(dir.file("test.db"), {.journal = Journal::rollback});
+      const auto store = open_store(dir.file("test.db"), {.journal = Journal::rollback});
       if (store) {
         REQUIRE_ERROR(store->verify(), Errc::corrupt, "verify");
       } else {
@@ -231,7 +232,7 @@ TEST_CASE("verify finds damaged pages") {
     }
     write_file(dir.file("test.db"), whole);
   }
-  REQUIRE_OK(must(Store::open(dir.file("test.db"))).verify());
+  REQUIRE_OK(must(open_store(dir.file("test.db"))).verify());
 }
 
 TEST_CASE("verify names no more than the first findings") {
@@ -243,7 +244,7 @@ TEST_CASE("verify names no more than the first findings") {
     }
   }
   sqlite_cli(dir.file("test.db"), "DELETE FROM snkv_expiry_1");
-  const auto verdict = must(Store::open(dir.file("test.db"))).verify();
+  const auto verdict = must(open_store(dir.file("test.db"))).verify();
   REQUIRE_ERROR(verdict, Errc::corrupt, "verify");
   CHECK(verdict.error().message().size() < 4000);
   CHECK(verdict.error().message().find("perhaps more") != std::string::npos);

@@ -236,29 +236,35 @@ TEST_CASE("encrypted databases need their password") {
   REQUIRE_OK(OriginalStore::open(plain_sample, "whatever"));
 }
 
-TEST_CASE("families whose names are none here get others") {
-  const TempDir dir;
+namespace {
+
+/// The sample with another name of the empty family.
+std::string sample_with(const std::string& name) {
   std::string bytes = read_file(plain_sample);
-  // The row of the empty family: its size, its number in 9 bytes, then the length of the name, the
-  // name, and the root page.
+  // The row: its size, its number in 9 bytes, then the length of the name, the name, the root page.
   const std::size_t row = bytes.find(std::string("\0\0\0\x0b", 4) + empty_family);
   REQUIRE(row != std::string::npos);
   REQUIRE(bytes[row - 10] == 4 + 11 + 4);
-  const auto [name, expected] = GENERATE(table<std::string, std::string>({
-      {"snkv_abcdef", "_snkv_abcdef_2"},
-      {"SQLITE_abcd", "_SQLITE_abcd_2"},
-      {"SESSIONS", "_SESSIONS_2"},
-      {"sessions", "_sessions_2"},
-      {"default", "_default_2"},
-      {"\xff\xfe", "____2"},
-      {std::string("a\0b", 3), "_a_b_2"},
-  }));
-  CAPTURE(name);
   const std::string root = bytes.substr(row + 4 + 11, 4);
   const auto size = static_cast<char>(name.size());
   bytes[row - 10] = static_cast<char>(4 + name.size() + 4);
   bytes.replace(row, 4 + name.size() + 4, std::string("\0\0\0", 3) + size + name + root);
-  write_file(dir.file("x.db"), bytes);
+  return bytes;
+}
+
+}  // namespace
+
+TEST_CASE("families whose names are none here get others") {
+  const TempDir dir;
+  const auto [name, expected] = GENERATE(table<std::string, std::string>({
+      {"snkv_abcdef", "_snkv_abcdef_2"},
+      {"SQLITE_abcd", "_SQLITE_abcd_2"},
+      {"SESSIONS", "_SESSIONS_2"},
+      {"\xff\xfe", "____2"},
+      {std::string("a\0b", 3), "_a_b_2"},
+  }));
+  CAPTURE(name);
+  write_file(dir.file("x.db"), sample_with(name));
 
   const ImportReport report = must(import_original(dir.file("x.db"), dir.file("new.db")));
   REQUIRE(report.renamed.size() == 1);
@@ -266,4 +272,17 @@ TEST_CASE("families whose names are none here get others") {
   Store store = must(Store::open(dir.file("new.db")));
   CHECK(must(must(store.open_column_family(expected)).count()) == 0);
   CHECK(must(must(store.open_column_family("sessions")).count()) == 55);
+}
+
+TEST_CASE("a family of the name that the default one goes by, and two of one name") {
+  const TempDir dir;
+  write_file(dir.file("x.db"), sample_with("default"));
+  const ImportReport report = must(import_original(dir.file("x.db"), dir.file("new.db")));
+  CHECK(report.families == 3);
+  Store store = must(Store::open(dir.file("new.db")));
+  CHECK(must(store.count()) == 504);
+  CHECK(must(must(store.open_column_family("default_2")).count()) == 0);
+
+  write_file(dir.file("x.db"), sample_with("sessions"));
+  REQUIRE_ERRC(OriginalStore::open(dir.file("x.db")), Errc::corrupt);
 }

@@ -1,6 +1,7 @@
 // Handles that end in other threads than they began in, and close() in the middle of everything.
 #include "threads.hpp"
 
+#include "support/encrypted.hpp"
 #include "support/store_kind.hpp"
 #include "support/temp_dir.hpp"
 
@@ -161,13 +162,13 @@ TEST_CASE("close beside users gives closed or busy, never anything else") {
 
 TEST_CASE("stores of one file are opened and closed beside each other") {
   const TempDir folder;
-  Store keeper = must(Store::open(folder.file("test.db"), patient()));
+  Store keeper = must(open_store(folder.file("test.db"), patient()));
   must(keeper.put("k", "value"));
   Complaints complaints;
   Threads threads;
   for (int i = 0; i < 4; ++i) {
     threads.loop([&](ThreadRandom& random) {
-      auto store = Store::open(folder.file("test.db"), patient());
+      auto store = open_store(folder.file("test.db"), patient());
       if (!complaints.check(store, "open")) return;
       auto value = store->get("k");
       if (complaints.check(value, "get")) complaints.require(value->view() == "value", "value");
@@ -189,13 +190,13 @@ TEST_CASE("a new store is opened by many threads at once") {
     for (int i = 0; i < 8; ++i) {
       threads.once([&, i](ThreadRandom&) {
         everybody.arrive_and_wait();
-        auto store = Store::open(folder.file("new.db"), patient());
+        auto store = open_store(folder.file("new.db"), patient());
         if (!complaints.check(store, "open")) return;
         complaints.check(store->put("k" + std::to_string(i), "v"), "put");
       });
     }
     threads.join();
     REQUIRE_NO(complaints);
-    REQUIRE(must(must(Store::open(folder.file("new.db"), patient())).count()) == 8);
+    REQUIRE(must(must(open_store(folder.file("new.db"), patient())).count()) == 8);
   }
 }

@@ -6,6 +6,7 @@
 // anywhere else is noticed.
 #include "threads.hpp"
 
+#include "support/encrypted.hpp"
 #include "support/store_kind.hpp"
 #include "support/temp_dir.hpp"
 
@@ -272,7 +273,7 @@ Options patient() {
 
 TEST_CASE("all kinds of work on one store") {
   const TempDir folder;
-  Store store = must(Store::open(folder.file("mixed.db"), patient()));
+  Store store = must(open_store(folder.file("mixed.db"), patient()));
   fill(store);
   run_mixed({store});
 }
@@ -287,7 +288,7 @@ TEST_CASE("all kinds of work on three stores of one file") {
   const TempDir folder;
   std::vector<Store> stores;
   for (int i = 0; i < 3; ++i) {
-    stores.push_back(must(Store::open(folder.file("mixed.db"), patient())));
+    stores.push_back(must(open_store(folder.file("mixed.db"), patient())));
   }
   fill(stores.front());
   run_mixed(stores);
@@ -299,7 +300,7 @@ TEST_CASE("all kinds of work on a store with a tiny cache") {
   options.cache_size = 16u << 10;
   options.page_size = 4096;
   options.wal_autocheckpoint = 10;
-  Store store = must(Store::open(folder.file("mixed.db"), options));
+  Store store = must(open_store(folder.file("mixed.db"), options));
   fill(store);
   run_mixed({store});
 }

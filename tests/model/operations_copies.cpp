@@ -1,6 +1,8 @@
 // What concerns all of the store: copies of it, checks of it, and what its feed tells.
 #include "operations.hpp"
 
+#include "support/encrypted.hpp"
+
 #include <array>
 #include <filesystem>
 #include <utility>
@@ -145,7 +147,7 @@ bool backup(World& world) {
     Options options;
     options.sync = Sync::off;
     options.clock = world.clock.source();
-    auto opened = Store::open(copy, options);
+    auto opened = test::open_store(copy, options);
     world.expect(opened, {Errc::ok}, "open a copy");
     const auto& families = world.oracle.committed.families();
     auto names = opened->list_column_families();

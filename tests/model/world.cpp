@@ -1,5 +1,7 @@
 #include "world.hpp"
 
+#include "support/encrypted.hpp"
+
 #include <algorithm>
 #include <iterator>
 #include <utility>
@@ -300,7 +302,7 @@ void World::open(int store) {
   // The page size of an existing file wins.
   if (rng.one_in(4)) options.page_size = 4096;
   if (!std::filesystem::exists(path)) options.page_size = config.page_size;
-  auto opened = Store::open(path, options);
+  auto opened = test::open_store(path, options);
   expect(opened, {Errc::ok}, "open");
   stores[index(store)] = std::move(*opened);
 }

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "support/check.hpp"
+#include "support/encrypted.hpp"
 #include "support/temp_dir.hpp"
 
 #include <snkv/store.hpp>
@@ -35,7 +36,7 @@ inline Store open_kind(StoreKind kind, const TempDir& dir, Options options = {},
                        std::string_view name = "test.db") {
   if (kind == StoreKind::memory) return must(Store::open_in_memory(options));
   options.journal = kind == StoreKind::wal ? Journal::wal : Journal::rollback;
-  return must(Store::open(dir.file(name), options));
+  return must(open_store(dir.file(name), options));
 }
 
 }  // namespace snkv::test

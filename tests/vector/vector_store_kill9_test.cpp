@@ -3,6 +3,7 @@
 #include "support/check.hpp"
 #include "support/files.hpp"
 #include "support/temp_dir.hpp"
+#include "vector/open_vectors.hpp"
 #include "vector/vectors.hpp"
 
 #include <snkv/vector/store.hpp>
@@ -65,7 +66,7 @@ VectorStoreOptions options(ElementType dtype) {
 /// Writes until it is killed.
 [[noreturn]] void write_for_ever(const std::string& path, ElementType dtype, std::uint64_t seed,
                                  const SharedBoard& board) {
-  auto opened = VectorStore<>::open(path, options(dtype));
+  auto opened = open_vectors<VectorStore<>>(path, options(dtype));
   if (!opened) {
     board->failed = 1;
     ::_exit(1);
@@ -191,7 +192,7 @@ TEST_CASE("a writer that is killed leaves what it has committed, and an index th
         }
       }
     }
-    auto handle = must(VectorStore<>::open(path, options(dtype)));
+    auto handle = must(open_vectors<VectorStore<>>(path, options(dtype)));
     loaded += must(handle.stats()).loaded ? 1 : 0;
     Rows rows;
     for (const VectorRecord& record : must(handle.items({.vectors = true}))) {

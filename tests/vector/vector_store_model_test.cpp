@@ -3,6 +3,7 @@
 #include "support/check.hpp"
 #include "support/fake_clock.hpp"
 #include "support/temp_dir.hpp"
+#include "vector/open_vectors.hpp"
 #include "vector/vectors.hpp"
 
 #include <snkv/vector/store.hpp>
@@ -31,7 +32,7 @@ class Run {
   Run(std::uint64_t seed, Metric metric, ElementType dtype)
       : random_(seed), points_(dim, 6, seed), metric_(metric), dtype_(dtype) {
     for (int i = 0; i < 2; ++i) {
-      stores_.push_back(must(Store::open(dir_.file("vectors.db"), {.clock = clock_.source()})));
+      stores_.push_back(must(open_store(dir_.file("vectors.db"), {.clock = clock_.source()})));
     }
     for (int i = 0; i < 3; ++i) open(stores_[static_cast<std::size_t>(i) % 2]);
   }
@@ -68,7 +69,7 @@ class Run {
     for (Store& store : stores_) must(store.close());
     stores_.clear();
     for (int i = 0; i < 2; ++i) {
-      stores_.push_back(must(Store::open(dir_.file("vectors.db"), {.clock = clock_.source()})));
+      stores_.push_back(must(open_store(dir_.file("vectors.db"), {.clock = clock_.source()})));
       open(stores_.back());
     }
   }

@@ -2,6 +2,7 @@
 #include "support/check.hpp"
 #include "support/child_process.hpp"
 #include "support/temp_dir.hpp"
+#include "vector/open_vectors.hpp"
 #include "vector/vectors.hpp"
 
 #include <snkv/vector/store.hpp>
@@ -48,7 +49,7 @@ std::array<float, dim> vector_of(int i) {
 
 VectorStore<dim, L2> open(const std::string& path) {
   return must(
-      VectorStore<dim, L2>::open(path, {.name = "v", .threads = 1, .store = {.sync = Sync::off}}));
+      open_vectors<VectorStore<dim, L2>>(path, {.name = "v", .threads = 1, .store = {.sync = Sync::off}}));
 }
 
 TEST_CASE("a search finds what another process has committed before it", "[vector][store]") {
@@ -62,7 +63,7 @@ TEST_CASE("a search finds what another process has committed before it", "[vecto
   if (child == 0) {
     int bad = 0;
     try {
-      auto vectors = VectorStore<dim, L2>::open(path, {.name = "v", .threads = 1});
+      auto vectors = open_vectors<VectorStore<dim, L2>>(path, {.name = "v", .threads = 1});
       Link::send(link.back, vectors ? 0 : -1);
       for (int i = 1; i <= rounds && vectors; ++i) {
         const int committed = Link::receive(link.there);

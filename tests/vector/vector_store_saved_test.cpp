@@ -3,6 +3,7 @@
 #include "support/fake_clock.hpp"
 #include "support/files.hpp"
 #include "support/temp_dir.hpp"
+#include "vector/open_vectors.hpp"
 #include "vector/vectors.hpp"
 
 #include <snkv/vector/store.hpp>
@@ -19,7 +20,7 @@ constexpr std::size_t dim = 8;
 VectorStoreOptions by_hand(std::string_view name = "v") {
   return {.name = name, .dim = dim, .metric = Metric::l2, .threads = 2, .auto_save = false};
 }
-VectorStore<> open(const std::string& path) { return must(VectorStore<>::open(path, by_hand())); }
+VectorStore<> open(const std::string& path) { return must(open_vectors<VectorStore<>>(path, by_hand())); }
 
 void put_some(VectorStore<>& handle, int first, int count, std::uint64_t seed = 1) {
   ClusteredVectors vectors(dim, 5, seed);
@@ -56,7 +57,7 @@ TEST_CASE("what was saved is read, and what came since is applied", "[vector][st
   VectorStoreOptions options = by_hand();
   options.dtype = dtype;
   {
-    auto handle = must(VectorStore<>::open(path, options));
+    auto handle = must(open_vectors<VectorStore<>>(path, options));
     put_some(handle, 0, 500);
     CHECK(must(handle.stats()).saved_sequence == 0);
     must(handle.save());
@@ -69,7 +70,7 @@ TEST_CASE("what was saved is read, and what came since is applied", "[vector][st
     must(handle.update("k4", {.metadata = {{"n", -4}}}));
     CHECK(must(handle.stats()).log_entries == 22);
   }
-  const auto handle = must(VectorStore<>::open(path, options));
+  const auto handle = must(open_vectors<VectorStore<>>(path, options));
   const VectorStats stats = must(handle.stats());
   CHECK(stats.loaded);
   CHECK(stats.live == 509);
@@ -86,7 +87,7 @@ TEST_CASE("the last handle saves when much has changed", "[vector][store]") {
   VectorStoreOptions options = by_hand();
   options.auto_save = true;
   {
-    auto handle = must(VectorStore<>::open(path, options));
+    auto handle = must(open_vectors<VectorStore<>>(path, options));
     put_some(handle, 0, 200);
     const VectorStore<> copy = handle;
     handle = {};
@@ -94,7 +95,7 @@ TEST_CASE("the last handle saves when much has changed", "[vector][store]") {
   }
   CHECK(std::filesystem::exists(snapshot_of(path)));
   {
-    auto handle = must(VectorStore<>::open(path, options));
+    auto handle = must(open_vectors<VectorStore<>>(path, options));
     CHECK(must(handle.stats()).loaded);
     must(handle.drop_index());
   }
@@ -107,7 +108,7 @@ TEST_CASE("while much is written the log stays short", "[vector][store]") {
   VectorStoreOptions options = by_hand();
   options.auto_save = saves;
   options.store.sync = Sync::off;
-  auto handle = must(VectorStore<>::open(dir.file("a.db"), options));
+  auto handle = must(open_vectors<VectorStore<>>(dir.file("a.db"), options));
   ClusteredVectors vectors(dim, 5, 1);
   std::vector<std::vector<float>> points;
   for (int i = 0; i < 500; ++i) points.push_back(vectors.next());
@@ -271,18 +272,18 @@ TEST_CASE("saving and opening can be stopped", "[vector][store]") {
   handle = {};
   VectorStoreOptions options = by_hand();
   options.progress = stop;
-  REQUIRE_ERRC(VectorStore<>::open(path, options), Errc::aborted);  // building
+  REQUIRE_ERRC(open_vectors<VectorStore<>>(path, options), Errc::aborted);  // building
   handle = open(path);
   must(handle.save());
   handle = {};
-  REQUIRE_ERRC(VectorStore<>::open(path, options), Errc::aborted);  // reading
+  REQUIRE_ERRC(open_vectors<VectorStore<>>(path, options), Errc::aborted);  // reading
   std::uint64_t told = 0;
   options.progress = [&](std::uint64_t done, std::uint64_t total) {
     CHECK(done <= total);
     ++told;
     return true;
   };
-  CHECK(must(must(VectorStore<>::open(path, options)).stats()).loaded);
+  CHECK(must(must(open_vectors<VectorStore<>>(path, options)).stats()).loaded);
   CHECK(told > 0);
 }
 

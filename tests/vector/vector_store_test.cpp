@@ -4,6 +4,7 @@
 #include "support/fake_clock.hpp"
 #include "support/store_kind.hpp"
 #include "support/temp_dir.hpp"
+#include "vector/open_vectors.hpp"
 #include "vector/vectors.hpp"
 
 #include <snkv/vector/store.hpp>
@@ -74,7 +75,7 @@ TEST_CASE("options out of their range make no collection", "[vector][store]") {
 
 TEST_CASE("the tables of a collection are hidden, and belong to a sound store", "[vector][store]") {
   const TempDir dir;
-  Store store = must(Store::open(dir.file("a.db")));
+  Store store = must(open_store(dir.file("a.db")));
   auto points = open_points(store, {.name = "p"});
   must(points.put("a", Point{1, 2}, {.value = "v", .metadata = {{"x", 1}}, .ttl = 1h}));
   must(points.put("b", Point{3, 4}));
@@ -89,7 +90,7 @@ TEST_CASE("the tables of a collection are hidden, and belong to a sound store", 
   CHECK(found_keys(points, {1, 2}) == std::vector<std::string>{"a"});
   must(store.backup(dir.file("b.db")));
   const auto copy =
-      must(VectorStore<2, L2>::open(dir.file("b.db"), {.name = "p", .create_if_missing = false}));
+      must(open_vectors<VectorStore<2, L2>>(dir.file("b.db"), {.name = "p", .create_if_missing = false}));
   CHECK(found_keys(copy, {1, 2}) == std::vector<std::string>{"a"});
   CHECK(must(copy.get("a")).view() == "v");
   must(copy.store().verify());
@@ -356,11 +357,11 @@ TEST_CASE("the collections of a store", "[vector][store]") {
 TEST_CASE("a read-only store is searched and not written", "[vector][store]") {
   const TempDir dir;
   {
-    auto points = must(VectorStore<2, L2>::open(dir.file("a.db"), {.name = "p"}));
+    auto points = must(open_vectors<VectorStore<2, L2>>(dir.file("a.db"), {.name = "p"}));
     must(points.put("a", Point{1, 1}, {.value = "v"}));
   }
   auto points =
-      must(VectorStore<2, L2>::open(dir.file("a.db"), {.name = "p", .store = {.read_only = true}}));
+      must(open_vectors<VectorStore<2, L2>>(dir.file("a.db"), {.name = "p", .store = {.read_only = true}}));
   CHECK(found_keys(points, {1, 1}) == std::vector<std::string>{"a"});
   CHECK(must(points.get("a")).view() == "v");
   REQUIRE_ERRC(points.put("b", Point{1, 1}), Errc::read_only);

@@ -2,6 +2,7 @@
 // is found, and nothing else.
 #include "support/check.hpp"
 #include "support/temp_dir.hpp"
+#include "vector/open_vectors.hpp"
 #include "vector/vectors.hpp"
 
 #include <snkv/vector/store.hpp>
@@ -75,7 +76,7 @@ TEST_CASE("threads that write, search, compact and save", "[vector][store][tsan]
     // Two stores on one file are as two processes.
     handles.push_back(i > 0 && (one_store || i > 1)
                           ? handles[static_cast<std::size_t>(i % (one_store ? 1 : 2))]
-                          : must(VectorStore<>::open(dir.file("a.db"), options)));
+                          : must(open_vectors<VectorStore<>>(dir.file("a.db"), options)));
   }
   Complaints complaints;
   std::atomic<bool> stop{false};

@@ -8,6 +8,7 @@
 
 #include <snkv/bytes.hpp>
 #include <snkv/detail/export.hpp>
+#include <snkv/encryption.hpp>
 #include <snkv/error.hpp>
 #include <snkv/import_report.hpp>
 #include <snkv/options.hpp>
@@ -55,6 +56,8 @@ struct KeyRange {
 // ---- Store ----
 SNKV_API Error open_store(std::string_view path, const Options& options, Target& out);
 SNKV_API Error open_in_memory(const Options& options, Target& out);
+SNKV_API Error open_encrypted(std::string_view path, const Secret& secret, const Options& options,
+                              const EncryptionOptions& encryption, Target& out);
 SNKV_API Error close_store(const Target& target);
 SNKV_API Error checkpoint(const Target& target, Checkpoint mode, CheckpointResult& out);
 SNKV_API Error sync(const Target& target);
@@ -68,6 +71,18 @@ SNKV_API Error backup(const Target& target, std::string_view path, const BackupO
 SNKV_API Error compact(const Target& target, const Progress& progress);
 SNKV_API Error verify(const Target& target, const Progress& progress, VerifyReport& out);
 SNKV_API std::string_view path(const Target& target) noexcept;
+
+// ---- Encryption ----
+SNKV_API bool is_encrypted(const Target& target) noexcept;
+SNKV_API Error file_is_encrypted(std::string_view path, bool& out);
+SNKV_API Error change_password(const Target& target, const Secret& current, const Secret& next,
+                               const EncryptionOptions& options);
+SNKV_API Error rotate_key(const Target& target, const Secret& secret,
+                          const EncryptionOptions& options, const Progress& progress);
+SNKV_API Error encrypt_existing(std::string_view path, const Secret& secret,
+                                const EncryptionOptions& options, const Progress& progress);
+SNKV_API Error remove_encryption(std::string_view path, const Secret& secret,
+                                 const EncryptionOptions& options, const Progress& progress);
 
 // ---- SQL ----
 

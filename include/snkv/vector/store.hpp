@@ -231,6 +231,11 @@ class VectorStore : public VectorOperations {
   /// `aborted`, `index_dropped` (with `create_if_missing` false).
   [[nodiscard]] static Result<VectorStore> open(std::string_view path,
                                                 const VectorStoreOptions& options = {});
+  /// The same in an encrypted store (see `Store::open_encrypted`): values, vectors, metadata and what is
+  /// saved of the index are encrypted, keys are not.
+  [[nodiscard]] static Result<VectorStore> open_encrypted(std::string_view path, const Secret& secret,
+                                                          const VectorStoreOptions& options = {},
+                                                          const EncryptionOptions& encryption = {});
   /// The same in a store that is open.
   [[nodiscard]] static Result<VectorStore> open(const Store& store,
                                                 const VectorStoreOptions& options = {});

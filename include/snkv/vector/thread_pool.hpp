@@ -15,6 +15,9 @@
 #include <utility>
 #include <vector>
 
+#include <sys/types.h>
+#include <unistd.h>
+
 namespace snkv {
 
 /// Threads: `run` and `post` may be called from any thread, also from inside the pool. The
@@ -29,12 +32,17 @@ class ThreadPool {
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;
   ~ThreadPool() {
-    {
-      const std::lock_guard lock(mutex_);
-      stopping_ = true;
+    // In a forked child the threads do not exist, and what they waited for has to be left alone.
+    if (state_->owner != ::getpid()) {
+      static_cast<void>(state_.release());
+      return;
     }
-    wake_.notify_all();
-    for (std::thread& thread : threads_) thread.join();
+    {
+      const std::lock_guard lock(state_->mutex);
+      state_->stopping = true;
+    }
+    state_->wake.notify_all();
+    for (std::thread& thread : state_->threads) thread.join();
   }
 
   [[nodiscard]] std::size_t size() const noexcept { return size_; }
@@ -92,31 +100,41 @@ class ThreadPool {
   /// too.
   void post(std::function<void()> task) {
     {
-      const std::lock_guard lock(mutex_);
+      const std::lock_guard lock(state_->mutex);
       start();
-      tasks_.push_back(std::move(task));
+      state_->tasks.push_back(std::move(task));
     }
-    wake_.notify_one();
+    state_->wake.notify_one();
   }
 
  private:
   void start() {
     const std::size_t wanted = std::max<std::size_t>(1, size_ - 1);
-    threads_.reserve(wanted);
+    std::vector<std::thread>& threads = state_->threads;
+    threads.reserve(wanted);
     try {
-      while (threads_.size() < wanted) threads_.emplace_back([this] { serve(); });
+      while (threads.size() < wanted) threads.emplace_back([state = state_.get()] { serve(*state); });
     } catch (const std::system_error&) {
-      if (threads_.empty()) throw;  // fewer will do
+      if (threads.empty()) throw;  // fewer will do
     }
   }
 
-  void serve() {
-    std::unique_lock lock(mutex_);
+  struct State {
+    std::mutex mutex;
+    std::condition_variable wake;
+    std::deque<std::function<void()>> tasks;
+    std::vector<std::thread> threads;
+    bool stopping = false;
+    const ::pid_t owner = ::getpid();
+  };
+
+  static void serve(State& state) {
+    std::unique_lock lock(state.mutex);
     for (;;) {
-      wake_.wait(lock, [&] { return stopping_ || !tasks_.empty(); });
-      if (tasks_.empty()) return;
-      std::function<void()> task = std::move(tasks_.front());
-      tasks_.pop_front();
+      state.wake.wait(lock, [&] { return state.stopping || !state.tasks.empty(); });
+      if (state.tasks.empty()) return;
+      std::function<void()> task = std::move(state.tasks.front());
+      state.tasks.pop_front();
       lock.unlock();
       task();
       task = nullptr;
@@ -125,11 +143,7 @@ class ThreadPool {
   }
 
   const std::size_t size_;
-  std::mutex mutex_;
-  std::condition_variable wake_;
-  std::deque<std::function<void()>> tasks_;
-  std::vector<std::thread> threads_;
-  bool stopping_ = false;
+  std::unique_ptr<State> state_ = std::make_unique<State>();
 };
 
 }  // namespace snkv

@@ -215,6 +215,15 @@ Result<VectorStore<Dim, MetricTag>> VectorStore<Dim, MetricTag>::open(
 }
 
 template <std::size_t Dim, class MetricTag>
+Result<VectorStore<Dim, MetricTag>> VectorStore<Dim, MetricTag>::open_encrypted(
+    std::string_view path, const Secret& secret, const VectorStoreOptions& options,
+    const EncryptionOptions& encryption) {
+  auto store = Store::open_encrypted(path, secret, options.store, encryption);
+  if (!store) return Unexpected(std::move(store).error());
+  return open(*store, options);
+}
+
+template <std::size_t Dim, class MetricTag>
 Result<VectorStore<Dim, MetricTag>> VectorStore<Dim, MetricTag>::open_in_memory(
     const VectorStoreOptions& options) {
   auto store = Store::open_in_memory(options.store);

@@ -1,0 +1,228 @@
+/// \file
+/// Taking over the vectors of databases that SNKV's C library wrote (see import.hpp):
+///
+///     import_original("old.db", "new.db", {.also = [](const OriginalStore& original, Store& store) {
+///       auto vectors = import_original_vectors(original, store);
+///       return vectors ? Result<void>() : Unexpected(vectors.error());
+///     }});
+#pragma once
+
+#include <snkv/import.hpp>
+#include <snkv/vector/store.hpp>
+
+#include <algorithm>
+#include <cstdint>
+#include <cstring>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace snkv {
+inline namespace SNKV_EXPECTED_NAMESPACE {
+
+namespace import_detail {
+
+/// Families of the C library: vectors, and text of JSON objects, by key; and the configuration.
+inline constexpr std::string_view original_vectors = "__snkv_vec__";
+inline constexpr std::string_view original_metadata = "__snkv_vec_tags__";
+inline constexpr std::string_view original_configuration = "__snkv_vec_meta__";
+
+/// A configured value: text, or a number as text or in up to 8 bytes, the largest first.
+struct OriginalValue {
+  std::string text;
+
+  [[nodiscard]] bool is(std::string_view name, std::uint64_t number) const {
+    if (text == name || text == std::to_string(number)) return true;
+    if (text.empty() || text.size() > 8 || text.front() >= ' ') return false;
+    std::uint64_t value = 0;
+    for (const char c : text) value = value << 8 | static_cast<unsigned char>(c);
+    return value == number;
+  }
+};
+
+[[nodiscard]] inline std::optional<Metric> original_metric(const OriginalValue& value) {
+  if (value.is("l2", 0) || value.text == "l2sq") return Metric::l2;
+  if (value.is("cosine", 1) || value.text == "cos") return Metric::cosine;
+  if (value.is("ip", 2)) return Metric::inner_product;
+  return std::nullopt;
+}
+[[nodiscard]] inline ElementType original_type(const OriginalValue& value) {
+  if (value.is("f16", 1)) return ElementType::f16;
+  return value.is("i8", 2) ? ElementType::i8 : ElementType::f32;
+}
+
+/// The floats of a stored vector, the smallest byte of each first.
+[[nodiscard]] inline std::vector<float> original_floats(BytesView bytes) {
+  std::vector<float> floats(bytes.size() / 4);
+  for (std::size_t i = 0; i < floats.size(); ++i) {
+    std::uint32_t bits = 0;
+    for (std::size_t j = 4; j-- > 0;) bits = bits << 8 | std::to_integer<std::uint32_t>(bytes.data()[4 * i + j]);
+    std::memcpy(&floats[i], &bits, sizeof(bits));
+  }
+  return floats;
+}
+
+/// Walks through a family beside another one, both in order of their keys.
+class OriginalCompanion {
+ public:
+  /// One that is not there is empty.
+  [[nodiscard]] static Result<OriginalCompanion> open(const OriginalStore& original,
+                                                      std::string_view family) {
+    OriginalCompanion companion;
+    auto scan = original.scan(family);
+    if (scan) {
+      companion.scan_.emplace(*std::move(scan));
+      auto more = companion.advance();
+      if (!more) return Unexpected(std::move(more).error());
+    } else if (!(scan.error() == Errc::not_found)) {
+      return Unexpected(std::move(scan).error());
+    }
+    return companion;
+  }
+  /// Whether it has an entry of the key. Keys must be asked for in order.
+  [[nodiscard]] Result<bool> has(BytesView key) {
+    while (scan_ && scan_->key() < key) {
+      auto more = advance();
+      if (!more) return Unexpected(std::move(more).error());
+    }
+    return scan_ && scan_->key() == key;
+  }
+  [[nodiscard]] BytesView value() const noexcept { return scan_->value(); }
+  [[nodiscard]] std::optional<TimePoint> expires_at() const noexcept { return scan_->expires_at(); }
+
+ private:
+  [[nodiscard]] Result<void> advance() {
+    auto more = scan_->next();
+    if (!more) return Unexpected(std::move(more).error());
+    if (!*more) scan_.reset();
+    return {};
+  }
+  std::optional<OriginalScan> scan_;
+};
+
+/// The options of a collection like the one in the database, but for the dimensions.
+[[nodiscard]] inline Result<VectorStoreOptions> original_options(const OriginalStore& original) {
+  VectorStoreOptions options;
+  options.name = "default";
+  // The file will get another name, under which what is saved would not be found.
+  options.auto_save = false;
+  auto scan = original.scan(original_configuration);
+  if (!scan) return Unexpected(std::move(scan).error());
+  for (;;) {
+    auto more = scan->next();
+    if (!more) return Unexpected(std::move(more).error());
+    if (!*more) break;
+    const OriginalValue value{scan->value().str()};
+    if (scan->key() == "metric" || scan->key() == "space") options.metric = original_metric(value);
+    if (scan->key() == "dtype") options.dtype = original_type(value);
+  }
+  if (!options.metric) {
+    return Unexpected(Error(Errc::corrupt, "import_original_vectors", "the metric is not known"));
+  }
+  return options;
+}
+
+/// Copies what the entries of the items are views of, and puts them in batches.
+class OriginalLoader {
+ public:
+  explicit OriginalLoader(VectorStore<> vectors) : vectors_(std::move(vectors)) {}
+
+  [[nodiscard]] Result<void> put(BytesView key, BytesView vector, BytesView value, Json metadata,
+                                 std::optional<TimePoint> expires_at) {
+    rows_.push_back({key.str(), original_floats(vector), value.str(), std::move(metadata), expires_at});
+    return rows_.size() < 1000 ? Result<void>() : flush();
+  }
+  [[nodiscard]] Result<void> flush() {
+    std::vector<VectorItem> items;
+    for (const Row& row : rows_) {
+      items.push_back({.key = row.key,
+                       .vector = row.vector,
+                       .value = BytesView(row.value),
+                       .metadata = row.metadata,
+                       .expires_at = row.expires_at});
+    }
+    auto result = vectors_.put_batch(items);
+    rows_.clear();
+    return result;
+  }
+
+ private:
+  struct Row {
+    std::string key;
+    std::vector<float> vector;
+    std::string value;
+    Json metadata;
+    std::optional<TimePoint> expires_at;
+  };
+  VectorStore<> vectors_;
+  std::vector<Row> rows_;
+};
+
+}  // namespace import_detail
+
+/// Puts the vectors and the metadata of a database into the collection "default" of `store`, which has
+/// its entries already; how many. None, and no collection, if it has no vectors. Vectors whose keys have
+/// no value, or have expired, are left out. `corrupt` if a vector has another size than the others, or
+/// metadata are no JSON object.
+[[nodiscard]] inline Result<std::uint64_t> import_original_vectors(const OriginalStore& original,
+                                                                   const Store& store) {
+  const auto damaged = [](BytesView key, const char* what) {
+    return Unexpected(Error(Errc::corrupt, "import_original_vectors", key.str() + ": " + what));
+  };
+  auto scan = original.scan(import_detail::original_vectors);
+  if (!scan && scan.error() == Errc::not_found) return std::uint64_t{0};
+  if (!scan) return Unexpected(std::move(scan).error());
+  auto values = import_detail::OriginalCompanion::open(original, "default");
+  if (!values) return Unexpected(std::move(values).error());
+  auto metadata = import_detail::OriginalCompanion::open(original, import_detail::original_metadata);
+  if (!metadata) return Unexpected(std::move(metadata).error());
+
+  std::optional<import_detail::OriginalLoader> loader;
+  std::size_t size = 0;
+  std::uint64_t imported = 0;
+  for (;;) {
+    auto more = scan->next();
+    if (!more) return Unexpected(std::move(more).error());
+    if (!*more) break;
+    if (!loader) {
+      auto options = import_detail::original_options(original);
+      if (!options) return Unexpected(std::move(options).error());
+      size = scan->value().size();
+      options->dim = size / 4;
+      auto vectors = VectorStore<>::open(store, *options);
+      if (!vectors) return Unexpected(std::move(vectors).error());
+      loader.emplace(*std::move(vectors));
+    }
+    if (size % 4 != 0 || scan->value().size() != size) {
+      return damaged(scan->key(), "the vector has a wrong size");
+    }
+    // What has expired was left out of the new store.
+    auto alive = store.contains(scan->key());
+    auto has_value = values->has(scan->key());
+    auto has_metadata = metadata->has(scan->key());
+    if (!alive) return Unexpected(std::move(alive).error());
+    if (!has_value) return Unexpected(std::move(has_value).error());
+    if (!has_metadata) return Unexpected(std::move(has_metadata).error());
+    if (!*alive || !*has_value) continue;
+    Json object;
+    if (*has_metadata) {
+      object = Json::parse(metadata->value().view(), nullptr, /*allow_exceptions=*/false);
+      if (!object.is_object()) return damaged(scan->key(), "the metadata are no JSON object");
+    }
+    auto put = loader->put(scan->key(), scan->value(), values->value(), std::move(object),
+                           values->expires_at());
+    if (!put) return Unexpected(std::move(put).error());
+    ++imported;
+  }
+  if (loader) {
+    auto flushed = loader->flush();
+    if (!flushed) return Unexpected(std::move(flushed).error());
+  }
+  return imported;
+}
+
+}  // namespace SNKV_EXPECTED_NAMESPACE
+}  // namespace snkv
