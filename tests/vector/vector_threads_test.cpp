@@ -100,6 +100,41 @@ TEST_CASE("searches beside changes and compaction are right") {
   }
 }
 
+TEST_CASE("what is found on an upper level leads on to the lower ones") {
+  using namespace snkv::vector_detail;
+  // An insertion that meets another one before that has neighbours below takes it for the only
+  // neighbour, and is hardly ever found then.
+  constexpr std::uint32_t count = 4000;
+  ClusteredVectors points(64, 16, 3);
+  Generation generation(Codec(Metric::l2, ElementType::f32, 64, best_kernels<0>()), 4, 100, false);
+  for (std::uint32_t label = 0; label < count; ++label) generation.put(label, points.next().data());
+  const Graph& graph = generation.graph;
+  std::atomic<bool> done{false};
+  std::atomic<std::uint64_t> looks{0};
+  std::size_t dead_ends = 0;
+  {
+    Threads threads;
+    threads.once([&](ThreadRandom&) {
+      std::vector<Slot> links(graph.capacity(0));
+      while (!done.load()) {
+        // In the order of the insertions, always a little behind them.
+        for (Slot slot = 0; slot < count && !done.load(); ++slot) {
+          for (unsigned level = graph.level(slot); level > 0; --level) {
+            if (graph.links_of(slot, level, links.data()) == 0) continue;
+            dead_ends += graph.links_of(slot, level - 1, links.data()) == 0;
+          }
+        }
+        looks.fetch_add(1);
+      }
+    });
+    ThreadPool pool(2);
+    while (looks.load() == 0) std::this_thread::yield();
+    generation.link_all(pool, [](std::uint64_t, std::uint64_t) { return true; });
+    done.store(true);
+  }
+  CHECK(dead_ends == 0);
+}
+
 TEST_CASE("a label is not mistaken for the one whose number it got during a search") {
   auto index = must(VectorIndex<2, L2>::create());
   const std::vector<float> here{0, 0};

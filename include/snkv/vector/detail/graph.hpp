@@ -136,17 +136,23 @@ class Graph {
     const int top = level_in(entry);
     for (int l = top; l > static_cast<int>(mine); --l)
       at = descend(scratch, at, static_cast<unsigned>(l));
-    for (int l = std::min(top, static_cast<int>(mine)); l >= static_cast<int>(lowest); --l) {
-      const auto level = static_cast<unsigned>(l);
-      walk(scratch, at, ef_construction_, level);
-      scratch.candidates.clear();
+    const unsigned highest = static_cast<unsigned>(std::min(top, static_cast<int>(mine)));
+    if (scratch.levels.size() <= highest) scratch.levels.resize(std::size_t{highest} + 1);
+    for (unsigned l = highest + 1; l-- > lowest;) {
+      walk(scratch, at, ef_construction_, l);
+      std::vector<Scored>& found = scratch.levels[l];
+      found.clear();
       for (std::size_t i = 0; i < scratch.pool.size(); ++i) {
-        const Scored found = scratch.pool[i];
-        if (found.slot != slot) scratch.candidates.push_back(found);
+        if (scratch.pool[i].slot != slot) found.push_back(scratch.pool[i]);
       }
-      if (scratch.candidates.empty()) continue;
-      at = scratch.candidates.front();
-      connect(slot, level, scratch);
+      if (!found.empty()) at = found.front();
+    }
+    // From below: whoever finds it on a level can go on from there on all lower ones. Another slot
+    // that is linked at the same time would otherwise begin in a place with no way on, and have no
+    // neighbours but this.
+    for (unsigned l = lowest; l <= highest; ++l) {
+      scratch.candidates.swap(scratch.levels[l]);
+      if (!scratch.candidates.empty()) connect(slot, l, scratch);
     }
     node(slot).linked.store(1, std::memory_order_release);
     if (raising.owns_lock() && static_cast<int>(mine) > top) {
@@ -505,7 +511,7 @@ class Graph {
     choose(scratch, m_, 0);
     const std::vector<Scored> chosen = scratch.chosen;
     {
-      // Others may link to this slot already, and it to them: they found it on an upper level.
+      // Others may link to this slot already, and it to them: those that were linked at the same time.
       const NodeLock lock(node(slot));
       const List own = list(slot, level);
       std::size_t count = 0;
