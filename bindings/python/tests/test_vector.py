@@ -512,7 +512,8 @@ def test_many_threads(path):
 
 
 def test_the_default_collection_is_that_of_the_c_interface(path):
-    """Values of the collection "default" are those of the default family, as JSON and SQL show them."""
+    """Values of the collection "default" are those of the default family, as JSON and SQL show
+    them."""
     with VectorStore(path, DIM) as vs:
         vs.vector_put("a", json.dumps({"x": 1}), some_vectors(1)[0])
     with KVStore(path) as db:
