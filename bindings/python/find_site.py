@@ -33,7 +33,8 @@ def main():
     if os.path.exists(own) and os.path.realpath(prefix) != os.path.realpath(sys.prefix):
         if os.environ.get("SNKV_FIND_SITE") != "1" and prefix not in ("/usr", "/usr/local"):
             again = [own, __file__, prefix]
-            print(subprocess.check_output(again, env={**os.environ, "SNKV_FIND_SITE": "1"}, text=True).strip())
+            environment = {**os.environ, "SNKV_FIND_SITE": "1"}
+            print(subprocess.check_output(again, env=environment, text=True).strip())
             return
     found = packages_below(prefix)
     if found is None:

@@ -18,7 +18,18 @@ import asyncio
 import functools
 from concurrent.futures import Executor, ThreadPoolExecutor
 from types import TracebackType
-from typing import Any, AsyncIterator, Callable, Generator, Generic, List, Optional, Tuple, Type, TypeVar
+from typing import (
+    Any,
+    AsyncIterator,
+    Callable,
+    Generator,
+    Generic,
+    List,
+    Optional,
+    Tuple,
+    Type,
+    TypeVar,
+)
 
 from ._entries import ColumnFamily
 from ._iterator import Iterator
@@ -41,7 +52,9 @@ _ITERATORS = frozenset(
 _FAMILIES = frozenset(("create_column_family", "open_column_family", "default_column_family"))
 
 
-async def _run(executor: Optional[Executor], call: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+async def _run(
+    executor: Optional[Executor], call: Callable[..., T], *args: Any, **kwargs: Any
+) -> T:
     loop = asyncio.get_running_loop()
     return await loop.run_in_executor(executor, functools.partial(call, *args, **kwargs))
 

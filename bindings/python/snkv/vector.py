@@ -19,7 +19,8 @@ from typing import Iterator as IteratorOf
 try:
     import numpy as np
 except ImportError as error:
-    raise ImportError("snkv.vector needs numpy (Debian: python3-numpy, pip: snkv[vector])") from error
+    message = "snkv.vector needs numpy (Debian: python3-numpy, pip: snkv[vector])"
+    raise ImportError(message) from error
 
 from . import _snkv
 from ._errors import InvalidArgumentError, VectorIndexError
