@@ -131,6 +131,11 @@ class Store : public EntryWriter {
   [[nodiscard]] Result<ColumnFamily> column_family(std::string_view name) {
     return facade::open_family(target_, name, core::FamilyMode::open_or_create);
   }
+  /// A family that was obtained from a transaction or a snapshot, bound to it no longer;
+  /// `invalid_argument` if it is one of another store. It gives `dropped` as long as it is not committed.
+  [[nodiscard]] Result<ColumnFamily> column_family(const ColumnFamily& family) {
+    return family.seen_from(core::Target{target_.store, {}, {}});
+  }
   /// The family `name`; `not_found` if there is none.
   [[nodiscard]] Result<ColumnFamily> open_column_family(std::string_view name) const {
     return facade::open_family(target_, name, core::FamilyMode::open);
