@@ -96,10 +96,21 @@ static void walk_unmap(walk_map *map) {
   memset(map, 0, sizeof(*map));
 }
 
+/* Whether the bytes of a file are what the system has under its descriptor: another VFS may do something
+** with what it reads. The one that collects writes of the log (log_vfs.inc.c) leaves this method alone. */
+static int walk_is_plain(const sqlite3_file *file) {
+#if SQLITE_MAX_MMAP_SIZE > 0
+  return file->pMethods->xFileControl == unixFileControl;
+#else
+  (void)file;
+  return 0;
+#endif
+}
+
 /* Makes the first `need` bytes of a file readable, if it has them. */
 static int walk_map_file(sqlite3_file *file, walk_map *map, int memory, i64 need) {
   i64 size = 0;
-  if (!isOpen(file)) return 0;
+  if (!isOpen(file) || !(memory || walk_is_plain(file))) return 0;
   if (memory && map->file == 0) {
     map->file = (MemvfsFile *)file;
     atomic_fetch_add(&map->file->nPin, 1);
@@ -146,8 +157,6 @@ static int walk_prepare(walk_view *view, Btree *tree) {
   const u8 *const file_before = view->file.data;
   const u8 *const log_before = view->log.data;
   view->state = WALK_IMPOSSIBLE;
-  /* Another VFS may do something with the bytes that it reads. */
-  if (!memory && strcmp(pager->pVfs->zName, "unix") != 0) return 0;
   view->shared = shared;
   view->pages = btreePagecount(shared);
   view->page_size = shared->pageSize;
