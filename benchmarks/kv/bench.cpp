@@ -82,6 +82,7 @@ std::vector<Contestant> Bench::contestants(const std::string& name, Durability d
         std::find(plan_.engines.begin(), plan_.engines.end(), kind.name) == plan_.engines.end()) {
       continue;
     }
+    if (durability < kind.weakest) continue;
     const std::string& place = durability == Durability::disk ? disk_ : folder_;
     const std::string folder = place + "/" + name + "-" + kind.name;
     all.emplace_back(std::move(kind), folder, durability);
@@ -116,6 +117,8 @@ std::vector<Target> targets_of(std::string_view workload) {
   if (workload == "get_snapshot") return {{"lmdb", 1.0, 1.5}};
   if (workload == "scan") return {{"lmdb", 1.2, 2}};
   if (workload == "fill_sequential") return {{"lmdb", 0.8, 1.2}, {"sqlite", 1.7, 2.5}};
+  if (workload == "unsynced_fill_sequential") return {{"lmdb", 0.8, 1.2}};
+  if (workload == "unsynced_fill_random") return {{"lmdb", 0.7, 1.5}};
   if (workload == "fill_random") return {{"sqlite", 2.5, 5}, {"lmdb", 0.7, 1.5}};
   if (workload == "overwrite") return {{"sqlite", 4, 6}, {"rocksdb", 0.6, 1}};
   if (workload == "durable_1_thread") return {{"lmdb", 1.0, 1.3}};
@@ -146,6 +149,7 @@ void Bench::run() {
     ycsb(all, values);
     resting(all, values);
     finish(all);
+    unsynced_fills(values);
   }
   large_values();
   durable_writes();

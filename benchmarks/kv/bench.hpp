@@ -96,6 +96,8 @@ class Bench {
   void add(Row row);
 
   void fills(std::vector<Contestant>& all, const Values& values);
+  /// Against engines that can do without all syncs as well, so that no disk is waited for.
+  void unsynced_fills(const Values& values);
   void point_reads(std::vector<Contestant>& all, const Values& values);
   void scans(std::vector<Contestant>& all, const Values& values);
   void readers(std::vector<Contestant>& all, const Values& values);

@@ -8,6 +8,7 @@
 #include <cstring>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -17,12 +18,20 @@ namespace benchmark {
 
 /// What a write that has returned survives. Engines are only compared at the same level.
 enum class Durability {
+  none,     ///< the end of the process; a power cut may damage everything, because nothing is ever synced
   process,  ///< the end of the process: nothing is synced for a single write
   disk,     ///< a power cut: each write is synced
 };
 
 [[nodiscard]] constexpr const char* to_string(Durability durability) noexcept {
-  return durability == Durability::disk ? "synced" : "not synced";
+  switch (durability) {
+    case Durability::none:
+      return "nothing ever synced";
+    case Durability::process:
+      return "not synced";
+    default:
+      return "synced";
+  }
 }
 
 struct EngineOptions {
@@ -63,8 +72,9 @@ class Session {
   /// All in one transaction.
   virtual void put_batch(std::span<const Entry> entries) = 0;
 
-  /// Of the latest state, or of the snapshot between `pin` and `unpin`; the value is copied out.
-  virtual bool get(std::string_view key, std::string& value) = 0;
+  /// Of the latest state, or of the snapshot between `pin` and `unpin`. The value is copied out, once, into
+  /// memory of the session, where it stays until the next call.
+  virtual std::optional<std::string_view> get(std::string_view key) = 0;
   virtual bool contains(std::string_view key) = 0;
   /// How many there are; adds up their bytes.
   virtual std::size_t multi_get(std::span<const std::string> keys, std::uint64_t& sum) = 0;
@@ -94,6 +104,7 @@ struct EngineKind {
   std::string name;
   std::string setup;  ///< how it is configured, for the report
   std::function<std::unique_ptr<Engine>(const EngineOptions&)> open;
+  Durability weakest = Durability::process;  ///< what it can do without
 };
 
 /// All that this program was built with; snkv is the first.

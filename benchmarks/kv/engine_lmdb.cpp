@@ -45,12 +45,12 @@ class LmdbSession final : public Session {
     check(mdb_txn_commit(txn));
   }
 
-  bool get(std::string_view key, std::string& value) override {
+  std::optional<std::string_view> get(std::string_view key) override {
     const Renewed renewed(*this);
     MDB_val found;
-    if (!look_up(key, found)) return false;
-    value.assign(to_view(found));
-    return true;
+    if (!look_up(key, found)) return {};
+    value_.assign(to_view(found));
+    return value_;
   }
   bool contains(std::string_view key) override {
     const Renewed renewed(*this);
@@ -139,6 +139,7 @@ class LmdbSession final : public Session {
   MDB_dbi dbi_;
   MDB_txn* reader_ = nullptr;
   bool pinned_ = false;
+  std::string value_;
 };
 
 class LmdbEngine final : public Engine {
@@ -168,7 +169,8 @@ EngineKind lmdb_kind() {
           "LMDB " + std::to_string(MDB_VERSION_MAJOR) + "." + std::to_string(MDB_VERSION_MINOR) +
               "." + std::to_string(MDB_VERSION_PATCH) +
               ", reader renewed for each get; MDB_NOSYNC, or synced commits",
-          [](const EngineOptions& options) { return std::make_unique<LmdbEngine>(options); }};
+          [](const EngineOptions& options) { return std::make_unique<LmdbEngine>(options); },
+          Durability::none};
 }
 
 }  // namespace benchmark

@@ -3,6 +3,7 @@
 #include <snkv/snkv.hpp>
 
 #include <optional>
+#include <type_traits>
 #include <utility>
 
 namespace benchmark {
@@ -26,15 +27,15 @@ class SnkvSession final : public Session {
     must(store_.write(batch));
   }
 
-  bool get(std::string_view key, std::string& value) override {
-    return on([&](const auto& reader) {
+  std::optional<std::string_view> get(std::string_view key) override {
+    return on([&](const auto& reader) -> std::optional<std::string_view> {
       auto found = reader.get(key);
       if (!found) {
         if (found.error() != snkv::Errc::not_found) fail("snkv", found.error().message());
-        return false;
+        return {};
       }
-      value.assign(found->view());
-      return true;
+      value_ = std::move(*found);
+      return value_.view();
     });
   }
   bool contains(std::string_view key) override {
@@ -73,7 +74,7 @@ class SnkvSession final : public Session {
 
  private:
   template <class Use>
-  bool on(Use&& use) {
+  std::invoke_result_t<Use, const snkv::Store&> on(Use&& use) {
     return snapshot_ ? use(*snapshot_) : use(store_);
   }
   template <class Range>
@@ -89,6 +90,7 @@ class SnkvSession final : public Session {
 
   snkv::Store store_;
   std::optional<snkv::Snapshot> snapshot_;
+  snkv::Bytes value_;
 };
 
 class SnkvEngine final : public Engine {
@@ -105,13 +107,16 @@ class SnkvEngine final : public Engine {
 
 EngineKind snkv_kind() {
   return {"snkv",
-          "defaults: 8 KB pages, 8 MB cache, write-ahead log; Sync::normal, or full when synced",
+          "defaults: 8 KB pages, 8 MB cache, write-ahead log; Sync::normal, full when synced, off when "
+          "nothing is",
           [](const EngineOptions& options) {
-            const snkv::Sync sync =
-                options.durability == Durability::disk ? snkv::Sync::full : snkv::Sync::normal;
+            const snkv::Sync sync = options.durability == Durability::disk   ? snkv::Sync::full
+                                    : options.durability == Durability::none ? snkv::Sync::off
+                                                                             : snkv::Sync::normal;
             return std::make_unique<SnkvEngine>(
                 must(snkv::Store::open(options.folder + "/store.db", {.sync = sync})));
-          }};
+          },
+          Durability::none};
 }
 
 }  // namespace benchmark

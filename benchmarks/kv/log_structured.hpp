@@ -33,19 +33,20 @@ namespace BENCHMARK_JOIN(BENCHMARK_LOG_STRUCTURED, _adapter) {
       check(db_.Write(write_, &batch));
     }
 
-    bool get(std::string_view key, std::string& value) override {
-      const db::Status status = db_.Get(read_, slice(key), &value);
-      if (status.IsNotFound()) return false;
+    std::optional<std::string_view> get(std::string_view key) override {
+      const db::Status status = db_.Get(read_, slice(key), &value_);
+      if (status.IsNotFound()) return {};
       check(status);
-      return true;
+      return value_;
     }
-    bool contains(std::string_view key) override { return get(key, scratch_); }
+    bool contains(std::string_view key) override { return get(key).has_value(); }
     std::size_t multi_get(std::span<const std::string> keys, std::uint64_t& sum) override {
       std::size_t found = 0;
       for (const std::string& key : keys) {
-        if (!get(key, scratch_)) continue;
+        const auto value = get(key);
+        if (!value) continue;
         ++found;
-        sum += touch(scratch_);
+        sum += touch(*value);
       }
       return found;
     }
@@ -96,7 +97,7 @@ namespace BENCHMARK_JOIN(BENCHMARK_LOG_STRUCTURED, _adapter) {
     db::DB& db_;
     db::ReadOptions read_;
     db::WriteOptions write_;
-    std::string scratch_;
+    std::string value_;
   };
 
   class LogEngine final : public Engine {

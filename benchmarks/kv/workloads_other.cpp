@@ -37,10 +37,9 @@ void Bench::large_values() {
   if (plan_.wants("get_100k")) {
     add(take_turns("get_100k", "reads/s", note, all, WarmUp::yes, [&](Contestant& one, int round) {
       Random random(plan_.seed + static_cast<std::uint64_t>(round + 1));
-      std::string value;
       return static_cast<double>(reads) / seconds([&] {
                for (std::size_t i = 0; i < reads; ++i) {
-                 if (!one.session().get(key_of(random.below(entries)), value)) {
+                 if (!one.session().get(key_of(random.below(entries)))) {
                    fail(one.name(), "an entry is missing");
                  }
                }
@@ -135,9 +134,8 @@ int measure_memory(const std::string& engine, const std::string& folder, std::si
       session->put_batch(batch);
       most = std::max(most, memory_line("RssAnon"));
     }
-    std::string value;
     for (std::size_t i = 0; i < entries; ++i) {
-      static_cast<void>(session->get(key_of(order.below(entries)), value));
+      static_cast<void>(session->get(key_of(order.below(entries))));
       if (i % 1000 == 0) most = std::max(most, memory_line("RssAnon"));
     }
     std::printf("%.0f\n", most - before);

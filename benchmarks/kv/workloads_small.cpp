@@ -101,6 +101,26 @@ void Bench::fills(std::vector<Contestant>& all, const Values& values) {
   for (Contestant& one : all) one.engine().settle();
 }
 
+void Bench::unsynced_fills(const Values& values) {
+  if (!plan_.wants("unsynced_fill")) return;
+  const std::size_t entries = plan_.entries;
+  const std::string note =
+      "batches of 1000, " + std::to_string(values.size()) + " B values, " + to_string(Durability::none);
+  const std::vector<std::uint32_t> order = shuffled(entries, plan_.seed);
+  std::vector<Contestant> all = contestants("unsynced", Durability::none);
+  const auto fill = [&](const std::string& name, auto&& number) {
+    add(take_turns(named(name, values), "entries/s", note, all, WarmUp::no,
+                   [&](Contestant& one, int) {
+                     one.start_anew();
+                     return static_cast<double>(entries) /
+                            seconds([&] { put_all(one.session(), values, entries, number); });
+                   }));
+  };
+  fill("unsynced_fill_sequential", [](std::size_t i) { return i; });
+  fill("unsynced_fill_random", [&](std::size_t i) { return order[i]; });
+  finish(all);
+}
+
 void Bench::point_reads(std::vector<Contestant>& all, const Values& values) {
   const std::size_t reads = plan_.reads;
   const auto measure = [&](const std::string& name, const std::string& what, auto&& change_keys,
@@ -120,9 +140,8 @@ void Bench::point_reads(std::vector<Contestant>& all, const Values& values) {
   };
   const auto as_they_are = [](std::string&) {};
   const auto get_all = [&](Contestant& one, const std::vector<std::string>& keys) {
-    std::string value;
     std::size_t found = 0;
-    for (const std::string& key : keys) found += one.session().get(key, value) ? 1 : 0;
+    for (const std::string& key : keys) found += one.session().get(key) ? 1 : 0;
     return found;
   };
   measure("get", "", as_they_are, [&](Contestant& one, const std::vector<std::string>& keys) {
@@ -212,9 +231,8 @@ void Bench::readers(std::vector<Contestant>& all, const Values& values) {
       for (std::size_t t = 0; t < threads; ++t) {
         running.emplace_back([&, t] {
           const auto session = one.engine().session();
-          std::string value;
           for (const std::string& key : keys[t]) {
-            if (!session->get(key, value)) missing.store(true);
+            if (!session->get(key)) missing.store(true);
           }
         });
       }
@@ -324,11 +342,13 @@ void Bench::ycsb(std::vector<Contestant>& all, const Values& values) {
                      if (dice < mix.inserts + mix.scans) {
                        one.session().scan_from(key, 1 + random.below(100), sum);
                      } else if (dice < mix.inserts + mix.scans + mix.reads) {
-                       expect(one.session().get(key, value), one, "an entry is missing");
+                       expect(one.session().get(key).has_value(), one, "an entry is missing");
                      } else if (dice < mix.inserts + mix.scans + mix.reads + mix.updates) {
                        one.session().put(key, values.of(n, i));
                      } else {
-                       expect(one.session().get(key, value), one, "an entry is missing");
+                       const auto found = one.session().get(key);
+                       expect(found.has_value(), one, "an entry is missing");
+                       value = *found;
                        value[0] = static_cast<char>(value[0] + 1);
                        one.session().put(key, value);
                      }
@@ -343,10 +363,9 @@ void Bench::resting(std::vector<Contestant>& all, const Values& values) {
     Row row = take_turns(named("open", values), "ms", "open, and read one entry", all, WarmUp::yes,
                          [&](Contestant& one, int) {
                            one.close();
-                           std::string value;
                            return 1000 * seconds([&] {
                                     one.open();
-                                    expect(one.session().get(key_of(1), value), one, "missing");
+                                    expect(one.session().get(key_of(1)).has_value(), one, "missing");
                                   });
                          });
     row.better = Better::less;

@@ -304,6 +304,8 @@ int snkv_bt_breaks(const char *rule);
 /* Whether the environment variable SNKV_WITHOUT names this fast path, alone or in a list with commas: it
 ** is then not taken, and all must be as it is with it. */
 int snkv_bt_without(const char *fast_path);
+/* Whether the cursor reads pages where they lie, and has not had to ask the engine's own. */
+int snkv_bt_is_walking(snkv_bt_cursor *cursor);
 #else
 #define snkv_bt_breaks(rule) 0
 #define snkv_bt_without(fast_path) 0

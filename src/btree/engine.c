@@ -728,6 +728,10 @@ void snkv_bt_cursor_close(snkv_bt_cursor *cursor) {
   bt->free_cursors = cursor;
 }
 
+#ifdef SNKV_MUTATIONS
+int snkv_bt_is_walking(snkv_bt_cursor *cursor) { return cursor->bt != 0 && cursor->walking; }
+#endif
+
 int snkv_bt_is_dead(snkv_bt_cursor *cursor) { return cursor->bt == 0; }
 
 static void fill_mem(snkv_bt *bt, Mem *mem, const void *data, uint32_t size) {

@@ -96,10 +96,21 @@ static void walk_unmap(walk_map *map) {
   memset(map, 0, sizeof(*map));
 }
 
+/* Whether the bytes of a file are what the system has under its descriptor: another VFS may do something
+** with what it reads. The one that collects writes of the log (log_vfs.inc.c) leaves this method alone. */
+static int walk_is_plain(const sqlite3_file *file) {
+#if SQLITE_MAX_MMAP_SIZE > 0
+  return file->pMethods->xFileControl == unixFileControl;
+#else
+  (void)file;
+  return 0;
+#endif
+}
+
 /* Makes the first `need` bytes of a file readable, if it has them. */
 static int walk_map_file(sqlite3_file *file, walk_map *map, int memory, i64 need) {
   i64 size = 0;
-  if (!isOpen(file)) return 0;
+  if (!isOpen(file) || !(memory || walk_is_plain(file))) return 0;
   if (memory && map->file == 0) {
     map->file = (MemvfsFile *)file;
     atomic_fetch_add(&map->file->nPin, 1);
@@ -146,8 +157,6 @@ static int walk_prepare(walk_view *view, Btree *tree) {
   const u8 *const file_before = view->file.data;
   const u8 *const log_before = view->log.data;
   view->state = WALK_IMPOSSIBLE;
-  /* Another VFS may do something with the bytes that it reads. */
-  if (!memory && strcmp(pager->pVfs->zName, "unix") != 0) return 0;
   view->shared = shared;
   view->pages = btreePagecount(shared);
   view->page_size = shared->pageSize;
@@ -348,6 +357,26 @@ static u64 walk_prefix(const u8 *p) {
   return word;
 }
 
+/* How two strings of bytes of the same size compare: -1, 0, 1. */
+static int walk_order(const u8 *a, const u8 *b, u32 size) {
+  u64 x = 0, y = 0;
+  u32 at;
+  int order;
+  if (size < 8 || size > 64) { /* short ones are rare, for long ones a call is nothing */
+    order = size == 0 ? 0 : memcmp(a, b, size);
+    return (order > 0) - (order < 0);
+  }
+  for (at = 0; at + 8 <= size && x == y; at += 8) {
+    x = walk_prefix(a + at);
+    y = walk_prefix(b + at);
+  }
+  if (x == y && at < size) { /* with some that are known to be the same */
+    x = walk_prefix(a + size - 8);
+    y = walk_prefix(b + size - 8);
+  }
+  return (x > y) - (x < y);
+}
+
 enum { WALK_ODD = 2 };
 
 /* How the key of a cell compares to another: -1, 0, 1, or WALK_ODD when that cannot be told here. */
@@ -382,12 +411,8 @@ static int walk_compare(const walk_view *view, const walk_level *level, u32 ix, 
   }
 compare:
   common = MIN(have, size);
-  if (common >= 8) {
-    const u64 a = walk_prefix(mine), b = walk_prefix(key);
-    if (a != b) return a < b ? -1 : 1;
-  }
-  order = common == 0 ? 0 : memcmp(mine, key, common);
-  if (order != 0) return order < 0 ? -1 : 1;
+  order = walk_order(mine, key, common);
+  if (order != 0) return order;
   if (have < mine_size && have < size) return WALK_ODD; /* the rest is elsewhere */
   return mine_size == size ? 0 : mine_size < size ? -1 : 1;
 }
@@ -513,8 +538,10 @@ static void walk_guess(const walk_guide *guide, const u8 *key, u32 size, u32 *lo
 enum { WALK_AHEAD = 3 };
 static void walk_prefetch(const walk_level *level, int low, int high, int probes) {
   const int middle = (low + high) >> 1;
+  const u8 *cell;
   if (low > high) return;
-  __builtin_prefetch(level->page + get2byte(&level->page[level->first + 2 * middle]));
+  cell = level->page + get2byte(&level->page[level->first + 2 * middle]);
+  __builtin_prefetch(cell);
   if (probes == 1) return;
   walk_prefetch(level, low, middle - 1, probes - 1);
   walk_prefetch(level, middle + 1, high, probes - 1);

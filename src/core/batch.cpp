@@ -242,7 +242,9 @@ class InKeyOrder {
     const auto before = [](const Step& a, const Step& b) {
       return a.first == b.first ? a.first.data() < b.first.data() : a.first < b.first;
     };
-    std::sort(waiting_.begin(), waiting_.end(), before);
+    if (!std::is_sorted(waiting_.begin(), waiting_.end(), before)) {
+      std::sort(waiting_.begin(), waiting_.end(), before);
+    }
     for (const Step& step : waiting_) {
       if (Error error = carry_out(step, {operation, session_, *family_}); error.failed()) return error;
     }

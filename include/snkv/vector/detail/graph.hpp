@@ -12,6 +12,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <limits>
 #include <mutex>
 #include <thread>
@@ -159,6 +160,34 @@ class Graph {
     if (raising.owns_lock() && static_cast<int>(mine) > top) {
       entry_.store(pack(static_cast<int>(mine), slot), std::memory_order_release);
     }
+    // Which may make others hard to find; not without end, if making room for one takes another's.
+    for (int i = 0; i < 16 && !scratch.suspects.empty(); ++i) {
+      const Slot other = scratch.suspects.back();
+      scratch.suspects.pop_back();
+      make_found(other, scratch);
+    }
+    scratch.suspects.clear();
+  }
+
+  /// Whether so few links lead to a slot that a search might not come across it.
+  [[nodiscard]] bool is_hard_to_find(Slot slot) const noexcept {
+    return node(slot).in.load(std::memory_order_relaxed) < enough_links;
+  }
+  /// Looks for a living slot as a search does, and links the nearest that it finds to it if that was
+  /// not the slot itself.
+  void make_found(Slot slot, Scratch& scratch) {
+    if (is_dead(slot)) return;
+    codec_.prepare_code(code(slot), scratch.query, scratch.numbers.data());
+    search(scratch, ef_of_checks);
+    Scored nearest[2];
+    std::size_t found = 0;
+    for (std::size_t i = 0; i < scratch.pool.size(); ++i) {
+      const Scored at = scratch.pool[i];
+      if (at.slot == slot) return;
+      if (found < std::size(nearest) && !is_dead(at.slot)) nearest[found++] = at;
+    }
+    for (std::size_t i = 0; i < found; ++i)
+      link_back(nearest[i].slot, {nearest[i].distance, slot}, 0, true, scratch);
   }
 
   /// The `ef` nearest to `scratch.query`, in `scratch.pool`, dead ones included.
@@ -279,7 +308,7 @@ class Graph {
     std::vector<Slot>& kept = scratch.batch;
     kept.clear();
     for (const Scored& other : scratch.chosen) kept.push_back(other.slot);
-    if (level == 0) keep_found(scratch.candidates, added.slot, wanted, links.capacity, kept);
+    if (level == 0) keep_found(scratch, added.slot, wanted, links.capacity, kept);
     store_list(links, kept.data(), kept.size());
   }
 
@@ -531,10 +560,10 @@ class Graph {
     }
   }
 
-  /// Accounts for the links that `kept` drops from `candidates`, and puts back those that must
+  /// Accounts for the links that `kept` drops from the candidates, and puts back those that must
   /// stay.
-  void keep_found(const std::vector<Scored>& candidates, Slot added, bool wanted,
-                  std::size_t capacity, std::vector<Slot>& kept) {
+  void keep_found(Scratch& scratch, Slot added, bool wanted, std::size_t capacity,
+                  std::vector<Slot>& kept) {
     const std::size_t chosen = kept.size();
     const auto is_kept = [&](Slot slot) {
       return std::find(kept.begin(), kept.end(), slot) != kept.end();
@@ -548,30 +577,32 @@ class Graph {
       }
       while (room > 0) {
         --room;
-        if (kept[room] == added || !release(kept[room])) continue;
+        if (kept[room] == added || !release(kept[room], scratch)) continue;
         kept[room] = slot;
         return true;
       }
       return false;
     };
     std::vector<Slot> dropped;
-    for (const Scored& candidate : candidates) {
+    for (const Scored& candidate : scratch.candidates) {
       if (candidate.slot != added && !is_kept(candidate.slot)) dropped.push_back(candidate.slot);
     }
     for (const Slot slot : dropped) {
       // When everything that is linked here has no other link, one has to go.
-      if (!release(slot) && !keep(slot)) node(slot).in.fetch_sub(1, std::memory_order_relaxed);
+      if (!release(slot, scratch) && !keep(slot)) node(slot).in.fetch_sub(1, std::memory_order_relaxed);
     }
     if (wanted && !is_kept(added) && keep(added))
       node(added).in.fetch_add(1, std::memory_order_relaxed);
   }
 
   /// Takes one link to a slot away, unless it is the last.
-  bool release(Slot slot) noexcept {
+  bool release(Slot slot, Scratch& scratch) {
     std::atomic<std::uint32_t>& in = node(slot).in;
     std::uint32_t links = in.load(std::memory_order_relaxed);
     while (links > 1) {
-      if (in.compare_exchange_weak(links, links - 1, std::memory_order_relaxed)) return true;
+      if (!in.compare_exchange_weak(links, links - 1, std::memory_order_relaxed)) continue;
+      if (links - 1 < enough_links) scratch.suspects.push_back(slot);
+      return true;
     }
     return false;
   }
@@ -579,6 +610,8 @@ class Graph {
   [[nodiscard]] bool read_links(ByteSource& source, Slot linked);
   [[nodiscard]] bool are_sound(Slot slot, unsigned level, Slot linked) noexcept;
 
+  static constexpr std::uint32_t enough_links = 4;
+  static constexpr std::size_t ef_of_checks = 32;
   static constexpr unsigned highest_level = 30;
 
   const Codec codec_;
