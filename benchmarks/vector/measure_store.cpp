@@ -134,9 +134,8 @@ class StoreBench {
         each_query(
             "snkv", some,
             [=, this](auto query) { must(store_.search_keys(query, 10, {.filter = filter})); }),
-        each_query(
-            "exact scan", some,
-            [this](auto query) { must(store_.search_keys(query, 10, {.exact = true})); }),
+        each_query("exact scan", some,
+                   [this](auto query) { must(store_.search_keys(query, 10, {.exact = true})); }),
         each_query("exact, filtered", some, [=, this](auto query) {
           must(store_.search_keys(query, 10, {.filter = filter, .exact = true}));
         })};
@@ -168,7 +167,8 @@ class StoreBench {
       for (std::size_t i = 0; i < some; ++i) {
         // Other entries in each round, all over the file.
         const std::size_t which = (i * 7919 + static_cast<std::size_t>(round)) % data_.size();
-        must(store_.put("key " + std::to_string(which), data_.query(i), {.sync = snkv::Sync::full}));
+        must(
+            store_.put("key " + std::to_string(which), data_.query(i), {.sync = snkv::Sync::full}));
       }
       const double passed = std::chrono::duration<double>(Clock::now() - start).count();
       const auto count = static_cast<double>(some);

@@ -248,8 +248,7 @@ TEST_CASE("few numbers and many are gone through alike") {
       numbers.push_back(number);
       NumberSet::set(bits, number);
     }
-    for (const NumberSet& set :
-         {NumberSet::of(bound, numbers), NumberSet::of_bits(bound, bits)}) {
+    for (const NumberSet& set : {NumberSet::of(bound, numbers), NumberSet::of_bits(bound, bits)}) {
       std::vector<std::uint32_t> met;
       NumberSet::Cursor cursor(set);
       for (std::uint32_t number = 0; cursor.next(number);) met.push_back(number);

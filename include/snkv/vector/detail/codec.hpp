@@ -243,8 +243,8 @@ class Codec {
     }
   }
 
-  /// Makes a query of the vector that a code stands for, which stays where it is as long as the query
-  /// is in use. `scratch` has room for `dim()` numbers.
+  /// Makes a query of the vector that a code stands for, which stays where it is as long as the
+  /// query is in use. `scratch` has room for `dim()` numbers.
   void prepare_code(const std::byte* code, Query& query, float* scratch) const noexcept {
     if (type_ == ElementType::f32) {
       set_constants(query);

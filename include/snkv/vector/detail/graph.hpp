@@ -173,8 +173,8 @@ class Graph {
   [[nodiscard]] bool is_hard_to_find(Slot slot) const noexcept {
     return node(slot).in.load(std::memory_order_relaxed) < enough_links;
   }
-  /// Looks for a living slot as a search does, and links the nearest that it finds to it if that was
-  /// not the slot itself.
+  /// Looks for a living slot as a search does, and links the nearest that it finds to it if that
+  /// was not the slot itself.
   void make_found(Slot slot, Scratch& scratch) {
     if (is_dead(slot)) return;
     codec_.prepare_code(code(slot), scratch.query, scratch.numbers.data());
@@ -536,7 +536,8 @@ class Graph {
     choose(scratch, m_, 0);
     const std::vector<Scored> chosen = scratch.chosen;
     {
-      // Others may link to this slot already, and it to them: those that were linked at the same time.
+      // Others may link to this slot already, and it to them: those that were linked at the same
+      // time.
       const NodeLock lock(node(slot));
       const List own = list(slot, level);
       std::size_t count = 0;
@@ -589,7 +590,8 @@ class Graph {
     }
     for (const Slot slot : dropped) {
       // When everything that is linked here has no other link, one has to go.
-      if (!release(slot, scratch) && !keep(slot)) node(slot).in.fetch_sub(1, std::memory_order_relaxed);
+      if (!release(slot, scratch) && !keep(slot))
+        node(slot).in.fetch_sub(1, std::memory_order_relaxed);
     }
     if (wanted && !is_kept(added) && keep(added))
       node(added).in.fetch_add(1, std::memory_order_relaxed);

@@ -142,8 +142,8 @@ class IndexCore {
       // Links are found faster on the codes, so first the codes.
       const std::unique_lock compacting(compact_mutex_, std::try_to_lock);
       if (compacting && first_training_due()) {
-        static_cast<void>(
-            change_codes(pool, [](std::uint64_t, std::uint64_t) { return true; }, Links::later));
+        static_cast<void>(change_codes(
+            pool, [](std::uint64_t, std::uint64_t) { return true; }, Links::later));
       }
     }
     while (const std::uint64_t unlinked = this->unlinked()) {
@@ -337,8 +337,8 @@ class IndexCore {
   /// before that, as far as possible.
   enum class Links : std::uint8_t { now, later };
 
-  /// With `compact_mutex_` held. Makes a graph of the living, with codes that suit them. What is not
-  /// linked in the old one is not linked in the new one either, or only with `Links::now`.
+  /// With `compact_mutex_` held. Makes a graph of the living, with codes that suit them. What is
+  /// not linked in the old one is not linked in the new one either, or only with `Links::now`.
   template <class Progress>
   bool change_codes(ThreadPool& pool, Progress&& progress, Links links) {
     const auto old = generation();
@@ -383,8 +383,8 @@ class IndexCore {
     return true;
   }
 
-  /// Whether there are enough vectors to train a quantizer for the first time, and most of them have
-  /// no links yet.
+  /// Whether there are enough vectors to train a quantizer for the first time, and most of them
+  /// have no links yet.
   [[nodiscard]] bool first_training_due() const {
     const auto now = generation();
     const Slot linked = now->first_unlinked();
@@ -422,8 +422,8 @@ class IndexCore {
     Scratch& scratch = *loan;
     std::vector<Scored> found;
     bool complete = false;
-    // A walk scores some twenty new slots for each one that it keeps, and more when few match. A scan
-    // scores what can match, or looks at everything.
+    // A walk scores some twenty new slots for each one that it keeps, and more when few match. A
+    // scan scores what can match, or looks at everything.
     const double share = static_cast<double>(matches) / static_cast<double>(now.live());
     const double walk_cost = 20.0 * static_cast<double>(ef) / share;
     const double scan_cost = filter.candidates() != nullptr ? static_cast<double>(matches)

@@ -255,10 +255,8 @@ SNKV_VECTOR_AVX2 inline void dot_i8_of(const std::int8_t* query, const std::byte
     const __m256i odd = _mm256_srai_epi16(q, 8);
     for (std::size_t i = 0; i < Codes; ++i) {
       const __m256i c = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(codes[i] + b));
-      sums[i][0] =
-          _mm256_add_epi32(sums[i][0], _mm256_madd_epi16(_mm256_and_si256(c, low), even));
-      sums[i][1] =
-          _mm256_add_epi32(sums[i][1], _mm256_madd_epi16(_mm256_srli_epi16(c, 8), odd));
+      sums[i][0] = _mm256_add_epi32(sums[i][0], _mm256_madd_epi16(_mm256_and_si256(c, low), even));
+      sums[i][1] = _mm256_add_epi32(sums[i][1], _mm256_madd_epi16(_mm256_srli_epi16(c, 8), odd));
     }
   }
   for (std::size_t i = 0; i < Codes; ++i) {

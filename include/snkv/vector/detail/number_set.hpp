@@ -92,7 +92,8 @@ class NumberSet {
         if (++at_ >= set_.bits_.size()) return false;
         word_ = set_.bits_[at_];
       }
-      number = static_cast<std::uint32_t>(at_ * 64 + static_cast<unsigned>(std::countr_zero(word_)));
+      number =
+          static_cast<std::uint32_t>(at_ * 64 + static_cast<unsigned>(std::countr_zero(word_)));
       word_ &= word_ - 1;
       return true;
     }
