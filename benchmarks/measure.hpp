@@ -15,6 +15,7 @@
 #include <filesystem>
 #include <functional>
 #include <iostream>
+#include <random>
 #include <string>
 #include <utility>
 #include <vector>
@@ -29,6 +30,14 @@ T must(snkv::Result<T> result) {
     std::exit(1);
   }
   if constexpr (!std::is_void_v<T>) return std::move(*result);
+}
+
+/// So many keys in a random order, the same each time.
+inline std::vector<std::string> shuffled_keys(std::size_t count) {
+  std::vector<std::string> keys;
+  for (std::size_t i = 0; i < count; ++i) keys.push_back("key" + std::to_string(1'000'000 + i));
+  std::shuffle(keys.begin(), keys.end(), std::mt19937(1));
+  return keys;
 }
 
 /// A folder for stores below `parent`, gone in the end.

@@ -4,22 +4,14 @@
 //     ttl_cost [folder] [rounds]     (., 9)
 #include "measure.hpp"
 
-#include <random>
-
 namespace {
 
 using benchmark::must;
 
 constexpr std::size_t entries = 100'000;
 
-/// Keys in a random order, the same for all.
 const std::vector<std::string>& shuffled_keys() {
-  static const std::vector<std::string> keys = [] {
-    std::vector<std::string> made;
-    for (std::size_t i = 0; i < entries; ++i) made.push_back("key" + std::to_string(1'000'000 + i));
-    std::shuffle(made.begin(), made.end(), std::mt19937(1));
-    return made;
-  }();
+  static const std::vector<std::string> keys = benchmark::shuffled_keys(entries);
   return keys;
 }
 

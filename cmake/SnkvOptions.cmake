@@ -6,6 +6,9 @@ option(SNKV_BUILD_EXAMPLES "Build the examples and run them as tests" ${PROJECT_
 option(SNKV_BUILD_BENCHMARKS "Build the benchmarks" OFF)
 option(SNKV_BUILD_TOOLS "Build the command-line tools, where there are any"
   ${PROJECT_IS_TOP_LEVEL})
+# SNKV_BUILD_PYTHON, the Python package: see SnkvPython.cmake.
+set(SNKV_PYTHONS "" CACHE STRING
+  "Python interpreters to build the package for; when empty, python3 of the PATH and /usr/bin/python3")
 option(SNKV_INSTALL "Create the install rules" ${PROJECT_IS_TOP_LEVEL})
 option(SNKV_WARNINGS_AS_ERRORS "Treat compiler warnings in snkv as errors"
   ${PROJECT_IS_TOP_LEVEL})

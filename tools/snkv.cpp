@@ -1,6 +1,7 @@
 /// \file
 /// The command-line tool. Exit codes: 0, 1 for an error, 2 for a misuse.
 #include "arguments.hpp"
+#include "password.hpp"
 #include "progress_bar.hpp"
 
 #include <snkv/import.hpp>
@@ -11,12 +12,11 @@
 
 #include <cstdint>
 #include <cstdio>
-#include <cstdlib>
 #include <exception>
-#include <fstream>
 #include <functional>
 #include <initializer_list>
 #include <iostream>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -34,10 +34,17 @@ constexpr const char* usage = R"(usage: snkv <command> ...
                                      as \xNN
   get FILE KEY [--family F]          the value of a key, as it is
   verify FILE                        reads everything and checks it
-  import-original FILE NEW [--password-file P]
+  encrypt FILE                       encrypts a store that nobody has open
+  decrypt FILE                       the opposite
+  change-password FILE               of an encrypted store
+  rotate-key FILE                    encrypts everything anew with another key
+  import-original FILE NEW [--new-password-file P]
                                      makes the store NEW of a database that SNKV's C library wrote;
-                                     the password of an encrypted one is the first line of P, or
-                                     $SNKV_PASSWORD
+                                     it is encrypted if P is given
+
+Passwords: of an encrypted store or database the first line of the file in --password-file ("-" is
+standard input), or $SNKV_PASSWORD; a new one of --new-password-file, or $SNKV_NEW_PASSWORD. Else
+the terminal is asked.
 )";
 
 /// Thrown by `must`.
@@ -51,8 +58,12 @@ T must(Result<T> result) {
   if constexpr (!std::is_void_v<T>) return *std::move(result);
 }
 
-Store open(const std::string& path) {
-  return must(Store::open(path, {.create_if_missing = false, .read_only = true}));
+/// Asks for a password only if one is needed.
+Store open(const Arguments& arguments, const std::string& path) {
+  const Options options{.create_if_missing = false, .read_only = true};
+  auto plain = Store::open(path, options);
+  if (plain || !(plain.error() == Errc::auth_failed)) return must(std::move(plain));
+  return must(Store::open_encrypted(path, password(arguments, old_password), options));
 }
 
 ColumnFamily family(const Store& store, const std::string& name) {
@@ -76,7 +87,7 @@ std::string printable(BytesView bytes) {
 }
 
 void info(const Arguments& arguments) {
-  const Store store = open(arguments.values(1)[0]);
+  const Store store = open(arguments, arguments.values(1)[0]);
   const Stats stats = must(store.stats());
   const SpaceReport space = must(store.space());
   std::printf("pages          %llu of %u bytes, %llu unused\n",
@@ -93,13 +104,13 @@ void info(const Arguments& arguments) {
 }
 
 void families(const Arguments& arguments) {
-  for (const std::string& name : must(open(arguments.values(1)[0]).list_column_families())) {
+  for (const std::string& name : must(open(arguments, arguments.values(1)[0]).list_column_families())) {
     std::puts(printable(name).c_str());
   }
 }
 
 void list(const Arguments& arguments) {
-  const Store store = open(arguments.values(1)[0]);
+  const Store store = open(arguments, arguments.values(1)[0]);
   const unsigned long limit = arguments.number("limit", 0);
   auto entries = family(store, arguments.option("family", "default")).prefix(arguments.option("prefix"));
   unsigned long shown = 0;
@@ -112,13 +123,13 @@ void list(const Arguments& arguments) {
 
 void get(const Arguments& arguments) {
   const auto& values = arguments.values(2);
-  const Store store = open(values[0]);
+  const Store store = open(arguments, values[0]);
   const Bytes value = must(family(store, arguments.option("family", "default")).get(values[1]));
   std::fwrite(value.data(), 1, value.size(), stdout);
 }
 
 void verify(const Arguments& arguments) {
-  const Store store = open(arguments.values(1)[0]);
+  const Store store = open(arguments, arguments.values(1)[0]);
   ProgressBar bar("verifying");
   const VerifyReport report = must(store.verify(std::ref(bar)));
   std::printf("%llu entries in %llu families, all in order\n",
@@ -126,23 +137,51 @@ void verify(const Arguments& arguments) {
               static_cast<unsigned long long>(report.families));
 }
 
-std::string password(const Arguments& arguments) {
-  const std::string path = arguments.option("password-file");
-  if (path.empty()) {
-    const char* variable = std::getenv("SNKV_PASSWORD");
-    return variable == nullptr ? "" : variable;
-  }
-  std::ifstream file(path, std::ios::binary);
-  std::string line;
-  if (!file || !std::getline(file, line)) throw Misuse{"cannot read a password from " + path};
-  return line;
+void encrypt(const Arguments& arguments) {
+  const std::string& path = arguments.values(1)[0];
+  // Found out again in the end; but why ask for a password first.
+  if (must(Store::is_encrypted(path))) throw Misuse{path + " is encrypted already"};
+  const Secret secret = password(arguments, new_password);
+  ProgressBar bar("encrypting");
+  must(Store::encrypt_existing(path, secret, std::ref(bar)));
+}
+
+void decrypt(const Arguments& arguments) {
+  const std::string& path = arguments.values(1)[0];
+  if (!must(Store::is_encrypted(path))) throw Misuse{path + " is not encrypted"};
+  const Secret secret = password(arguments, old_password);
+  ProgressBar bar("decrypting");
+  must(Store::remove_encryption(path, secret, std::ref(bar)));
+}
+
+/// Opens an encrypted store to change its keys with the secret.
+Store open_to_change(const std::string& path, const Secret& secret) {
+  return must(Store::open_encrypted(path, secret, {.create_if_missing = false}));
+}
+
+void change_password(const Arguments& arguments) {
+  const Secret current = password(arguments, old_password);
+  Store store = open_to_change(arguments.values(1)[0], current);
+  must(store.change_password(current, password(arguments, new_password)));
+}
+
+void rotate_key(const Arguments& arguments) {
+  const Secret secret = password(arguments, old_password);
+  Store store = open_to_change(arguments.values(1)[0], secret);
+  ProgressBar bar("encrypting");
+  must(store.rotate_key(secret, std::ref(bar)));
 }
 
 void take_over(const Arguments& arguments) {
   const auto& values = arguments.values(2);
-  const std::string secret = password(arguments);
   ImportOptions options;
-  options.password = secret;
+  const Secret of_database = Secret::password(given_password(arguments, old_password));
+  options.password = of_database.bytes();
+  std::optional<Secret> of_store;
+  if (!arguments.option(new_password.option).empty()) {
+    of_store = password(arguments, new_password);
+    options.secret = &*of_store;
+  }
   std::uint64_t vectors = 0;
 #if defined(SNKV_TOOL_VECTORS)
   options.also = [&](const OriginalStore& original, Store& store) -> Result<void> {
@@ -173,17 +212,25 @@ int run(int count, char** arguments) {
     return Arguments(count - 2, arguments + 2, options);
   };
   if (command == "info") {
-    info(with({}));
+    info(with({"password-file"}));
   } else if (command == "families") {
-    families(with({}));
+    families(with({"password-file"}));
   } else if (command == "list") {
-    list(with({"family", "prefix", "limit"}));
+    list(with({"family", "prefix", "limit", "password-file"}));
   } else if (command == "get") {
-    get(with({"family"}));
+    get(with({"family", "password-file"}));
   } else if (command == "verify") {
-    verify(with({}));
+    verify(with({"password-file"}));
+  } else if (command == "encrypt") {
+    encrypt(with({"new-password-file"}));
+  } else if (command == "decrypt") {
+    decrypt(with({"password-file"}));
+  } else if (command == "change-password") {
+    change_password(with({"password-file", "new-password-file"}));
+  } else if (command == "rotate-key") {
+    rotate_key(with({"password-file"}));
   } else if (command == "import-original") {
-    take_over(with({"password-file"}));
+    take_over(with({"password-file", "new-password-file"}));
   } else if (command == "help" || command == "--help") {
     std::fputs(usage, stdout);
   } else {

@@ -4,16 +4,35 @@
 #include <snkv/vector/store.hpp>
 
 #include <chrono>
+#include <csignal>
+#include <cstdint>
 #include <filesystem>
+#include <fstream>
 #include <functional>
 #include <optional>
 #include <utility>
+
+#include <sys/wait.h>
+#include <unistd.h>
 
 namespace benchmark {
 namespace {
 
 using Clock = std::chrono::steady_clock;
 using snkv::VectorStore;
+
+constexpr std::size_t groups = 1000;
+
+/// Bytes that this process has handed to the system for writing.
+double bytes_written() {
+  std::ifstream in("/proc/self/io");
+  for (std::string name; in >> name;) {
+    std::uint64_t value = 0;
+    in >> value;
+    if (name == "wchar:") return static_cast<double>(value);
+  }
+  return 0;
+}
 
 /// A candidate with what one of its runs does; the rate is operations per second.
 struct Runner {
@@ -38,7 +57,7 @@ Row measure(const VectorPlan& plan, Row row, std::vector<Runner> runners) {
   return row;
 }
 
-/// A hundred groups of entries, each with a value.
+/// Entries in groups, a thousandth of them in each, and each with a value.
 void fill(VectorStore<>& store, const Dataset& data) {
   std::vector<std::string> keys;
   for (std::size_t i = 0; i < data.size(); ++i) keys.push_back("key " + std::to_string(i));
@@ -47,7 +66,7 @@ void fill(VectorStore<>& store, const Dataset& data) {
     items[i].key = keys[i];
     items[i].vector = data.vector(i);
     items[i].value = "a value that is not very long";
-    items[i].metadata = {{"group", i * 7919 % 100}};
+    items[i].metadata = {{"group", i * 7919 % groups}};
   }
   must(store.put_batch(items));
 }
@@ -63,7 +82,9 @@ class StoreBench {
     results();
     filters();
     batches();
+    upserts();
     opening();
+    crash();
   }
 
  private:
@@ -93,27 +114,70 @@ class StoreBench {
   }
 
   void filters() {
-    const snkv::Filter filter = snkv::field("group") == 7;
-    Row row{data_.name + ", filter of 1 %", "queries/s",
-            "against a scan of all, and filtering afterwards"};
-    row.targets = {{"exact scan", 2, 5}, {"post-filter", 2, 5}};
-    const std::size_t some = std::min<std::size_t>(200, data_.query_count());
-    report_.add(measure(
-        plan_, std::move(row),
-        {each_query(
-             "snkv", some,
-             [=, this](auto query) { must(store_.search_keys(query, 10, {.filter = filter})); }),
-         each_query(
-             "exact scan", some,
-             [=, this](auto query) { must(store_.search_keys(query, 10, {.exact = true})); }),
-         // Enough of the nearest that ten of them match, nearly always.
-         each_query("post-filter", std::min<std::size_t>(some, 50), [=, this](auto query) {
-           std::size_t kept = 0;
-           for (const auto& hit : must(store_.search(query, 1600))) {
-             kept += filter.matches(hit.metadata) ? 1 : 0;
-           }
-           if (kept == 0) std::abort();
-         })}));
+    struct Share {
+      int groups;
+      const char* name;
+    };
+    for (const Share share : {Share{1, "0.1 %"}, {10, "1 %"}, {100, "10 %"}, {500, "50 %"}}) {
+      filtered(share.groups, share.name);
+    }
+  }
+  void filtered(int share, const std::string& name) {
+    const snkv::Filter filter = snkv::field("group") < share;
+    Row row{data_.name + ", filter of " + name, "queries/s",
+            "against scans of all and of what matches, and filtering afterwards"};
+    // The one with a target.
+    const bool main = share == 10;
+    if (main) row.targets = {{"exact scan", 2, 5}, {"post-filter", 2, 5}};
+    const std::size_t some = std::min<std::size_t>(main ? 200 : 50, data_.query_count());
+    std::vector<Runner> runners{
+        each_query(
+            "snkv", some,
+            [=, this](auto query) { must(store_.search_keys(query, 10, {.filter = filter})); }),
+        each_query(
+            "exact scan", some,
+            [this](auto query) { must(store_.search_keys(query, 10, {.exact = true})); }),
+        each_query("exact, filtered", some, [=, this](auto query) {
+          must(store_.search_keys(query, 10, {.filter = filter, .exact = true}));
+        })};
+    if (main) {
+      // Enough of the nearest that ten of them match, nearly always.
+      runners.push_back(
+          each_query("post-filter", std::min<std::size_t>(some, 50), [=, this](auto query) {
+            std::size_t kept = 0;
+            for (const auto& hit : must(store_.search(query, 1600))) {
+              kept += filter.matches(hit.metadata) ? 1 : 0;
+            }
+            if (kept == 0) std::abort();
+          }));
+    }
+    report_.add(measure(plan_, std::move(row), std::move(runners)));
+  }
+
+  /// One by one, each a durable commit.
+  void upserts() {
+    const std::size_t some = std::min<std::size_t>(500, data_.query_count());
+    Row rate{data_.name + ", upserts one by one", "upserts/s", "durable, one thread"};
+    Row bytes{data_.name + ", written for an upsert", "bytes",
+              "handed to the system, checkpoints included; against the vector alone", Better::less};
+    rate.series = {{"snkv", {}}};
+    bytes.series = {{"snkv", {}}, {"vector", {}}};
+    for (int round = 0; round < plan_.rounds; ++round) {
+      const double before = bytes_written();
+      const auto start = Clock::now();
+      for (std::size_t i = 0; i < some; ++i) {
+        // Other entries in each round, all over the file.
+        const std::size_t which = (i * 7919 + static_cast<std::size_t>(round)) % data_.size();
+        must(store_.put("key " + std::to_string(which), data_.query(i), {.sync = snkv::Sync::full}));
+      }
+      const double passed = std::chrono::duration<double>(Clock::now() - start).count();
+      const auto count = static_cast<double>(some);
+      rate.series[0].rounds.push_back(count / passed);
+      bytes.series[0].rounds.push_back((bytes_written() - before) / count);
+      bytes.series[1].rounds.push_back(static_cast<double>(data_.dim * sizeof(float)));
+    }
+    report_.add(std::move(rate));
+    report_.add(std::move(bytes));
   }
 
   void batches() {
@@ -157,6 +221,33 @@ class StoreBench {
     }
     const double rebuilt = timed([this] { store_ = open(2); });
     row.series[1].rounds.assign(static_cast<std::size_t>(plan_.rounds), rebuilt);
+    report_.add(std::move(row));
+  }
+
+  /// What is saved is as old as it gets by itself: another process writes, and is killed.
+  void crash() {
+    store_ = {};
+    Row row{data_.name + ", first answer after kill -9", "seconds",
+            "opening, recovery and one search; 200 upserts since the last save", Better::less};
+    row.series = {{"snkv", {}}};
+    for (int round = 0; round < plan_.rounds; ++round) {
+      const pid_t child = ::fork();
+      if (child == 0) {
+        VectorStore<> store = open(1);
+        must(store.save());
+        for (std::size_t i = 0; i < 200; ++i) {
+          must(store.put("key " + std::to_string(i), data_.query(i % data_.query_count())));
+        }
+        ::kill(::getpid(), SIGKILL);
+      }
+      int status = 0;
+      if (child < 0 || ::waitpid(child, &status, 0) != child || !WIFSIGNALED(status)) std::abort();
+      const auto start = Clock::now();
+      store_ = open(2);
+      must(store_.search_keys(data_.query(0), 10));
+      row.series[0].rounds.push_back(std::chrono::duration<double>(Clock::now() - start).count());
+      store_ = {};
+    }
     report_.add(std::move(row));
   }
 

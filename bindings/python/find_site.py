@@ -1,9 +1,10 @@
 """Prints the folder for packages that belongs to a prefix: find_site.py PREFIX
 
-A prefix that has an interpreter of its own (a virtual environment, say) is asked about itself. Else it is
-the folder for packages below the prefix that this interpreter looks into. If there is none, the prefix
-decides: /usr/local and /usr are not this interpreter's, so the package goes to its own folder; everywhere
-else the user has chosen the prefix, and gets lib/pythonX.Y/site-packages below it."""
+A prefix that has an interpreter of its own (a virtual environment, say) is asked about itself. Else
+it is the folder for packages below the prefix that this interpreter looks into. If there is none,
+the prefix decides: /usr/local and /usr are not this interpreter's, so the package goes to its own
+folder; everywhere else the user has chosen the prefix, and gets lib/pythonX.Y/site-packages below
+it."""
 
 import os
 import site
@@ -32,7 +33,8 @@ def main():
     if os.path.exists(own) and os.path.realpath(prefix) != os.path.realpath(sys.prefix):
         if os.environ.get("SNKV_FIND_SITE") != "1" and prefix not in ("/usr", "/usr/local"):
             again = [own, __file__, prefix]
-            print(subprocess.check_output(again, env={**os.environ, "SNKV_FIND_SITE": "1"}, text=True).strip())
+            environment = {**os.environ, "SNKV_FIND_SITE": "1"}
+            print(subprocess.check_output(again, env=environment, text=True).strip())
             return
     found = packages_below(prefix)
     if found is None:

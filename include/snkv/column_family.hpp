@@ -22,6 +22,18 @@ class ColumnFamily : public EntryWriter {
   ColumnFamily() noexcept = default;
   /// Made by `Store`, `Transaction` and `Snapshot`.
   explicit ColumnFamily(core::Target target) noexcept : EntryWriter(std::move(target)) {}
+
+ private:
+  friend class Store;
+  friend class Transaction;
+  friend class Snapshot;
+  /// The same family seen from where `target` is.
+  [[nodiscard]] Result<ColumnFamily> seen_from(const core::Target& target) const {
+    if (target_.store != target.store || target_.store == nullptr) {
+      return Unexpected(Error(Errc::invalid_argument, "column_family", "a family of another store"));
+    }
+    return ColumnFamily(core::Target{target_.store, target_.family, target.scope});
+  }
 };
 
 namespace facade {

@@ -99,14 +99,18 @@ struct ImportOptions {
   /// Called when all families are in the new store, which nobody else can see yet: for what is to be in
   /// it besides. An error becomes that of the import.
   std::function<Result<void>(const OriginalStore&, Store&)> also{};
+  /// What is to open the new store, which then is encrypted from its first byte on; null: it is not
+  /// encrypted, whatever the database was.
+  const Secret* secret = nullptr;
+  EncryptionOptions encryption{};
 };
 
 /// Makes a store in the new file `to` of the database in `from`: families, entries and expiries.
 /// Entries that have expired are left out. Names that are none here get an underscore and a number
 /// behind them, or in place of what they may not have. The file appears when it is complete, and on any
 /// failure not at all. Errors: those of `OriginalStore::open` and `scan`; `exists` and the others of
-/// `Store::backup` about `to`; `too_large`; `aborted`. The new store is not encrypted. `progress`
-/// counts pages, first those of the database, then those of the store. O(file size).
+/// `Store::backup` about `to`; `too_large`; `aborted`; for a secret those of `Store::open_encrypted`.
+/// `progress` counts pages, first those of the database, then those of the store. O(file size).
 [[nodiscard]] inline Result<ImportReport> import_original(std::string_view from, std::string_view to,
                                                           const ImportOptions& options = {},
                                                           const Progress& progress = {}) {
@@ -118,7 +122,8 @@ struct ImportOptions {
     return result ? Error() : std::move(result).error();
   };
   ImportReport report;
-  Error error = core::import_original(from, to, options.password, options.store, also, progress, report);
+  const core::ImportedStore wanted{options.store, options.secret, options.encryption};
+  Error error = core::import_original(from, to, options.password, wanted, also, progress, report);
   return facade::as_result(std::move(error), std::move(report));
 }
 

@@ -31,6 +31,11 @@ class Snapshot : public EntryReader {
   [[nodiscard]] Result<ColumnFamily> column_family(std::string_view name) const {
     return facade::open_family(target_, name, core::FamilyMode::open);
   }
+  /// A family that was obtained elsewhere, as of the snapshot; `invalid_argument` if it is one of
+  /// another store. It gives `dropped` if it was not there.
+  [[nodiscard]] Result<ColumnFamily> column_family(const ColumnFamily& family) const {
+    return family.seen_from(target_);
+  }
   /// The names of the column families of that moment, sorted.
   [[nodiscard]] Result<std::vector<std::string>> list_column_families() const {
     return facade::list_families(target_);

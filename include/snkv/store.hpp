@@ -95,13 +95,13 @@ class Store : public EntryWriter {
     return facade::as_result(core::rotate_key(target_, secret, encryption, progress));
   }
 
-  /// Encrypts the store in the file `path`, which nobody may have open: `busy`. A new file is written
-  /// beside it and takes its place when it is complete and on the disk; until then, and after any error,
-  /// the store is as it was. Then the old contents are overwritten, as far as the file system lets them
-  /// be, and side files with vectors are removed. Needs as much space as there is data. Errors:
-  /// `invalid_argument` (it is encrypted already; the file has several names), `schema_mismatch` (tables
-  /// that are not the library's, which would stay in clear), `cant_open`, `full`, `io_error`, `corrupt`,
-  /// `aborted`. `progress` counts entries.
+  /// Encrypts the store in the file `path`, which nobody may have open: `busy` (with `Journal::rollback` an
+  /// idle handle is not seen, and gives errors afterwards). A new file is written beside it and takes its
+  /// place when it is complete and on the disk; until then, and after any error, the store is as it was.
+  /// Then the old contents are overwritten, as far as the file system lets them be. Side files are removed.
+  /// Needs as much space as there is data. Errors: `invalid_argument` (it is encrypted; the file has several
+  /// names), `schema_mismatch` (tables that are not the library's, which would stay in clear), `cant_open`,
+  /// `full`, `io_error`, `corrupt`, `aborted`. `progress` counts entries.
   [[nodiscard]] static Result<void> encrypt_existing(std::string_view path, const Secret& secret,
                                                      const Progress& progress = {},
                                                      const EncryptionOptions& encryption = {}) {
@@ -130,6 +130,11 @@ class Store : public EntryWriter {
   /// The family `name`; created if there is none.
   [[nodiscard]] Result<ColumnFamily> column_family(std::string_view name) {
     return facade::open_family(target_, name, core::FamilyMode::open_or_create);
+  }
+  /// A family that was obtained from a transaction or a snapshot, bound to it no longer;
+  /// `invalid_argument` if it is one of another store. It gives `dropped` as long as it is not committed.
+  [[nodiscard]] Result<ColumnFamily> column_family(const ColumnFamily& family) {
+    return family.seen_from(core::Target{target_.store, {}, {}});
   }
   /// The family `name`; `not_found` if there is none.
   [[nodiscard]] Result<ColumnFamily> open_column_family(std::string_view name) const {

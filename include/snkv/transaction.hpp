@@ -93,6 +93,11 @@ class Transaction : public EntryWriter {
   [[nodiscard]] Result<ColumnFamily> column_family(std::string_view name) {
     return facade::open_family(target_, name, core::FamilyMode::open_or_create);
   }
+  /// A family that was obtained elsewhere, now as a part of this transaction; `invalid_argument` if it
+  /// is one of another store. It gives `dropped` if it is not there.
+  [[nodiscard]] Result<ColumnFamily> column_family(const ColumnFamily& family) {
+    return family.seen_from(target_);
+  }
   [[nodiscard]] Result<ColumnFamily> open_column_family(std::string_view name) {
     return facade::open_family(target_, name, core::FamilyMode::open);
   }

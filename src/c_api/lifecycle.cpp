@@ -8,7 +8,9 @@
 #include <bit>
 #include <chrono>
 #include <cstring>
+#include <optional>
 #include <string_view>
+#include <utility>
 
 namespace snkv::c_api {
 namespace {
@@ -80,9 +82,11 @@ bool in_memory(const char* filename) noexcept {
 namespace {
 
 /// Makes the handle of a store that was opened.
-int give_out(Store store, const Options& options, const KVStoreConfig& config, KVStore** out) {
+int give_out(Store store, const Options& options, const KVStoreConfig& config,
+             std::optional<Secret> secret, KVStore** out) {
   KVStore* handle = handles<KVStore>().take();
-  Session& session = handle->session.emplace(std::move(store));
+  Session& session = handle->session.emplace(std::move(store), options);
+  session.secret = std::move(secret);
   session.rollback_journal = options.journal == Journal::rollback;
   session.serialised = config.fullMutex != 0;
   session.commits_per_checkpoint = static_cast<std::uint64_t>(config.walSizeLimit);
@@ -94,7 +98,17 @@ int give_out(Store store, const Options& options, const KVStoreConfig& config, K
 int open(const char* filename, const KVStoreConfig& config, const Options& options, KVStore** out) {
   auto store = in_memory(filename) ? Store::open_in_memory(options) : Store::open(filename, options);
   if (!store) return failed_to_open(store.error());
-  return give_out(*std::move(store), options, config, out);
+  return give_out(*std::move(store), options, config, std::nullopt, out);
+}
+
+int open_with_password(const char* filename, BytesView password, const KVStoreConfig& config,
+                       KVStore** out) {
+  Options options;
+  if (Error error = options_of(config, options); error.failed()) return failed_to_open(error);
+  Secret secret = Secret::password(password);
+  auto store = open_encrypted(filename, secret, options);
+  if (!store) return failed_to_open(store.error());
+  return give_out(*std::move(store), options, config, std::move(secret), out);
 }
 
 /// Ends everything that was made from the handle, and the store.
@@ -143,6 +157,17 @@ int kvstore_open(const char* filename, KVStore** store, int journal_mode) {
     if (!error.failed()) error = journal_of(journal_mode, options.journal);
     if (error.failed()) return failed_to_open(error);
     return open(filename, {}, options, store);
+  });
+}
+
+int kvstore_open_encrypted(const char* filename, const void* password, int password_size,
+                           KVStore** store, const KVStoreConfig* config) {
+  if (store == nullptr) return failed_to_open(refuse("no room for the handle"));
+  *store = nullptr;
+  const auto secret = buffer(password, password_size);
+  if (!secret) return failed_to_open(refuse("the password is no buffer"));
+  return guarded([&] {
+    return open_with_password(filename, *secret, config == nullptr ? KVStoreConfig{} : *config, store);
   });
 }
 

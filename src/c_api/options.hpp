@@ -1,10 +1,11 @@
 /// \file
-/// What a config means.
+/// What a config means, and opening with a password.
 #pragma once
 
 #include <snkv/c/kvstore.h>
 #include <snkv/error.hpp>
 #include <snkv/options.hpp>
+#include <snkv/store.hpp>
 
 namespace snkv::c_api {
 
@@ -13,5 +14,10 @@ namespace snkv::c_api {
 
 /// Whether a file name means a store in memory.
 [[nodiscard]] bool in_memory(const char* filename) noexcept;
+
+/// Opens an encrypted store, as `kvstore_open_encrypted` says: makes one if there is none, and encrypts
+/// one that is not.
+[[nodiscard]] Result<Store> open_encrypted(const char* filename, const Secret& secret,
+                                           const Options& options);
 
 }  // namespace snkv::c_api

@@ -53,6 +53,11 @@ void FamilyRef::settle(Session& session) {
   if (family) family_ = *std::move(family);
 }
 
+void FamilyRef::rebind(Session& session) {
+  family_.reset();
+  settle(session);
+}
+
 // ---- Session ----
 
 int Session::fail(const Error& error) {
@@ -99,6 +104,13 @@ void Session::end_transaction(bool rolled_back) {
   };
   for (KVColumnFamily* family : families) settle(family->family);
   for (KVIterator* iterator : iterators) settle(iterator->cursor.family());
+}
+
+void Session::replace_store(Store opened) {
+  store = std::move(opened);
+  const std::lock_guard lock(children_mutex);
+  for (KVColumnFamily* family : families) family->family.rebind(*this);
+  for (KVIterator* iterator : iterators) iterator->cursor.family().rebind(*this);
 }
 
 }  // namespace snkv::c_api

@@ -48,6 +48,8 @@ class FamilyRef {
 
   /// Called at the end of a transaction: one that was made in it gets a handle of its own.
   void settle(Session& session);
+  /// Called when the session has another store, with the same families.
+  void rebind(Session& session);
 
   bool dropped = false;
   /// By the transaction that is open, which may be rolled back.
@@ -63,9 +65,13 @@ class FamilyRef {
 };
 
 struct Session {
-  explicit Session(Store opened) : store(std::move(opened)) {}
+  Session(Store opened, Options how) : store(std::move(opened)), options(std::move(how)) {}
 
   Store store;
+  /// What opens the store; none if it is not encrypted. The C interface does not ask for it again.
+  std::optional<Secret> secret;
+  /// How it was opened.
+  Options options;
   bool rollback_journal = false;
   bool serialised = false;
   std::uint64_t commits_per_checkpoint = 0;
@@ -106,6 +112,8 @@ struct Session {
   /// what they find then. All of them, or those of the transaction.
   void suspend_iterators(bool all);
   void end_transaction(bool rolled_back);
+  /// Takes another store in the place of the one that was closed.
+  void replace_store(Store opened);
 
  private:
   std::mutex message_mutex_;

@@ -130,15 +130,19 @@ Error options_of(const Given& given, VectorStoreOptions& out) {
   return {};
 }
 
-int open(const Given& given, KVVecStore** out) {
+Result<Store> open_file(const char* path, BytesView password, const Options& options) {
+  if (!password.empty()) return open_encrypted(path, Secret::password(password), options);
+  return in_memory(path) ? Store::open_in_memory(options) : Store::open(path, options);
+}
+
+int open(const Given& given, BytesView password, KVVecStore** out) {
   VectorStoreOptions options;
   if (Error error = options_of(given, options); error.failed()) return failed_to_open(error);
   Options store_options;
   if (Error error = c_api::options_of({}, store_options); error.failed()) {
     return failed_to_open(error);
   }
-  auto store = in_memory(given.path) ? Store::open_in_memory(store_options)
-                                     : Store::open(given.path, store_options);
+  auto store = open_file(given.path, password, store_options);
   if (!store) return failed_to_open(store.error());
   auto vectors = VectorStore<>::open(*store, options);
   if (!vectors) {
@@ -360,12 +364,7 @@ int kvstore_vec_open(const char* path, int dim, int space, int connectivity, int
   const auto secret = api::buffer(password, password_size);
   if (!secret) return KVSTORE_ERROR;
   return api::guarded([&] {
-    if (!secret->empty()) {
-      // Never a plain store in place of an encrypted one.
-      return api::failed_to_open(snkv::Error(snkv::Errc::invalid_argument, "open",
-                                             "encrypted stores are not supported"));
-    }
-    return api::open({path, dim, space, connectivity, expansion_add, expansion_search, dtype},
+    return api::open({path, dim, space, connectivity, expansion_add, expansion_search, dtype}, *secret,
                      vectors);
   });
 }

@@ -54,14 +54,7 @@ class Source {
   [[nodiscard]] Error open(const Unlock* unlock) {
     // Changing the mode takes the file to itself, and brings all of it into one file.
     if (Error error = store_.open(unlock); error.failed()) return error;
-    int rc = store_.writer.execute("BEGIN EXCLUSIVE");
-    std::int64_t others = 0;
-    if (rc == SNKV_BT_OK) {
-      rc = store_.writer.query_int64(
-          "SELECT count(*) FROM pragma_journal_mode WHERE journal_mode<>'delete'", others);
-    }
-    if (rc != SNKV_BT_OK) return store_.writer.sql_error(operation_, rc);
-    if (others != 0) return Error(Errc::busy, operation_, "somebody else has opened the store");
+    if (Error error = lock(); error.failed()) return error;
     file_ = ::open(store_.file.c_str(), O_RDWR | O_CLOEXEC);
     struct stat info {};
     if (file_ < 0 || ::fstat(file_, &info) != 0) return system_error(operation_, store_.file);
@@ -145,6 +138,39 @@ class Source {
   [[nodiscard]] const Catalog& catalog() const noexcept { return *catalog_; }
 
  private:
+  /// Nobody else reads or writes from now on, and there is no log.
+  [[nodiscard]] Error lock() {
+    for (int attempt = 0; attempt < 2; ++attempt) {
+      int rc = store_.writer.execute("BEGIN EXCLUSIVE");
+      std::int64_t others = 0;
+      if (rc == SNKV_BT_OK) {
+        rc = store_.writer.query_int64(
+            "SELECT count(*) FROM pragma_journal_mode WHERE journal_mode<>'delete'", others);
+      }
+      if (rc == SNKV_BT_OK && others == 0) return check_no_log();
+      if (rc == SNKV_BT_OK) rc = store_.writer.execute("ROLLBACK");
+      // Somebody has begun a log anew, or the disk refused to put it away, of which the engine told
+      // nothing. The second time tells.
+      if (rc == SNKV_BT_OK) rc = store_.writer.execute("PRAGMA wal_checkpoint(TRUNCATE)");
+      if (rc == SNKV_BT_OK) rc = store_.writer.execute("PRAGMA journal_mode=DELETE");
+      if (rc != SNKV_BT_OK) return store_.writer.sql_error(operation_, rc);
+    }
+    return Error(Errc::busy, operation_, "somebody else has opened the store");
+  }
+
+  /// A log that could not be removed, of which the engine does not tell either, would be taken for that of
+  /// the new file, and undo the conversion.
+  [[nodiscard]] Error check_no_log() const {
+    for (const char* suffix : {"-wal", "-journal"}) {
+      const std::string log = store_.file + suffix;
+      struct stat info {};
+      if (::stat(log.c_str(), &info) == 0 && info.st_size > 0) {
+        return Error(Errc::io_error, operation_, fmt::format("{} could not be removed", log));
+      }
+    }
+    return {};
+  }
+
   [[nodiscard]] bool is_ours(std::string_view name) const {
     if (name == "snkv_meta") return true;
     const auto& families = catalog_->families();

@@ -45,15 +45,16 @@ class UnfinishedStore {
     for (const char* suffix : {"", "-wal", "-shm"}) std::remove((path_ + suffix).c_str());
   }
 
-  [[nodiscard]] Error open(const Options& wanted) {
+  [[nodiscard]] Error open(const ImportedStore& wanted) {
     Options options;
-    options.page_size = wanted.page_size;
-    options.cache_size = wanted.cache_size;
-    options.clock = wanted.clock;
+    options.page_size = wanted.options.page_size;
+    options.cache_size = wanted.options.cache_size;
+    options.clock = wanted.options.clock;
     // What a power cut leaves is of no use anyway.
     options.sync = Sync::off;
     options.error_if_exists = true;
-    return open_store(path_, options, target);
+    if (wanted.secret == nullptr) return open_store(path_, options, target);
+    return open_encrypted(path_, *wanted.secret, options, wanted.encryption, target);
   }
 
   Target target;
@@ -189,15 +190,16 @@ Error check_free(const std::string& path) {
   return {};
 }
 
-Error import_into(std::string_view from, std::string_view to, BytesView password, const Options& options,
-             const ImportAlso& also, const Progress& progress, ImportReport& report) {
+Error import_into(std::string_view from, std::string_view to, BytesView password,
+                  const ImportedStore& wanted, const ImportAlso& also, const Progress& progress,
+                  ImportReport& report) {
   // Found out again in the end; but why read everything first.
   if (Error error = check_free(std::string(to)); error.failed()) return error;
   std::shared_ptr<const Original> original;
   if (Error error = open_original(from, password, original); error.failed()) return error;
 
   UnfinishedStore store(to);
-  if (Error error = store.open(options); error.failed()) return error;
+  if (Error error = store.open(wanted); error.failed()) return error;
   ProgressReport shown(progress);
   Error error = Import(*original, store.target, shown, report).families(original);
   if (!error.failed()) error = also(original, store.target);
@@ -213,11 +215,11 @@ Error import_into(std::string_view from, std::string_view to, BytesView password
 }  // namespace
 
 Error import_original(std::string_view from, std::string_view to, BytesView password,
-                      const Options& options, const ImportAlso& also, const Progress& progress,
+                      const ImportedStore& wanted, const ImportAlso& also, const Progress& progress,
                       ImportReport& report) {
   try {
     ImportReport found;
-    Error error = import_into(from, to, password, options, also, progress, found);
+    Error error = import_into(from, to, password, wanted, also, progress, found);
     if (!error.failed()) report = std::move(found);
     return error;
   } catch (const std::bad_alloc&) {

@@ -301,6 +301,13 @@ Error StoreState::set_journal_mode(btree::Connection& connection) const {
       if (rc == SNKV_BT_OK) rc = statement.step();
       if (rc == SNKV_BT_ROW) mode = statement.bytes(0).str();
     }
+    if (rc == SNKV_BT_ROW && mode == "wal") {
+      // The engine takes up a log with the first read. Until then an open store would keep nobody from
+      // taking the file to itself, to encrypt it for example.
+      std::int64_t cookie = 0;
+      const int read = connection.query_int64("PRAGMA schema_version", cookie);
+      if (read != SNKV_BT_OK) rc = read;
+    }
     if (rc == SNKV_BT_ROW) {
       if (mode == (wal ? "wal" : "delete")) return {};
       return Error(Errc::protocol, operation,

@@ -86,9 +86,11 @@ class UnfinishedFile {
     return {};
   }
 
-  /// The same in place of the file that has the name.
+  /// The same in place of the file that has the name, and whose log or journal is gone.
   [[nodiscard]] Error replace(const char* operation) {
     if (sync_path(path_, O_RDWR) != 0) return system_error(operation, path_);
+    // Or a power cut could bring back the log, which would then be taken for that of the new file.
+    if (sync_path(folder_, O_RDONLY | O_DIRECTORY) != 0) return system_error(operation, folder_);
     if (::rename(path_.c_str(), target_.c_str()) != 0) return system_error(operation, target_);
     exists_ = false;
     if (sync_path(folder_, O_RDONLY | O_DIRECTORY) != 0) return system_error(operation, folder_);

@@ -40,10 +40,10 @@ TEST_CASE("a copy is a store with the same contents") {
   CHECK(size_of(dir.file("copy.db-wal")) == 0);
   {
     const Store copy =
-        must(open_store(dir.file("copy.db"), {.read_only = true, .immutable = true}));
+        must(open_copy(dir.file("copy.db"), store, {.read_only = true, .immutable = true}));
     CHECK((everything_of(copy) == everything_of(store)));
   }
-  Store copy = must(open_store(dir.file("copy.db")));
+  Store copy = must(open_copy(dir.file("copy.db"), store));
   CHECK((everything_of(copy) == everything_of(store)));
   const VerifyReport report = must(copy.verify());
   CHECK(report.entries == must(store.count()) + 100);
@@ -84,7 +84,7 @@ TEST_CASE("a read-only store can be copied") {
   const Store store =
       must(open_store(dir.file("test.db"), {.read_only = true, .immutable = immutable}));
   REQUIRE_OK(store.backup(dir.file("copy.db"), {.compact = compact}));
-  const Store copy = must(open_store(dir.file("copy.db")));
+  const Store copy = must(open_copy(dir.file("copy.db"), store));
   CHECK((everything_of(copy) == everything_of(store)));
   REQUIRE_OK(copy.verify());
 }
@@ -129,7 +129,7 @@ TEST_CASE("a copy while two threads write is one moment of the store") {
   for (std::thread& writer : writers) writer.join();
   CHECK(complaints == std::vector<std::string>(2));
   for (const std::string& name : copies) {
-    const Store copy = must(open_store(name));
+    const Store copy = must(open_copy(name, store));
     REQUIRE_OK(copy.verify());
     for (const char* thread : {"0", "1"}) {
       CHECK((must(copy.get(std::string("first") + thread)) ==
@@ -153,7 +153,7 @@ TEST_CASE("a copy is that of its beginning") {
     return true;
   }));
   CHECK(wrote);
-  const Store copy = must(open_store(dir.file("copy.db")));
+  const Store copy = must(open_copy(dir.file("copy.db"), store));
   CHECK((everything_of(copy) == everything_of(before)));
   REQUIRE_OK(copy.verify());
 }
@@ -265,7 +265,7 @@ TEST_CASE("names that mean something to the engine mean nothing here") {
     CAPTURE(name);
     REQUIRE_OK(store.backup(name, {.compact = compact}));
     REQUIRE(std::filesystem::exists(dir.path() / name));
-    const Store copy = must(open_store(dir.file(name)));
+    const Store copy = must(open_copy(dir.file(name), store));
     CHECK(must(copy.get("key")) == "value");
   }
   std::filesystem::current_path("/");
@@ -311,5 +311,5 @@ TEST_CASE("inside a transaction the copy is without its changes") {
   REQUIRE_OK(transaction.put("key", "inside"));
   REQUIRE_OK(store.backup(dir.file("copy.db"), {.compact = compact}));
   REQUIRE_OK(transaction.commit());
-  CHECK(must(must(open_store(dir.file("copy.db"))).get("key")) == "before");
+  CHECK(must(must(open_copy(dir.file("copy.db"), store)).get("key")) == "before");
 }

@@ -42,10 +42,12 @@ std::set<std::size_t> interesting_sizes(std::size_t page_size) {
 
 std::string key_of(char kind, std::size_t size) { return kind + std::to_string(size); }
 
-/// One line per entry: how it is stored, without its key and the id of its large value.
+/// One line per entry: how it is stored, without its key and the id of its large value. What is encrypted
+/// is never the same twice.
 std::string layout(const std::string& path, std::string_view prefix) {
+  const std::string value = encrypting() ? "length(value)" : "hex(value)";
   return sqlite_cli(path,
-                    "SELECT substr(CAST(key AS TEXT), 2), expires_at, hex(value), large_size, "
+                    "SELECT substr(CAST(key AS TEXT), 2), expires_at, " + value + ", large_size, "
                     "(SELECT group_concat((id & 1048575) || ':' || length(data)) FROM snkv_large_1 "
                     " WHERE id >> 20 = large_id) "
                     "FROM \"default\" WHERE substr(CAST(key AS TEXT), 1, 1) = '" +

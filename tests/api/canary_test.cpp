@@ -8,6 +8,8 @@
 #include <snkv/snkv.hpp>
 
 #include <algorithm>
+#include <fstream>
+#include <iterator>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -161,11 +163,19 @@ TEST_CASE("encrypting a store leaves no value in any file") {
   }
   write_file(dir.file("a.db-vectors-1"), canary);
   CHECK(found_in(dir) != "");
+  std::ifstream before(path, std::ios::binary);  // who has it open keeps it
   bool seen = false;
   must(Store::encrypt_existing(path, secret(), [&](auto, auto) { return seen = true; }, cheap));
   CHECK(seen);
   CHECK(found_in(dir) == "");
   CHECK(files_in(dir.path()) == std::vector<std::string>{"a.db"});
+  {
+    // The old file has no name any more, and nothing in it.
+    const std::string bytes((std::istreambuf_iterator<char>(before)), std::istreambuf_iterator<char>());
+    CHECK(bytes.size() > 100'000);
+    CHECK(bytes.find_first_not_of('\0') == std::string::npos);
+    before.close();
+  }
   const Store store = must(Store::open_encrypted(path, secret()));
   CHECK(must(store.get("large")) == BytesView(full(100'000)));
   CHECK(found_in(dir) == "");

@@ -335,6 +335,26 @@ TEST_CASE("a store that cannot be encrypted stays as it is") {
   }
 }
 
+TEST_CASE("a handle that is idle with a rollback journal finds no store any more") {
+  // It cannot be seen by others. What it would write must not be lost without a word.
+  const TempDir dir;
+  const Options options{.journal = Journal::rollback};
+  const std::string path = make_plain(dir, options);
+  Store idle = must(Store::open(path, options));
+  Store other = must(Store::open(path, options));
+  check(idle);
+  const Store reader = must(Store::open(path, {.read_only = true, .journal = Journal::rollback}));
+  check(reader);
+  REQUIRE_OK(Store::encrypt_existing(path, key('a')));
+  CHECK_FALSE(idle.get("key1"));
+  CHECK_FALSE(idle.put("key1", "lost"));
+  CHECK_FALSE(reader.get("key1"));
+  CHECK_FALSE(other.put("key1", "lost"));
+  CHECK_FALSE(idle.begin().and_then([](auto transaction) { return transaction.put("k", "lost"); }));
+  const Store store = must(Store::open_encrypted(path, key('a'), options));
+  check(store);
+}
+
 TEST_CASE("a changed value stops the decryption, which then has changed nothing") {
   const TempDir dir;
   const std::string path = make_encrypted(dir);

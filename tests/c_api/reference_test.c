@@ -251,8 +251,52 @@ static void maintaining(KVStore *kv) {
   }
 }
 
+static void encryption(void) {
+  {
+    /* Create / open encrypted */
+    KVStore *kv = NULL;
+    int rc = kvstore_open_encrypted("secret.db", "hunter2", 7, &kv, NULL);
+    if (rc == KVSTORE_AUTH_FAILED) {
+      puts("wrong password");
+    }
+    CHECK(rc == KVSTORE_OK);
+    CHECK(kvstore_is_encrypted(kv) == 1);
+    /* All standard operations work transparently */
+    kvstore_put(kv, "key", 3, "secret", 6);
+    kvstore_close(kv);
+  }
+  KVStore *kv = NULL;
+  GIVES(KVSTORE_AUTH_FAILED, kvstore_open_encrypted("secret.db", "hunter3", 7, &kv, NULL));
+  CHECK(kv == NULL);
+  GIVES(KVSTORE_AUTH_FAILED, kvstore_open("secret.db", &kv, KVSTORE_JOURNAL_WAL));
+  OK(kvstore_open_encrypted("secret.db", "hunter2", 7, &kv, NULL));
+  {
+    kvstore_reencrypt(kv, "new-pass", 8);
+    /* kv is still open and usable with the new password */
+  }
+  OK(kvstore_put(kv, "key", 3, "other secret", 12));
+  OK(kvstore_close(kv));
+  GIVES(KVSTORE_AUTH_FAILED, kvstore_open_encrypted("secret.db", "hunter2", 7, &kv, NULL));
+  OK(kvstore_open_encrypted("secret.db", "new-pass", 8, &kv, NULL));
+  {
+    kvstore_remove_encryption(kv);
+    kvstore_close(kv);
+    /* Now opens without a password */
+    KVStore *plain = NULL;
+    kvstore_open("secret.db", &plain, KVSTORE_JOURNAL_WAL);
+    void *value = NULL;
+    int size = 0;
+    OK(kvstore_get(plain, "key", 3, &value, &size));
+    IS_TEXT("other secret", value, size);
+    snkv_free(value);
+    CHECK(kvstore_is_encrypted(plain) == 0);
+    OK(kvstore_close(plain));
+  }
+}
+
 int main(void) {
   opening();
+  encryption();
   KVStore *kv = NULL;
   OK(kvstore_open("mydata.db", &kv, KVSTORE_JOURNAL_WAL));
   reading(kv);

@@ -13,6 +13,8 @@ static const float north[dim] = {0, 1, 0, 0};
 static const float south[dim] = {0, -1, 0, 0};
 static const float far[dim] = {0, 0, 5, 5};
 
+static const uint8_t password[] = "secret";
+
 static KVVecStore *open_vectors(const char *path) {
   KVVecStore *vectors = NULL;
   OK(kvstore_vec_open(path, dim, KVVEC_SPACE_L2, 0, 0, 0, KVVEC_DTYPE_F32, NULL, 0, &vectors));
@@ -60,8 +62,9 @@ static void opening(void) {
   GIVES(KVSTORE_ERROR, kvstore_vec_open("x.db", dim, 0, 0, 0, -1, 0, NULL, 0, &vectors));
   GIVES(KVSTORE_ERROR, kvstore_vec_open("x.db", dim, 0, 0, 0, 0, 3, NULL, 0, &vectors));
   GIVES(KVSTORE_ERROR, kvstore_vec_open("x.db", dim, 0, 0, 0, 0, 0, NULL, 3, &vectors));
-  GIVES(KVSTORE_ERROR, kvstore_vec_open("x.db", dim, 0, 0, 0, 0, 0, (const uint8_t *)"secret", 6,
-                                        &vectors));
+  GIVES(KVSTORE_ERROR, kvstore_vec_open("x.db", dim, 0, 0, 0, 0, 0, password, -1, &vectors));
+  /* A store in memory is in no file that could be encrypted. */
+  GIVES(KVSTORE_ERROR, kvstore_vec_open(NULL, dim, 0, 0, 0, 0, 0, password, 6, &vectors));
   GIVES(KVSTORE_ERROR, kvstore_vec_open("no/folder/x.db", dim, 0, 0, 0, 0, 0, NULL, 0, &vectors));
   GIVES(KVSTORE_ERROR, kvstore_vec_open("x.db", dim, 0, 0, 0, 0, 0, NULL, 0, NULL));
   /* Parameters are brought into their ranges. */
@@ -270,8 +273,65 @@ static void wrong_handle(KVVecStore *vectors) {
   kvstore_vec_close(vectors);
 }
 
+/* Whether the bytes are in the file. */
+static int is_in(const char *path, const void *bytes, size_t size) {
+  static char contents[1 << 20];
+  FILE *file = fopen(path, "rb");
+  CHECK(file != NULL);
+  const size_t got = file == NULL ? 0 : fread(contents, 1, sizeof(contents), file);
+  CHECK(got > 0 && got < sizeof(contents));
+  if (file != NULL) fclose(file);
+  for (size_t i = 0; i + size <= got; ++i) {
+    if (memcmp(contents + i, bytes, size) == 0) return 1;
+  }
+  return 0;
+}
+
+static int open_with(const char *path, const char *secret, KVVecStore **vectors) {
+  return kvstore_vec_open(path, dim, KVVEC_SPACE_L2, 0, 0, 0, KVVEC_DTYPE_F32, (const uint8_t *)secret,
+                          (int)strlen(secret), vectors);
+}
+
+static void encryption(void) {
+  static const float canary[dim] = {0.123456F, 7.654321F, -3.141592F, 2.718281F};
+  const char *paths[] = {"encrypted.db", "was_plain.db"};
+  for (int i = 0; i < 2; ++i) {
+    const char *path = paths[i];
+    KVVecStore *vectors = NULL;
+    KVVecSearchResult *found = NULL;
+    int count = 0;
+    OK(open_with(path, i == 0 ? "secret" : "", &vectors));
+    OK(kvstore_vec_put(vectors, "k", 1, "CANARY-of-a-value", 17, canary, 0, "{\"tag\":\"CANARY\"}", 16));
+    kvstore_vec_close(vectors);
+    CHECK(is_in(path, "CANARY", 6) == i);
+    CHECK(is_in(path, canary, sizeof(canary)) == i);
+
+    /* The second one is encrypted by this. */
+    OK(open_with(path, "secret", &vectors));
+    CHECK(!is_in(path, "CANARY", 6) && !is_in(path, canary, sizeof(canary)));
+    OK(kvstore_vec_search(vectors, canary, 1, 0, 0, 0, &found, &count));
+    CHECK(count == 1);
+    if (count == 1) {
+      IS_TEXT("k", found[0].pKey, found[0].nKey);
+      IS_TEXT("CANARY-of-a-value", found[0].pValue, found[0].nValue);
+      IS_TEXT("{\"tag\":\"CANARY\"}", found[0].pMetadata, found[0].nMetadata);
+      CHECK(found[0].distance == 0);
+    }
+    kvstore_vec_free_results(found, count);
+    kvstore_vec_close(vectors);
+    GIVES(KVSTORE_AUTH_FAILED, open_with(path, "secres", &vectors));
+    CHECK(vectors == NULL);
+    GIVES(KVSTORE_AUTH_FAILED, open_with(path, "", &vectors));
+    KVStore *store = NULL;
+    GIVES(KVSTORE_AUTH_FAILED, kvstore_open(path, &store, KVSTORE_JOURNAL_WAL));
+    OK(kvstore_open_encrypted(path, password, 6, &store, NULL));
+    OK(kvstore_close(store));
+  }
+}
+
 int main(void) {
   opening();
+  encryption();
   for (int i = 0; i < 2; ++i) {
     KVVecSearchResult *found = NULL;
     int count = 0;

@@ -1,6 +1,7 @@
 // Stores made of databases of SNKV's C library.
 #include "compat/original_samples.hpp"
 #include "support/check.hpp"
+#include "support/child_process.hpp"
 #include "support/contents.hpp"
 #include "support/files.hpp"
 #include "support/temp_dir.hpp"
@@ -223,6 +224,54 @@ TEST_CASE("files that are no databases of the C library") {
   REQUIRE_ERROR(OriginalStore::open(path), expected, "open_original");
   REQUIRE_ERRC(import_original(path, to), expected);
   CHECK(size_of(to) == 0);
+}
+
+TEST_CASE("the new store is encrypted on demand, and at no moment anything else") {
+  const Sample sample = any_sample();
+  const TempDir dir;
+  const std::string path = dir.file("new.db");
+  const Secret secret = Secret::key(std::string(Secret::key_size, 'k'));
+  // In a child: reading a file of an open store drops the locks of the process.
+  const auto is_readable = [&](std::string_view text) {
+    return in_child([&] {
+             for (const std::string& name : files_in(dir.path())) {
+               if (read_file(dir.file(name)).find(text) != std::string::npos) return name;
+             }
+             return std::string();
+           }) != "";
+  };
+  bool seen = false;
+  ImportOptions options;
+  options.password = sample.password;
+  options.secret = &secret;
+  options.also = [&](const OriginalStore&, Store& store) -> Result<void> {
+    seen = true;
+    CHECK(store.is_encrypted());
+    CHECK_FALSE(files_in(dir.path()).empty());
+    return store.put("besides", "also sealed");
+  };
+  const auto progress = [&](std::uint64_t, std::uint64_t) {
+    CHECK_FALSE(is_readable("value of user"));
+    return true;
+  };
+  const ImportReport report = must(import_original(*sample.path, path, options, progress));
+  CHECK(report.entries == 559);
+  CHECK(seen);
+  CHECK(files_in(dir.path()) == std::vector<std::string>{"new.db"});
+  CHECK_FALSE(is_readable("value of user"));
+  CHECK_FALSE(is_readable("also sealed"));
+  REQUIRE_ERRC(Store::open(path), Errc::auth_failed);
+  {
+    const Store store = must(Store::open_encrypted(path, secret));
+    CHECK(must(store.get("user:0007")) == "value of user 7");
+    CHECK(must(store.get("besides")) == "also sealed");
+    CHECK(must(must(store.open_column_family("sessions")).get("s49")) == "token");
+    REQUIRE_OK(store.verify());
+  }
+  const Secret none = Secret::password("");
+  options.secret = &none;
+  REQUIRE_ERRC(import_original(*sample.path, dir.file("x.db"), options), Errc::invalid_argument);
+  CHECK(files_in(dir.path()) == std::vector<std::string>{"new.db"});
 }
 
 TEST_CASE("encrypted databases need their password") {

@@ -106,6 +106,7 @@ extern "C" {
 int __real_open(const char* path, int flags, ...);
 int __real_open64(const char* path, int flags, ...);
 ::ssize_t __real_write(int file, const void* buffer, std::size_t size);
+::ssize_t __real_pwrite(int file, const void* buffer, std::size_t size, ::off_t offset);
 ::ssize_t __real_pwrite64(int file, const void* buffer, std::size_t size, ::off64_t offset);
 int __real_ftruncate64(int file, ::off64_t size);
 int __real_fsync(int file);
@@ -141,6 +142,12 @@ int __wrap_open64(const char* path, int flags, ...) {
   const ::off_t at = ::lseek(file, 0, SEEK_CUR);
   const ::ssize_t written = __real_write(file, buffer, size);
   if (at >= 0) recorder().wrote(file, buffer, written, static_cast<std::uint64_t>(at));
+  return written;
+}
+
+::ssize_t __wrap_pwrite(int file, const void* buffer, std::size_t size, ::off_t offset) {
+  const ::ssize_t written = __real_pwrite(file, buffer, size, offset);
+  recorder().wrote(file, buffer, written, static_cast<std::uint64_t>(offset));
   return written;
 }
 
@@ -275,6 +282,11 @@ void Disk::play(const DiskEvent& event) {
       files_[event.file].pending.push_back(event);
       break;
   }
+}
+
+bool Disk::is_renaming() const noexcept {
+  return std::any_of(pending_names_.begin(), pending_names_.end(),
+                     [](const DiskEvent& event) { return event.kind == Kind::rename; });
 }
 
 std::string Disk::content(const File& file, Random& random) {

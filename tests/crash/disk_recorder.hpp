@@ -64,6 +64,8 @@ class Disk {
   void play(const DiskEvent& event);
   /// Puts one of the possible images into an empty folder.
   void leave_image(Random& random, const std::filesystem::path& folder) const;
+  /// Whether a file has been given the name of another, which is not yet safe.
+  [[nodiscard]] bool is_renaming() const noexcept;
   /// The numbers that the image must and may contain.
   [[nodiscard]] std::uint64_t durable() const noexcept { return durable_; }
   [[nodiscard]] std::uint64_t begun() const noexcept { return begun_; }

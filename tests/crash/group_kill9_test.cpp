@@ -7,6 +7,7 @@
 #include "process.hpp"
 #include "shared_board.hpp"
 
+#include "support/encrypted.hpp"
 #include "support/temp_dir.hpp"
 
 #include <snkv/snkv.hpp>
@@ -50,7 +51,7 @@ Options durable() {
 /// Writes until it is killed.
 int writer(const std::string& path, const std::string& board_path, bool lie) {
   const SharedBoard board(board_path, SharedBoard::Mode::attach);
-  auto store = Store::open(path, durable());
+  auto store = open_store(path, durable());
   if (!store) {
     std::fprintf(stderr, "writer: %s\n", store.error().message().c_str());
     return 1;
@@ -95,7 +96,7 @@ class GroupKill {
     path_ = folder_->file("group.db");
     board_path_ = folder_->file("board");
     board_ = std::make_unique<SharedBoard>(board_path_, SharedBoard::Mode::create);
-    if (auto store = Store::open(path_, durable()); !store) {
+    if (auto store = open_store(path_, durable()); !store) {
       throw std::runtime_error(store.error().message());
     }
   }
@@ -125,7 +126,7 @@ class GroupKill {
   }
 
   void verify(std::uint64_t cycle) {
-    auto store = Store::open(path_, durable());
+    auto store = open_store(path_, durable());
     if (!store) throw std::runtime_error(store.error().message());
     std::uint64_t entries = 0;
     for (std::size_t thread = 0; thread < thread_count; ++thread) {

@@ -9,6 +9,7 @@
 #include "process.hpp"
 #include "workload.hpp"
 
+#include "support/encrypted.hpp"
 #include "support/sqlite_cli.hpp"
 #include "support/temp_dir.hpp"
 
@@ -116,7 +117,7 @@ int writer(std::span<char*> words) {
   Expected state;
   for (std::size_t i = 7; i < words.size(); ++i) state.families[words[i]];
 
-  auto store = Store::open(path, options_for(file_seed));
+  auto store = open_store(path, options_for(file_seed));
   if (!store) writer_failed(store.error().message());
   Random random(seed ^ number);
   const auto report = [](Message::Kind kind, std::uint64_t unit) {
@@ -227,7 +228,7 @@ class KillLoop {
       const std::string verdict = sqlite_cli(path_, "PRAGMA integrity_check;");
       if (verdict != "ok") throw FailedTest{"sqlite3: integrity_check: " + verdict};
     }
-    auto store = Store::open(path_, options_for(file_seed_));
+    auto store = open_store(path_, options_for(file_seed_));
     if (!store) throw FailedTest{"open after a kill: " + store.error().message()};
     auto intact = store->integrity_check();
     if (!intact) throw FailedTest{intact.error().message()};

@@ -13,6 +13,7 @@
 #include "process.hpp"
 #include "shared_board.hpp"
 
+#include "support/encrypted.hpp"
 #include "support/sqlite_cli.hpp"
 #include "support/temp_dir.hpp"
 
@@ -50,7 +51,7 @@ Options patient_options() {
 }
 
 Store open_or_fail(std::string_view role, const std::string& path) {
-  auto store = Store::open(path, patient_options());
+  auto store = open_store(path, patient_options());
   if (!store) role_failed(role, store.error().message());
   return std::move(*store);
 }
@@ -159,7 +160,7 @@ int checkpointer(const std::string& path, const std::string& board_path, std::ui
   SharedBoard board(board_path, SharedBoard::Mode::attach);
   Options options = patient_options();
   options.busy_timeout = std::chrono::milliseconds{100};
-  auto store = Store::open(path, options);
+  auto store = open_store(path, options);
   if (!store) role_failed("checkpointer", store.error().message());
   Random random(seed);
   while (board->stop == 0) {

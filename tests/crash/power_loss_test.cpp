@@ -9,8 +9,10 @@
 //
 // --lie: the disk only says that it syncs. The test must then fail, which shows that it can.
 #include "disk_recorder.hpp"
+#include "failure.hpp"
 #include "workload.hpp"
 
+#include "support/encrypted.hpp"
 #include "support/temp_dir.hpp"
 
 #include <snkv/snkv.hpp>
@@ -29,14 +31,6 @@ namespace {
 
 using namespace snkv;
 using namespace snkv::test;
-
-struct Failure {
-  std::string what;
-};
-
-void require(const auto& result, std::string_view what) {
-  if (!result) throw Failure{std::string(what) + ": " + result.error().message()};
-}
 
 struct Arguments {
   std::uint64_t seed = 1;
@@ -108,10 +102,10 @@ class History {
 /// Works on a store, closes it, and leaves the recording.
 void record(const Scenario& scenario, const History& history, std::uint64_t seed,
             DiskRecording& recording, const std::string& path) {
-  auto store = Store::open(path, {.journal = scenario.journal,
-                                  .sync = scenario.sync,
-                                  .page_size = scenario.page_size,
-                                  .wal_autocheckpoint = scenario.checkpoint});
+  auto store = open_store(path, {.journal = scenario.journal,
+                                 .sync = scenario.sync,
+                                 .page_size = scenario.page_size,
+                                 .wal_autocheckpoint = scenario.checkpoint});
   require(store, "open");
   Random random(seed);
   for (std::uint64_t number = 1; number <= units; ++number) {
@@ -163,8 +157,8 @@ class PowerLoss {
     const TempDir image;
     disk.leave_image(random, image.path());
     try {
-      auto store = Store::open(image.file("store.db"),
-                               {.journal = scenario_.journal, .page_size = scenario_.page_size});
+      auto store = open_store(image.file("store.db"),
+                              {.journal = scenario_.journal, .page_size = scenario_.page_size});
       require(store, "open after the power cut");
       require(store->integrity_check(), "integrity check");
       const std::uint64_t number = History::number_in(*store);

@@ -5,6 +5,7 @@
 //   two_handles_test [--steps N]
 #include "process.hpp"
 
+#include "support/encrypted.hpp"
 #include "support/temp_dir.hpp"
 
 #include <snkv/snkv.hpp>
@@ -45,7 +46,7 @@ class LocalHandle final : public Handle {
     Options options;
     options.sync = Sync::off;
     options.journal = journal;
-    auto opened = Store::open(path, options);
+    auto opened = open_store(path, options);
     if (!opened) throw FailedTest{opened.error().message()};
     store_ = std::move(*opened);
   }

@@ -70,7 +70,9 @@ Options options_of(const Base& base, const FakeClock& clock) {
 
 /// Fills a store and closes it.
 void make_closed(Base& base, const std::string& path, const FakeClock& clock) {
-  auto store = Store::open(path, options_of(base, clock));
+  const Options options = options_of(base, clock);
+  auto store = base.encrypted ? Store::open_encrypted(path, test_key('a'), options)
+                              : Store::open(path, options);
   need(store);
   fill(*store, base.contents);
   need(store->close());
@@ -133,6 +135,9 @@ std::map<std::string, Base> make_bases(const std::string& folder) {
   add({.name = "nothing rollback", .journal = Journal::rollback}, leave);
   add({.name = "wal", .contents = usual}, make_closed);
   add({.name = "rollback", .journal = Journal::rollback, .contents = usual}, make_closed);
+  add({.name = "sealed", .encrypted = true, .contents = usual}, make_closed);
+  add({.name = "sealed rollback", .encrypted = true, .journal = Journal::rollback, .contents = usual},
+      make_closed);
   add({.name = "many", .contents = many_entries()}, make_closed);
   add({.name = "hot log", .contents = usual}, make_hot_log);
   add({.name = "hot journal", .journal = Journal::rollback, .contents = usual}, make_hot_journal);

@@ -56,7 +56,11 @@ std::string difference(const Model& is, const Model& should) {
 }  // namespace
 
 Run::Run(const Base& base, std::string file, const Fault& what)
-    : fault(what), path(std::move(file)), in_memory_(base.in_memory), states_{base.contents} {
+    : fault(what),
+      path(std::move(file)),
+      in_memory_(base.in_memory),
+      states_{base.contents},
+      secrets_(1, base.encrypted ? 'a' : no_secret) {
   options.journal = base.journal;
   options.sync = Sync::full;
   options.page_size = 4096;
@@ -68,8 +72,23 @@ Run::Run(const Base& base, std::string file, const Fault& what)
 }
 
 void Run::open_before() {
-  auto opened = Store::open(path, options);
+  auto opened = open_file(path, options);
   if (must(opened, "opening before the scenario")) store = *opened;
+}
+
+Result<Store> Run::open_file(const std::string& file, const Options& how) {
+  for (std::size_t i = 0; i < secrets_.size(); ++i) {
+    const char letter = secrets_[i];
+    auto opened = letter == no_secret ? Store::open(file, how)
+                                      : Store::open_encrypted(file, test_key(letter), how);
+    const bool other = !opened && i + 1 < secrets_.size() &&
+                       (opened.error() == Errc::auth_failed ||
+                        (opened.error() == Errc::invalid_argument && letter != no_secret));
+    if (other) continue;
+    secrets_ = letter;
+    return opened;
+  }
+  return Unexpected(Error(Errc::auth_failed, "open", "nothing opens it"));
 }
 
 void Run::fill_before(const Model& contents) {
@@ -249,7 +268,7 @@ void Run::expect_copy_of(std::string_view name, std::vector<Model> states) {
 void Run::check_copy(const std::string& name, const std::vector<Model>& states) {
   Options as_made = options;
   as_made.create_if_missing = false;
-  auto copy = Store::open(beside(name), as_made);
+  auto copy = open_file(beside(name), as_made);
   if (!must(copy, "opening the copy")) return;
   must(copy->verify(), "verify of the copy");
   Model seen;
@@ -289,7 +308,7 @@ void Run::verify() {
   options.read_only = false;
   if (store.path().empty() && !in_memory_) {
     closing();
-    auto opened = Store::open(path, options);
+    auto opened = open_file(path, options);
     if (!must(opened, "opening afterwards")) return;
     store = *opened;
   }

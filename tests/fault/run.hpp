@@ -29,13 +29,22 @@ using Model = std::map<std::string, ModelFamily, std::less<>>;
 struct Base {
   std::string name;
   bool in_memory = false;
+  bool encrypted = false;  // with `test_key('a')`
   Journal journal = Journal::wal;
   std::map<std::string, std::string> files{};  // by suffix: "", "-wal", "-journal"
   Model contents{{"default", {}}};
 };
 
+/// The key of which each byte is the letter.
+[[nodiscard]] inline Secret test_key(char letter) {
+  return Secret::key(std::string(Secret::key_size, letter));
+}
+
 class Run {
  public:
+  /// The letter of a store that is not encrypted.
+  static constexpr char no_secret = '\0';
+
   Run(const Base& base, std::string path, const Fault& fault);
 
   const Fault fault;
@@ -79,6 +88,15 @@ class Run {
       into.insert(into.end(), after.begin(), after.end());
     }
     return succeeded;
+  }
+
+  /// A change of what opens the store: the letter of the new key. If it failed the old one still does, or
+  /// the change was final and something after it failed.
+  template <class R>
+  void changed_secret(const R& result, char next) {
+    const Paused paused;
+    if (ok(result)) secrets_.clear();
+    secrets_.push_back(next);
   }
 
   /// To be called before the last handle is closed under faults, and then opened anew.
@@ -131,6 +149,8 @@ class Run {
     complain(std::string(what) + ": " + result.error().message());
     return false;
   }
+  /// Opens a file with what may open it, of which one must, and no other.
+  [[nodiscard]] Result<Store> open_file(const std::string& file, const Options& how);
   [[nodiscard]] bool observe(const Store& from, Model& out);
   [[nodiscard]] bool observe_family(const ColumnFamily& family, ModelFamily& out);
   [[nodiscard]] Model visible(const Model& model) const;
@@ -145,6 +165,7 @@ class Run {
   std::vector<Model> states_;     // one of these it is in
   std::vector<Model> unsettled_;  // or in one of these, once it was closed
   std::vector<FileBeside> files_;
+  std::string secrets_;  // letters; each may open the store
   std::string complaints_;
 };
 
@@ -167,6 +188,7 @@ struct Scenario {
 [[nodiscard]] std::vector<Scenario> copy_scenarios();
 [[nodiscard]] std::vector<Scenario> family_scenarios();
 [[nodiscard]] std::vector<Scenario> thread_scenarios();
+[[nodiscard]] std::vector<Scenario> secret_scenarios();
 
 [[nodiscard]] std::map<std::string, Base> make_bases(const std::string& folder);
 

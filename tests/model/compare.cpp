@@ -109,9 +109,15 @@ LargeValues large_values(World& world, Lines& lines) {
   for (auto fields = lines.next(); !fields.empty() && fields[0] != "@entries";
        fields = lines.next()) {
     world.require(fields.size() == 2, "sqlite3: strange output");
-    values[number(fields[0])] += fields[1];
+    world.require(fields[1].size() >= 2 * world.seal_size(), "sqlite3: a chunk that is not sealed");
+    values[number(fields[0])] += fields[1].substr(2 * world.seal_size());
   }
   return values;
+}
+
+/// Whether it is the value, in hexadecimal digits. Of what is encrypted only the length can be told.
+bool is_stored(const World& world, std::string_view found, const std::string& expected) {
+  return world.seal_size() == 0 ? found == expected : found.size() == expected.size();
 }
 
 void compare_rows(World& world, Lines& lines, const Table& table, LargeValues& large) {
@@ -125,15 +131,19 @@ void compare_rows(World& world, Lines& lines, const Table& table, LargeValues& l
                   where + "expires_at is " + std::string(fields[1]));
     const std::string expected = hex(*entry.value);
     if (fields[3] == "NULL") {
-      world.require(fields[2] == expected && fields[4] == "NULL", where + "wrong value");
+      world.require(fields[2].size() >= 2 * world.seal_size(), where + "a value that is not sealed");
+      world.require(is_stored(world, fields[2].substr(2 * world.seal_size()), expected) &&
+                        fields[4] == "NULL",
+                    where + "wrong value");
       continue;
     }
-    world.require(fields[2] == "NULL", where + "both a value and a large value");
+    world.require((fields[2] == "NULL") == (world.seal_size() == 0),
+                  where + "both a value and a large value, or nothing that describes it");
     world.require(number(fields[4]) == static_cast<std::int64_t>(entry.value->size()),
                   where + "wrong large_size");
     const auto found = large.find(number(fields[3]));
     world.require(found != large.end(), where + "its large value is not there");
-    world.require(found->second == expected, where + "wrong large value");
+    world.require(is_stored(world, found->second, expected), where + "wrong large value");
     large.erase(found);
   }
   world.require(large.empty(), "sqlite3: " + table.family + ": large values of no entry");

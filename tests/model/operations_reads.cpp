@@ -176,9 +176,9 @@ bool sql_count(World& world) {
   auto rows = world.stores[World::index(store)]->sql(
       "SELECT count(*), count(CASE WHEN expires_at <= ? THEN 1 END),"
       " coalesce(sum(length(key)), 0),"
-      " coalesce(sum(CASE WHEN large_id IS NULL THEN length(value) ELSE large_size END), 0) FROM " +
+      " coalesce(sum(CASE WHEN large_id IS NULL THEN length(value) - ? ELSE large_size END), 0) FROM " +
           sql_name(name),
-      now);
+      now, static_cast<std::int64_t>(world.seal_size()));
   Outcome allowed = {Errc::ok};
   if (world.commit_pending) allowed.add(Errc::busy);
   if (!world.expect(rows, allowed, "sql")) return true;

@@ -198,6 +198,9 @@ class World {
     return static_cast<bool>(result);
   }
 
+  /// By how much what is stored of a value is longer than the value: not 0 in an encrypted store.
+  [[nodiscard]] std::size_t seal_size() const noexcept;
+
   // ---- Picking ----
 
   /// An entry operation's target: any store or the transaction, any family, handles old and new.

@@ -25,4 +25,10 @@ inline Result<Store> open_store(std::string_view path, const Options& options = 
   return Store::open_encrypted(path, test_secret(), options);
 }
 
+/// A copy of a store, which is encrypted if the store is.
+inline Result<Store> open_copy(std::string_view path, const Store& of, const Options& options = {}) {
+  if (!of.is_encrypted()) return Store::open(path, options);
+  return Store::open_encrypted(path, test_secret(), options);
+}
+
 }  // namespace snkv::test

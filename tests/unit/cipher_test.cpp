@@ -205,23 +205,34 @@ TEST_CASE("the vectors of docs/encryption.md") {
   REQUIRE_FALSE(error.failed());
   CHECK(opened.store() == counting<16>(0));
   CHECK(opens(*opened.ring(), {1, "token", {}}, after("sealed without expiry:\n\n```\n"), &value));
+  // And one that a password opens.
+  KeyHeader typed;
+  error = typed.open("test", after("a header with a password:\n\n```\n"),
+                     Secret::password("correct horse"), {});
+  INFO(error.message());
+  REQUIRE_FALSE(error.failed());
+  CHECK(opens(*typed.ring(), {1, "token", {}}, after("sealed without expiry:\n\n```\n"), &value));
 }
 
 namespace {
 
-/// A header by the description of the format alone: for the raw key 60 61 ... 7f, the store of `make_ring`
-/// and its data key.
-std::string handmade_header() {
-  const auto secret = counting<32>(0x60);
+/// How the secret becomes a key, as the header has it.
+struct Derivation {
+  const char* fields;  ///< number, flags and zeros, passes, bytes of memory, in hexadecimal digits
+  std::array<std::byte, 32> key{};
+};
+
+/// A header by the description of the format alone, for the store of `make_ring` and its data key.
+std::string handmade_header(const Derivation& derivation) {
   const auto data_key = counting<32>(0x40);
   const auto raw = [](const auto& bytes) {
     return reinterpret_cast<const unsigned char*>(bytes.data());
   };
   std::array<unsigned char, 32> wrap{};
   std::array<unsigned char, 32> check_key{};
-  crypto_kdf_derive_from_key(wrap.data(), wrap.size(), 1, "snkvwrap", raw(secret));
-  crypto_kdf_derive_from_key(check_key.data(), check_key.size(), 2, "snkvwrap", raw(secret));
-  std::string header = "snkvkeys" + from_hex("0101000000000000") + std::string(16, '\0');
+  crypto_kdf_derive_from_key(wrap.data(), wrap.size(), 1, "snkvwrap", raw(derivation.key));
+  crypto_kdf_derive_from_key(check_key.data(), check_key.size(), 2, "snkvwrap", raw(derivation.key));
+  std::string header = "snkvkeys" + from_hex("0101") + from_hex(derivation.fields);
   for (int i = 0; i < 16; ++i) header += static_cast<char>(0xd0 + i);  // salt
   for (int i = 0; i < 16; ++i) header += static_cast<char>(i);         // store
   for (int i = 0; i < 8; ++i) header += static_cast<char>(0xa0 + i);   // generation
@@ -237,6 +248,21 @@ std::string handmade_header() {
   return header + std::string(reinterpret_cast<const char*>(nonce.data()), nonce.size()) + wrapped;
 }
 
+/// For the raw key 60 61 ... 7f.
+Derivation of_key() {
+  return {"000000000000" "0000000000000000" "0000000000000000", counting<32>(0x60)};
+}
+
+/// For the password "correct horse", with 2 passes and 19 MiB.
+Derivation of_password() {
+  Derivation out{"010000000000" "0000000000000002" "0000000001300000"};
+  const auto salt = counting<16>(0xd0);
+  REQUIRE(crypto_pwhash(reinterpret_cast<unsigned char*>(out.key.data()), out.key.size(),
+                        "correct horse", 13, reinterpret_cast<const unsigned char*>(salt.data()), 2,
+                        19u << 20, crypto_pwhash_ALG_ARGON2ID13) == 0);
+  return out;
+}
+
 }  // namespace
 
 // Makes them; not run by itself.
@@ -246,7 +272,8 @@ TEST_CASE("print vectors", "[.vectors]") {
   std::printf("without %s\n", to_hex(seal(ring, {1, "token", {}}, "xyz")).c_str());
   std::printf("with %s\n", to_hex(seal(ring, {1, "token", 1'700'001'800'000}, "xyz")).c_str());
   std::printf("chunk %s\n", to_hex(seal(ring, chunk, "chunk")).c_str());
-  std::printf("header %s\n", to_hex(handmade_header()).c_str());
+  std::printf("header %s\n", to_hex(handmade_header(of_key())).c_str());
+  std::printf("header with a password %s\n", to_hex(handmade_header(of_password())).c_str());
 }
 
 TEST_CASE("every bit of a header counts") {

@@ -232,10 +232,35 @@ TEST_CASE("all operators, on many documents of the usual kind") {
     CAPTURE(text);
     compare(index, model, must(Filter::parse(text)).node(), true);
   }
-  // A few matches come as a list.
   const auto few = index.resolve(must(Filter::parse(R"({"author.name":"author 77"})")).node());
-  REQUIRE(few.possible.list() != nullptr);
-  CHECK(*few.possible.list() == std::vector<std::uint32_t>{77});
+  CHECK(few.possible.count() == 1);
+  CHECK(few.possible.contains(77));
+}
+
+TEST_CASE("few numbers and many are gone through alike") {
+  using snkv::vector_detail::NumberSet;
+  constexpr std::uint32_t bound = 1000;
+  for (const std::uint32_t step : {1U, 3U, 64U, 999U, 1000U}) {
+    CAPTURE(step);
+    std::vector<std::uint32_t> numbers;
+    std::vector<std::uint64_t> bits(NumberSet::words_for(bound));
+    for (std::uint32_t number = step - 1; number < bound; number += step) {
+      numbers.push_back(number);
+      NumberSet::set(bits, number);
+    }
+    for (const NumberSet& set :
+         {NumberSet::of(bound, numbers), NumberSet::of_bits(bound, bits)}) {
+      std::vector<std::uint32_t> met;
+      NumberSet::Cursor cursor(set);
+      for (std::uint32_t number = 0; cursor.next(number);) met.push_back(number);
+      CHECK(met == numbers);
+    }
+  }
+  std::uint32_t number = 0;
+  const NumberSet nothing;
+  CHECK_FALSE(NumberSet::Cursor(nothing).next(number));
+  const NumberSet no_bits = NumberSet::of_bits(0, {});
+  CHECK_FALSE(NumberSet::Cursor(no_bits).next(number));
 }
 
 TEST_CASE("the index is compact, and gives the memory of the dead back") {

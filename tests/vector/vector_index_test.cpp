@@ -5,6 +5,7 @@
 
 #include <snkv/vector/index.hpp>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <limits>
@@ -317,17 +318,99 @@ TEST_CASE("a walk that finds nothing near gives up for the scan of what matches"
   }
   core.maintain(pool, [](std::uint64_t, std::uint64_t) { return true; });
   // The farthest quarter of a grid, seen from its corner.
-  std::vector<std::uint32_t> far;
-  for (std::uint32_t i = 4800; i < 6400; ++i) far.push_back(i);
+  std::vector<std::uint32_t> numbers;
+  for (std::uint32_t i = 4800; i < 6400; ++i) numbers.push_back(i);
+  const NumberSet far = NumberSet::of(6400, numbers);
   const auto accepts = [](std::uint32_t number) { return number >= 4800; };
   SearchRequest request;
   request.k = 3;
   request.ef = 8;
-  request.filter = LabelFilter(accepts).among(far);
+  request.filter = LabelFilter(accepts).among(far, LabelFilter::Asked::yes);
   const float corner[] = {0, 0};
   const auto hits = core.search(corner, request);
   REQUIRE(hits.size() == 3);
   CHECK(hits[0].label == 4800);
   CHECK(hits[1].label == 4801);
   CHECK(hits[2].label == 4802);
+}
+
+TEST_CASE("a scan looks at what can match only, and asks only where it has to") {
+  using namespace snkv::vector_detail;
+  IndexConfig config;
+  config.dim = 2;
+  config.metric = Metric::l2;
+  IndexCore core(config, best_kernels<0>());
+  for (std::uint32_t i = 0; i < 6400; ++i) {
+    const float at[] = {static_cast<float>(i % 80), static_cast<float>(i / 80)};
+    core.put(i, at);
+  }
+  std::size_t asked = 0;
+  const auto accepts = [&](std::uint32_t number) {
+    ++asked;
+    return number % 3 == 0;
+  };
+  // As a list, and as bits.
+  for (const std::uint32_t step : {640U, 10U}) {
+    CAPTURE(step);
+    std::vector<std::uint32_t> numbers;
+    for (std::uint32_t i = 5; i < 6400; i += step / 2) numbers.push_back(i);
+    const NumberSet possible = NumberSet::of(6400, numbers);
+    SearchRequest request;
+    request.k = 3;
+    const float corner[] = {0, 0};
+    asked = 0;
+    request.filter = LabelFilter(accepts).among(possible, LabelFilter::Asked::yes);
+    const auto some = core.search(corner, request);
+    CHECK(asked == numbers.size());
+    REQUIRE(some.size() == 3);
+    CHECK(std::all_of(some.begin(), some.end(), [](const Hit& hit) { return hit.label % 3 == 0; }));
+    asked = 0;
+    request.filter = LabelFilter(accepts).among(possible, LabelFilter::Asked::no);
+    const auto all = core.search(corner, request);
+    CHECK(asked == 0);
+    REQUIRE(all.size() == 3);
+    CHECK(all[0].label == (step == 640 ? 5 : 80));
+  }
+}
+
+TEST_CASE("what is put in bulk gets its codes before its links") {
+  using namespace snkv::vector_detail;
+  IndexConfig config;
+  config.dim = 16;
+  config.metric = Metric::l2;
+  config.type = ElementType::i8;
+  IndexCore core(config, best_kernels<0>());
+  ClusteredVectors source(16, 8, 3);
+  VectorModel model;
+  for (std::uint32_t i = 0; i < 3000; ++i) {
+    model[i] = source.next();
+    core.put(i, model[i].data());
+  }
+  core.erase(2999);
+  model.erase(2999);
+  ThreadPool pool(2);
+  core.maintain(pool, [](std::uint64_t, std::uint64_t) { return false; });
+  const auto now = core.generation();
+  CHECK(now->graph.codec().type() == ElementType::i8);
+  CHECK(now->live() == model.size());
+  CHECK(now->first_unlinked() < 2000);
+  const auto find_all = [&] {
+    std::size_t found = 0;
+    for (std::uint32_t i = 0; i < 2999; i += 37) {
+      SearchRequest request;
+      request.k = 10;
+      request.rerank = true;
+      std::vector<Neighbor> hits;
+      for (const Hit& hit : core.search(model[i].data(), request)) {
+        hits.push_back({hit.label, hit.distance});
+      }
+      found += common(exact_search(model, Metric::l2, model[i], 10), hits);
+    }
+    return found;
+  };
+  CHECK(find_all() >= 790);  // of 820
+  core.maintain(pool, [](std::uint64_t, std::uint64_t) { return true; });
+  CHECK(core.generation() == now);
+  CHECK(now->first_unlinked() == now->graph.size());
+  CHECK(find_all() >= 790);
 }

@@ -1,4 +1,5 @@
-"""Makes wheels and source distributions of the package (PEP 517), with CMake and the standard library.
+"""Makes wheels and source distributions of the package (PEP 517), with CMake and the standard
+library.
 
 Settings, as in `pip wheel --config-settings=build-dir=DIR`:
     build-dir   build folder of CMake; one that is configured already is used as it is

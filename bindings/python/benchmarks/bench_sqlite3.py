@@ -3,10 +3,10 @@
 
     bench_sqlite3.py [--rounds 7] [--entries 20000] [--folder DIR]
 
-Both have a write-ahead log, sync normal and the same page size and cache. sqlite3 uses a table of its own
-making (WITHOUT ROWID), one prepared statement for each kind of work, and no transaction around reads and
-single writes. Each line has the median of the rounds; the ratio is what counts, and the times of a loaded
-machine are worth nothing."""
+Both have a write-ahead log, sync normal and the same page size and cache. sqlite3 uses a table of
+its own making (WITHOUT ROWID), one prepared statement for each kind of work, and no transaction
+around reads and single writes. Each line has the median of the rounds; the ratio is what counts,
+and the times of a loaded machine are worth nothing."""
 
 import argparse
 import os

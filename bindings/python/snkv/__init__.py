@@ -6,8 +6,8 @@
         db["hello"] = "world"
         print(db["hello"])              # b'world'
 
-Keys and values are str (kept as UTF-8), bytes, bytearray or memoryview, and come back as bytes. Vectors
-are in snkv.vector, which needs numpy, and the asyncio forms of all calls in snkv.aio.
+Keys and values are str (kept as UTF-8), bytes, bytearray or memoryview, and come back as bytes.
+Vectors are in snkv.vector, which needs numpy, and the asyncio forms of all calls in snkv.aio.
 """
 
 from ._batch import WriteBatch

@@ -29,7 +29,8 @@ class Reader:
         return self._entries.exists(key)
 
     def get_many(self, keys: Iterable[BytesLike]) -> List[Optional[bytes]]:
-        """The values of several keys as of one moment, None for absent ones. Faster than single gets."""
+        """The values of several keys as of one moment, None for absent ones. Faster than single
+        gets."""
         return self._entries.get_many(keys)
 
     def ttl(self, key: BytesLike) -> Optional[float]:
@@ -53,8 +54,8 @@ class Reader:
         reverse: bool = False,
         prefix: Optional[BytesLike] = None,
     ) -> Iterator:
-        """An Iterator over all entries, or those whose keys start with `prefix`, in the order of the
-        keys, or the opposite one."""
+        """An Iterator over all entries, or those whose keys start with `prefix`, in the order of
+        the keys, or the opposite one."""
         return Iterator(self._entries.iterator(prefix, None, None, reverse, False))
 
     def prefix_iterator(self, prefix: BytesLike) -> Iterator:
@@ -134,13 +135,13 @@ class Writer(Reader):
         desired: BytesLike,
         ttl: Optional[float] = None,
     ) -> bool:
-        """Stores `desired` only if the value is `expected` (None: if `key` is absent); tells whether
-        it did."""
+        """Stores `desired` only if the value is `expected` (None: if `key` is absent); tells
+        whether it did."""
         return self._entries.compare_and_swap(key, expected, desired, ttl)
 
     def increment(self, key: BytesLike, delta: int = 1, ttl: Optional[float] = None) -> int:
-        """Adds to the integer under `key`, 0 if it is absent; the sum. The value is decimal text. The
-        expiry stays, unless `ttl` is given."""
+        """Adds to the integer under `key`, 0 if it is absent; the sum. The value is decimal text.
+        The expiry stays, unless `ttl` is given."""
         return self._entries.increment(key, delta, ttl)
 
     def get_and_put(
@@ -210,10 +211,10 @@ class ColumnFamily(Writer):
         with db.create_column_family("users") as users:
             users["alice"] = "admin"
 
-    A family that is obtained from the store serves all threads, and belongs to the transaction that the
-    calling thread has begun, if there is one; one that is obtained from a Transaction or Snapshot
-    belongs to that. After the family was dropped every use raises an Error, also when there is a new
-    one of that name.
+    A family that is obtained from the store serves all threads, and belongs to the transaction that
+    the calling thread has begun, if there is one; one that is obtained from a Transaction or
+    Snapshot belongs to that. After the family was dropped every use raises an Error, also when
+    there is a new one of that name.
     """
 
     __slots__ = ("_name",)

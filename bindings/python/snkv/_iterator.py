@@ -12,19 +12,20 @@ from ._types import BytesLike
 class Iterator:
     """An ordered cursor over entries, as of the moment when it was made.
 
-    As a Python iterator it yields (key, value), ascending or, if it is a reverse one, descending. It can
-    also be moved by hand:
+    As a Python iterator it yields (key, value), ascending or, if it is a reverse one, descending.
+    It can also be moved by hand:
 
         it.first()              # or it.last(), for a reverse one
         while not it.eof:
             use(it.key, it.value)
             it.next()           # or it.prev()
 
-    Until it is positioned it stands on the first entry in its direction. Both ways of using it may be
-    mixed: a for loop begins with the current entry.
+    Until it is positioned it stands on the first entry in its direction. Both ways of using it may
+    be mixed: a for loop begins with the current entry.
 
-    It stays valid while others write, clear or drop, but it holds back the recycling of the write-ahead
-    log: close it, or let it go, when it is no longer needed. One thread at a time moves it.
+    It stays valid while others write, clear or drop, but it holds back the recycling of the
+    write-ahead log: close it, or let it go, when it is no longer needed. One thread at a time moves
+    it.
     """
 
     __slots__ = ("_raw",)
@@ -51,7 +52,8 @@ class Iterator:
         self._raw.prev()
 
     def seek(self, key: BytesLike) -> "Iterator":
-        """Goes to the first key that is >= `key`; a reverse iterator goes to the last one that is <=.
+        """Goes to the first key that is >= `key`; a reverse iterator goes to the last one that is
+        <=.
 
         An iterator over a prefix does not leave it: eof is true instead.
         """

@@ -27,7 +27,8 @@ class Savepoint:
         self._raw.rollback()
 
     def release(self) -> None:
-        """Keeps everything since the savepoint as a part of the transaction, and ends the savepoint."""
+        """Keeps everything since the savepoint as a part of the transaction, and ends the
+        savepoint."""
         self._raw.release()
 
     def __enter__(self) -> "Savepoint":
@@ -72,8 +73,8 @@ class Transaction(_Scope, Writer):
             t["b"] = "2"
 
     commits at the end of the block, or rolls back if it is left by an exception. Unlike what
-    `KVStore.begin` starts, it does not belong to a thread: what is to be a part of it is called on it.
-    A transaction keeps other writers waiting.
+    `KVStore.begin` starts, it does not belong to a thread: what is to be a part of it is called on
+    it. A transaction keeps other writers waiting.
     """
 
     __slots__ = ("_scope",)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Dict, List, Optional, Tuple, Union
+from typing import Any, Dict, List, Optional, Tuple, Type, TypeVar, Union
 
 from . import _snkv
 from ._constants import (
@@ -13,9 +13,24 @@ from ._constants import (
 )
 from ._entries import ColumnFamily, Writer
 from ._scopes import Savepoint, Snapshot, Transaction
-from ._types import Progress
+from ._types import BytesLike, Progress
 
 PathLike = Union[str, bytes, "os.PathLike[str]", "os.PathLike[bytes]"]
+
+T = TypeVar("T", bound="KVStore")
+
+
+def _configuration(
+    *,
+    journal_mode: int = JOURNAL_WAL,
+    sync_level: int = SYNC_NORMAL,
+    cache_size: int = 2000,
+    page_size: int = 4096,
+    busy_timeout: int = 0,
+    read_only: bool = False,
+    wal_size_limit: int = 0,
+) -> Dict[str, int]:
+    return locals()
 
 
 class KVStore(Writer):
@@ -27,11 +42,11 @@ class KVStore(Writer):
     page_size       bytes; for new files only, and at least 4096
     busy_timeout    milliseconds to wait for other writers
     read_only       refuse every write
-    wal_size_limit  checkpoint when the log has so many pages; 0: leave that to `checkpoint`, unless the
-                    log grows beyond 64 MiB
+    wal_size_limit  checkpoint when the log has so many pages; 0: leave that to `checkpoint`, unless
+                    the log grows beyond 64 MiB
 
-    The operations on entries go to the default column family. One store serves any number of threads:
-    reads run in parallel, writes take turns.
+    The operations on entries go to the default column family. One store serves any number of
+    threads: reads run in parallel, writes take turns.
     """
 
     __slots__ = ("_store",)
@@ -48,31 +63,90 @@ class KVStore(Writer):
         read_only: bool = False,
         wal_size_limit: int = 0,
     ) -> None:
-        self._store = _snkv.Store.open(
-            path,
-            {
-                "journal_mode": journal_mode,
-                "sync_level": sync_level,
-                "cache_size": cache_size,
-                "page_size": page_size,
-                "busy_timeout": busy_timeout,
-                "read_only": read_only,
-                "wal_size_limit": wal_size_limit,
-            },
+        config = _configuration(
+            journal_mode=journal_mode,
+            sync_level=sync_level,
+            cache_size=cache_size,
+            page_size=page_size,
+            busy_timeout=busy_timeout,
+            read_only=read_only,
+            wal_size_limit=wal_size_limit,
         )
-        self._entries = self._store.default_family()
+        self._use(_snkv.Store.open(path, config))
+
+    def _use(self, raw: _snkv.Store) -> None:
+        self._store = raw
+        self._entries = raw.default_family()
+
+    # ---- Encryption ----
+
+    @classmethod
+    def open_encrypted(
+        cls: Type[T],
+        path: PathLike,
+        password: BytesLike,
+        *,
+        progress: Optional[Progress] = None,
+        **options: Any,
+    ) -> T:
+        """An encrypted store in the file `path`, which is created if need be; AuthError for a wrong
+        password.
+
+        A store that is not encrypted is encrypted first, of which `progress` tells: BusyError if
+        anybody has it open, Error and no change after any other failure. Mind that a wrong path
+        thereby encrypts the wrong store; with read_only nothing is changed.
+
+        password  str (as UTF-8), bytes, or a bytearray that can be wiped afterwards; not empty
+        options   as of KVStore
+
+        Values are encrypted, keys are not. Making the key of a password takes a fraction of a
+        second.
+        """
+        raw = _snkv.Store.open_encrypted(path, password, _configuration(**options), progress)
+        store = cls.__new__(cls)
+        store._use(raw)
+        return store
+
+    def is_encrypted(self) -> bool:
+        """Whether the store is encrypted."""
+        return self._store.is_encrypted()
+
+    def reencrypt(self, new_password: BytesLike, *, progress: Optional[Progress] = None) -> None:
+        """From now on `new_password` opens the store, whose values are all encrypted anew with
+        another key, so that neither the old password nor a copy of the old file helps to read it.
+
+        Other handles of the file raise AuthError until they are opened again. After a failure the
+        old password counts. LockedError in a transaction of this thread.
+        """
+        self._store.reencrypt(new_password, progress)
+
+    def remove_encryption(self, *, progress: Optional[Progress] = None) -> None:
+        """Makes it a store that is not encrypted. Needs the file for itself: BusyError if another
+        handle is open. After a failure the store is as it was.
+
+        Ends what was made from the store, as `close` does: families, iterators, snapshots,
+        collections of vectors. The store itself stays open. LockedError in a transaction of this
+        thread.
+        """
+        before = self._store
+        was_closed = before.is_closed()
+        try:
+            before.remove_encryption(progress)
+        finally:
+            if before.is_closed() and not was_closed:
+                self._use(before.reopen())
 
     # ---- Transactions ----
 
     def begin(self, write: bool = False) -> None:
-        """Begins a transaction: until `commit` or `rollback`, all calls of this thread on this store, and
-        on families and iterators made from it, belong to it.
+        """Begins a transaction: until `commit` or `rollback`, all calls of this thread on this
+        store, and on families and iterators made from it, belong to it.
 
         write=False  an unchanging view; writes raise ReadOnlyError
         write=True   waits for other writers up to busy_timeout, then raises BusyError
 
-        Calls of other threads do not belong to it: they see what is committed, and wait if they write.
-        See `transaction` for one that can be handed around.
+        Calls of other threads do not belong to it: they see what is committed, and wait if they
+        write. See `transaction` for one that can be handed around.
         """
         self._store.begin(write)
 
@@ -143,7 +217,8 @@ class KVStore(Writer):
     def backup(
         self, path: PathLike, *, compact: bool = False, progress: Optional[Progress] = None
     ) -> None:
-        """Writes a copy of the latest commit to the new file `path`, while others read and write."""
+        """Writes a copy of the latest commit to the new file `path`, while others read and
+        write."""
         self._store.backup(path, compact, progress)
 
     def compact(self, progress: Optional[Progress] = None) -> None:
@@ -155,9 +230,9 @@ class KVStore(Writer):
         return self._store.purge_all_expired(limit)
 
     def stats(self) -> Dict[str, int]:
-        """Counters since the store was opened, or `stats_reset`: puts, gets, deletes, iterations, errors,
-        bytes_read, bytes_written, wal_commits, checkpoints, ttl_expired, ttl_purged; and db_pages, the
-        number of pages now."""
+        """Counters since the store was opened, or `stats_reset`: puts, gets, deletes, iterations,
+        errors, bytes_read, bytes_written, wal_commits, checkpoints, ttl_expired, ttl_purged; and
+        db_pages, the number of pages now."""
         return self._store.stats()
 
     def stats_reset(self) -> None:
@@ -170,7 +245,8 @@ class KVStore(Writer):
 
     @property
     def errmsg(self) -> str:
-        """The message of the last error that a call on this store has raised, "" if there was none."""
+        """The message of the last error that a call on this store has raised, "" if there was
+        none."""
         return self._store.last_message()
 
     # ---- Lifecycle ----
@@ -186,8 +262,8 @@ class KVStore(Writer):
         return self._store.is_closed()
 
     def close(self) -> None:
-        """Closes the store: rolls back open transactions, and ends iterators and snapshots, whose later
-        uses raise ClosedError, as those of the store do. Doing it again does nothing."""
+        """Closes the store: rolls back open transactions, and ends iterators and snapshots, whose
+        later uses raise ClosedError, as those of the store do. Doing it again does nothing."""
         self._store.close()
 
     def __enter__(self) -> "KVStore":

@@ -7,8 +7,9 @@
         print(await db.get("hello"))
         await db.backup("copy.db")
 
-Every method of KVStore, ColumnFamily and VectorStore has a coroutine of the same name and arguments,
-which carries it out in another thread. A coroutine that is cancelled leaves its call running to the end.
+Every method of KVStore, ColumnFamily and VectorStore has a coroutine of the same name and
+arguments, which carries it out in another thread. A coroutine that is cancelled leaves its call
+running to the end.
 """
 
 from __future__ import annotations
@@ -17,7 +18,18 @@ import asyncio
 import functools
 from concurrent.futures import Executor, ThreadPoolExecutor
 from types import TracebackType
-from typing import Any, AsyncIterator, Callable, Generator, Generic, List, Optional, Tuple, Type, TypeVar
+from typing import (
+    Any,
+    AsyncIterator,
+    Callable,
+    Generator,
+    Generic,
+    List,
+    Optional,
+    Tuple,
+    Type,
+    TypeVar,
+)
 
 from ._entries import ColumnFamily
 from ._iterator import Iterator
@@ -25,7 +37,7 @@ from ._scopes import Transaction
 from ._store import KVStore
 from ._types import BytesLike
 
-__all__ = ["AsyncObject", "AsyncTransaction", "open", "open_vectors", "wrap"]
+__all__ = ["AsyncObject", "AsyncTransaction", "open", "open_encrypted", "open_vectors", "wrap"]
 
 T = TypeVar("T")
 
@@ -40,7 +52,9 @@ _ITERATORS = frozenset(
 _FAMILIES = frozenset(("create_column_family", "open_column_family", "default_column_family"))
 
 
-async def _run(executor: Optional[Executor], call: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+async def _run(
+    executor: Optional[Executor], call: Callable[..., T], *args: Any, **kwargs: Any
+) -> T:
     loop = asyncio.get_running_loop()
     return await loop.run_in_executor(executor, functools.partial(call, *args, **kwargs))
 
@@ -146,8 +160,8 @@ def _next_ones(iterator: Iterator) -> List[Tuple[bytes, bytes]]:
 
 
 class AsyncTransaction(AsyncObject):
-    """A transaction for coroutines. It has a thread of its own, because the library tells by the thread
-    who may write while it is open."""
+    """A transaction for coroutines. It has a thread of its own, because the library tells by the
+    thread who may write while it is open."""
 
     def __init__(self, store: KVStore) -> None:
         super().__init__(None, ThreadPoolExecutor(1, thread_name_prefix="snkv-transaction"))
@@ -179,18 +193,29 @@ class AsyncTransaction(AsyncObject):
 
 
 def wrap(target: Any, executor: Optional[Executor] = None) -> AsyncObject:
-    """A store, family or VectorStore that is open, with coroutines for methods. `executor` carries the
-    calls out; None: the event loop's."""
+    """A store, family or VectorStore that is open, with coroutines for methods. `executor` carries
+    the calls out; None: the event loop's."""
     return AsyncObject(target, executor)
 
 
-def open(*args: Any, executor: Optional[Executor] = None, **kwargs: Any) -> "_Opening[AsyncObject]":
-    """`KVStore(...)`: `async with aio.open("mydb.db") as db`, or `db = await aio.open("mydb.db")`."""
-
+def _opening(executor: Optional[Executor], call: Callable[..., Any]) -> "_Opening[AsyncObject]":
     async def make() -> AsyncObject:
-        return AsyncObject(await _run(executor, KVStore, *args, **kwargs), executor)
+        return AsyncObject(await _run(executor, call), executor)
 
     return _Opening(make)
+
+
+def open(*args: Any, executor: Optional[Executor] = None, **kwargs: Any) -> "_Opening[AsyncObject]":
+    """`KVStore(...)`: `async with aio.open("mydb.db") as db`, or `db = await
+    aio.open("mydb.db")`."""
+    return _opening(executor, functools.partial(KVStore, *args, **kwargs))
+
+
+def open_encrypted(
+    *args: Any, executor: Optional[Executor] = None, **kwargs: Any
+) -> "_Opening[AsyncObject]":
+    """`KVStore.open_encrypted(...)`, likewise."""
+    return _opening(executor, functools.partial(KVStore.open_encrypted, *args, **kwargs))
 
 
 def open_vectors(
@@ -199,7 +224,4 @@ def open_vectors(
     """`VectorStore(...)`, likewise."""
     from .vector import VectorStore
 
-    async def make() -> AsyncObject:
-        return AsyncObject(await _run(executor, VectorStore, *args, **kwargs), executor)
-
-    return _Opening(make)
+    return _opening(executor, functools.partial(VectorStore, *args, **kwargs))

@@ -19,7 +19,8 @@ from typing import Iterator as IteratorOf
 try:
     import numpy as np
 except ImportError as error:
-    raise ImportError("snkv.vector needs numpy (Debian: python3-numpy, pip: snkv[vector])") from error
+    message = "snkv.vector needs numpy (Debian: python3-numpy, pip: snkv[vector])"
+    raise ImportError(message) from error
 
 from . import _snkv
 from ._errors import InvalidArgumentError, VectorIndexError
@@ -110,16 +111,16 @@ class VectorStore:
     expansion_search    how many a search keeps; None: what was stored, 64 for a new collection
     dtype               what is kept in memory: "f32", "f16" or "i8". The file has exact float32.
     password            opens an encrypted store, or encrypts it
-    name                of the collection: a file may have several. The values of "default" are in the
-                        default column family, those of others in the family of that name.
+    name                of the collection: a file may have several. The values of "default" are in
+                        the default column family, those of others in the family of that name.
     keep_vectors        False: with f16 and i8, exact vectors are read from the file
     threads             for batches and for building the graph; 0: as many as the machine has
     memory_limit        bytes that the graph may take in memory; 0: any
     progress            called while the graph is built or read
     kv_kwargs           as of KVStore
 
-    dim, space and dtype have to be as the collection was made with. Searches follow every commit, also
-    of other processes. Threads: any number.
+    dim, space and dtype have to be as the collection was made with. Searches follow every commit,
+    also of other processes. Threads: any number.
     """
 
     def __init__(
@@ -195,9 +196,9 @@ class VectorStore:
         ttl: Optional[float] = None,
         progress: Optional[Progress] = None,
     ) -> None:
-        """`vector_put` for many, all or none: (key, value, vector) or (key, value, vector, metadata). Of a
-        key that comes twice the last item counts. `progress` counts items, twice: as they are written,
-        and as they are linked into the graph."""
+        """`vector_put` for many, all or none: (key, value, vector) or (key, value, vector,
+        metadata). Of a key that comes twice the last item counts. `progress` counts items, twice:
+        as they are written, and as they are linked into the graph."""
         batch = []
         for item in items:
             if len(item) not in (3, 4):
@@ -260,7 +261,8 @@ class VectorStore:
         return self._collection.get_metadata(key)
 
     def count(self, filter: Optional[Mapping[str, Any]] = None) -> int:
-        """How many vectors there are, or how many match. By the index of metadata, without a scan."""
+        """How many vectors there are, or how many match. By the index of metadata, without a
+        scan."""
         return self._collection.count(_json(filter))
 
     def keys(self, *, batch: int = 1000) -> IteratorOf[bytes]:
@@ -289,7 +291,8 @@ class VectorStore:
     ) -> List[SearchResult]:
         """The nearest entries, nearest first: exactly `top_k`, if so many match.
 
-        filter        a dict of conditions, or a function of the metadata; results then have metadata
+        filter        a dict of conditions, or a function of the metadata; results then have
+                      metadata
         rerank        with f16 and i8: exact distances of the best `oversample` * top_k candidates
         max_distance  drops what is farther
         expansion     for this search, instead of expansion_search
@@ -355,9 +358,9 @@ class VectorStore:
     # ---- Information and maintenance ----
 
     def vector_stats(self) -> Dict[str, Any]:
-        """dim, space, dtype, connectivity, expansion_add, expansion_search, count, capacity, fill_ratio,
-        vec_cf_count (rows, expired ones included), has_metadata, sidecar_enabled (whether the graph is
-        saved beside the file)."""
+        """dim, space, dtype, connectivity, expansion_add, expansion_search, count, capacity,
+        fill_ratio, vec_cf_count (rows, expired ones included), has_metadata, sidecar_enabled
+        (whether the graph is saved beside the file)."""
         return self._collection.stats()
 
     def vector_info(self) -> Dict[str, Any]:
@@ -369,7 +372,8 @@ class VectorStore:
         return self._collection.memory()
 
     def vector_purge_expired(self, limit: int = 0) -> int:
-        """Removes expired entries with their vectors, at most `limit` of them (0: all); how many."""
+        """Removes expired entries with their vectors, at most `limit` of them (0: all); how
+        many."""
         return self._collection.purge_expired(_integer("limit", limit, 0))
 
     def compact(self, progress: Optional[Progress] = None) -> None:

@@ -48,8 +48,9 @@ Result<snkv::Bytes> absent_is_no_failure(Result<snkv::Bytes> result, bool& found
 py::object Entries::get(py::handle key, py::object fallback) {
   const BytesArgument argument(key);
   bool found = false;
-  const snkv::Bytes value =
-      run([&](ColumnFamily& family) { return absent_is_no_failure(family.get(argument.view()), found); });
+  const snkv::Bytes value = run([&](ColumnFamily& family) {
+    return absent_is_no_failure(family.get(argument.view()), found);
+  });
   if (!found) return fallback;
   return to_bytes(value);
 }
@@ -80,8 +81,8 @@ void Entries::erase(py::handle key) {
   if (!existed) session_->fail(Error(Errc::not_found, "delete", "no such key"));
 }
 
-std::unique_ptr<IteratorHandle> Entries::iterator(py::handle prefix, py::handle low, py::handle high,
-                                                  bool reverse, bool keys_only) {
+std::unique_ptr<IteratorHandle> Entries::iterator(py::handle prefix, py::handle low,
+                                                  py::handle high, bool reverse, bool keys_only) {
   std::optional<BytesArgument> prefix_argument, low_argument, high_argument;
   if (!prefix.is_none()) prefix_argument.emplace(prefix);
   if (!low.is_none() || !high.is_none()) {
@@ -89,10 +90,9 @@ std::unique_ptr<IteratorHandle> Entries::iterator(py::handle prefix, py::handle 
     high_argument.emplace(high);
   }
   const auto open = [&](ColumnFamily& family) -> Result<std::shared_ptr<IteratorState>> {
-    snkv::Range range =
-        prefix_argument ? family.prefix(prefix_argument->view())
-        : low_argument  ? family.range(low_argument->view(), high_argument->view())
-                        : family.all();
+    snkv::Range range = prefix_argument ? family.prefix(prefix_argument->view())
+                        : low_argument  ? family.range(low_argument->view(), high_argument->view())
+                                        : family.all();
     if (keys_only) range = range.keys_only();
     snkv::Iterator opened = range.manual();
     if (auto status = opened.status(); !status) return Unexpected(std::move(status).error());
@@ -234,9 +234,7 @@ void define_batch(py::module_& module) {
   using snkv::WriteBatch;
   py::class_<WriteBatch>(module, "WriteBatch")
       .def(py::init<>())
-      .def(py::init([](const py::bytes& data) {
-        return WriteBatch(BytesArgument(data).view());
-      }))
+      .def(py::init([](const py::bytes& data) { return WriteBatch(BytesArgument(data).view()); }))
       .def("put",
            [](WriteBatch& self, py::handle key, py::handle value, py::handle ttl) {
              const BytesArgument key_argument(key);
@@ -267,10 +265,9 @@ void define_entries(py::module_& module) {
   define_batch(module);
   py::class_<Entries>(module, "Entries")
       // Those of nothing.
-      .def_static("closed",
-                  [] {
-                    return std::make_unique<Entries>(Session::make(snkv::Store()), ColumnFamily());
-                  })
+      .def_static(
+          "closed",
+          [] { return std::make_unique<Entries>(Session::make(snkv::Store()), ColumnFamily()); })
       .def("get", &Entries::get)
       .def("get_or_raise", &Entries::get_or_raise)
       .def("exists", &Entries::contains)

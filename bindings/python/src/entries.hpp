@@ -1,6 +1,6 @@
 /// \file
-/// The operations on the entries of one column family, seen from one place: outside of transactions, or
-/// from a transaction or snapshot.
+/// The operations on the entries of one column family, seen from one place: outside of
+/// transactions, or from a transaction or snapshot.
 #pragma once
 
 #include "session.hpp"
@@ -22,8 +22,8 @@ class Entries {
 
   [[nodiscard]] const std::shared_ptr<Session>& session() const noexcept { return session_; }
 
-  /// Runs `body(snkv::ColumnFamily&)` without the interpreter's lock, and gives the value of its result
-  /// or raises its error.
+  /// Runs `body(snkv::ColumnFamily&)` without the interpreter's lock, and gives the value of its
+  /// result or raises its error.
   template <class Body>
   auto run(Body&& body) {
     auto result = [&] {

@@ -13,11 +13,11 @@
 
 namespace snkv_python {
 
-/// An iterator over a range in one direction. It goes to the first entry in that direction by itself, when
-/// it is used without having been positioned.
+/// An iterator over a range in one direction. It goes to the first entry in that direction by
+/// itself, when it is used without having been positioned.
 ///
-/// As a Python iterator it reads ahead, unless it belongs to a transaction, whose writes it has to see:
-/// entries are copied in batches, without the interpreter's lock.
+/// As a Python iterator it reads ahead, unless it belongs to a transaction, whose writes it has to
+/// see: entries are copied in batches, without the interpreter's lock.
 class IteratorState final : public Guest {
  public:
   IteratorState(snkv::Iterator iterator, bool reverse, std::shared_ptr<Scope> scope)
@@ -41,7 +41,9 @@ class IteratorState final : public Guest {
 
   /// Whether `settle` has nothing to do.
   [[nodiscard]] bool is_settled() const noexcept { return settled_ && !ended_; }
-  [[nodiscard]] bool has_current() const noexcept { return !buffered_.empty() || iterator_.valid(); }
+  [[nodiscard]] bool has_current() const noexcept {
+    return !buffered_.empty() || iterator_.valid();
+  }
   /// Requires `has_current`; views live until the iterator is used again.
   [[nodiscard]] snkv::Entry current() const noexcept;
   /// `advance`, if that needs no reading; false if it does.
@@ -71,8 +73,8 @@ class IteratorState final : public Guest {
   bool given_ = false;    // the current entry was given out as one of a Python iterator
   bool ended_ = false;
 
-  // What was read ahead. If there is anything, the current entry is the one at at_, and iterator_ is
-  // behind the last one.
+  // What was read ahead. If there is anything, the current entry is the one at at_, and iterator_
+  // is behind the last one.
   std::string bytes_;
   std::vector<Span> buffered_;
   std::size_t at_ = 0;

@@ -12,8 +12,9 @@
 
 namespace snkv_python {
 
-/// Hands progress on to a Python function of (done, total), if there is one. The call goes on unless
-/// the function returns False. What it raises, and Ctrl-C, stops the call and is raised from it.
+/// Hands progress on to a Python function of (done, total), if there is one. The call goes on
+/// unless the function returns False. What it raises, and Ctrl-C, stops the call and is raised from
+/// it.
 class ProgressBridge {
  public:
   explicit ProgressBridge(py::object function) : function_(std::move(function)) {

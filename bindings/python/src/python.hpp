@@ -1,6 +1,6 @@
 /// \file
-/// What every file of the extension module needs: pybind11, the release of the interpreter's lock, and
-/// bytes as Python programs pass them.
+/// What every file of the extension module needs: pybind11, the release of the interpreter's lock,
+/// and bytes as Python programs pass them.
 #pragma once
 
 #include <pybind11/pybind11.h>
@@ -29,8 +29,9 @@ class WithoutGil {
 };
 
 /// A key, a value or a prefix: `str` (as UTF-8), `bytes`, or anything that has a buffer. Raises
-/// TypeError for everything else. Bytes of objects that never change are used where they lie, for as long
-/// as the caller keeps the object; others are copied, because another thread might change them.
+/// TypeError for everything else. Bytes of objects that never change are used where they lie, for
+/// as long as the caller keeps the object; others are copied, because another thread might change
+/// them.
 class BytesArgument {
  public:
   explicit BytesArgument(py::handle object);
@@ -47,8 +48,8 @@ class BytesArgument {
 /// A path: `str`, `bytes` or `os.PathLike`, in the file system's encoding.
 [[nodiscard]] std::string path_argument(py::handle object);
 
-/// Seconds as milliseconds, rounded up; nothing for None. ValueError (`snkv.InvalidArgumentError`) unless
-/// it is a finite number that fits.
+/// Seconds as milliseconds, rounded up; nothing for None. ValueError (`snkv.InvalidArgumentError`)
+/// unless it is a finite number that fits.
 [[nodiscard]] std::optional<std::chrono::milliseconds> ttl_argument(py::handle seconds);
 
 [[nodiscard]] inline py::bytes to_bytes(snkv::BytesView view) {

@@ -60,7 +60,8 @@ void Scope::end() noexcept {
 
 // ---- Transactions of threads ----
 
-/// The transactions that a thread has begun, on any store. They are rolled back when the thread ends.
+/// The transactions that a thread has begun, on any store. They are rolled back when the thread
+/// ends.
 class ThreadScopes {
  public:
   struct Entry {
@@ -74,7 +75,7 @@ class ThreadScopes {
   ThreadScopes& operator=(const ThreadScopes&) = delete;
   ~ThreadScopes() {
     // Moved away, because the last handle of a session may go here, and looks for its own.
-    for (std::vector<Entry> entries = std::move(entries_); Entry& entry : entries) {
+    for (std::vector<Entry> entries = std::move(entries_); Entry & entry : entries) {
       if (auto session = entry.alive.lock()) --session->thread_scopes_;
       entry.scope->end();
     }
@@ -92,8 +93,8 @@ class ThreadScopes {
     ++session->thread_scopes_;
   }
   void remove(Session* session) noexcept {
-    const auto removed = std::erase_if(
-        entries_, [&](const Entry& entry) { return entry.session == session; });
+    const auto removed =
+        std::erase_if(entries_, [&](const Entry& entry) { return entry.session == session; });
     session->thread_scopes_ -= removed;
   }
 
@@ -109,8 +110,8 @@ thread_local ThreadScopes thread_scopes;
 
 // ---- Session ----
 
-std::shared_ptr<Session> Session::make(snkv::Store opened) {
-  return {new Session(std::move(opened)), [](Session* session) {
+std::shared_ptr<Session> Session::make(snkv::Store opened, std::unique_ptr<Protection> protection) {
+  return {new Session(std::move(opened), std::move(protection)), [](Session* session) {
             // Closing may take a while. A thread that ends has no interpreter to let go of.
             if (Py_IsInitialized() != 0 && PyGILState_Check() != 0) {
               const WithoutGil released;

@@ -1,10 +1,11 @@
 /// \file
-/// An open store as Python programs see it: with the transactions that threads have open on it, and with
-/// everything that has to end before the store can close.
+/// An open store as Python programs see it: with the transactions that threads have open on it, and
+/// with everything that has to end before the store can close.
 ///
-/// None of the locks here is waited for while the interpreter's lock is held; the other way round is
-/// allowed, so they cannot block each other. With one of them held, no object is made that Python's
-/// collector knows (only bytes are): the collector may run then, and let go of what wants the same lock.
+/// None of the locks here is waited for while the interpreter's lock is held; the other way round
+/// is allowed, so they cannot block each other. With one of them held, no object is made that
+/// Python's collector knows (only bytes are): the collector may run then, and let go of what wants
+/// the same lock.
 #pragma once
 
 #include "errors.hpp"
@@ -19,6 +20,7 @@
 #include <mutex>
 #include <string>
 #include <type_traits>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -54,7 +56,9 @@ class Scope final : public Guest {
 
   // ---- With `mutex` held ----
 
-  [[nodiscard]] bool is_open() const noexcept { return !std::holds_alternative<std::monostate>(view_); }
+  [[nodiscard]] bool is_open() const noexcept {
+    return !std::holds_alternative<std::monostate>(view_);
+  }
   /// The transaction; null for a snapshot, and after the end.
   [[nodiscard]] snkv::Transaction* transaction() noexcept {
     return std::get_if<snkv::Transaction>(&view_);
@@ -67,8 +71,8 @@ class Scope final : public Guest {
   /// Why a transaction is wanted but not there.
   [[nodiscard]] snkv::Error no_transaction(const char* operation) const;
 
-  /// Savepoints that were not released. They are kept here, because a savepoint rolls back when it goes
-  /// away, and when Python collects an object is nobody's decision.
+  /// Savepoints that were not released. They are kept here, because a savepoint rolls back when it
+  /// goes away, and when Python collects an object is nobody's decision.
   std::vector<std::shared_ptr<snkv::Savepoint>> savepoints;
 
   void end() noexcept override;
@@ -79,14 +83,28 @@ class Scope final : public Guest {
   std::variant<std::monostate, snkv::Transaction, snkv::Snapshot> view_;
 };
 
+/// What an encrypted store was opened with.
+struct Protection {
+  Protection(std::string file, snkv::Options with, snkv::Secret by)
+      : path(std::move(file)), options(std::move(with)), secret(std::move(by)) {}
+
+  std::mutex mutex;  ///< for one call at a time that changes how the store is opened
+  std::string path;  ///< absolute
+  snkv::Options options;
+  snkv::Secret secret;  // guarded by mutex
+};
+
 class Session : public std::enable_shared_from_this<Session> {
  public:
-  [[nodiscard]] static std::shared_ptr<Session> make(snkv::Store opened);
+  [[nodiscard]] static std::shared_ptr<Session> make(snkv::Store opened,
+                                                     std::unique_ptr<Protection> protection = {});
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
   ~Session();
 
   [[nodiscard]] snkv::Store& store() noexcept { return store_; }
+  /// Null if the store is not encrypted.
+  [[nodiscard]] Protection* protection() noexcept { return protection_.get(); }
 
   // ---- Without the interpreter's lock ----
 
@@ -98,8 +116,9 @@ class Session : public std::enable_shared_from_this<Session> {
   [[nodiscard]] snkv::Result<void> commit();
   [[nodiscard]] snkv::Result<void> rollback();
 
-  /// Makes a guest, `make()` being a result of a shared pointer to one, and remembers that it has to end
-  /// before the store closes; `closed` when it is too late. Closing waits for what is being made.
+  /// Makes a guest, `make()` being a result of a shared pointer to one, and remembers that it has
+  /// to end before the store closes; `closed` when it is too late. Closing waits for what is being
+  /// made.
   template <class Make>
   [[nodiscard]] std::invoke_result_t<Make&> admit(Make make) {
     if (!begin_making()) return snkv::Unexpected(too_late());
@@ -131,7 +150,8 @@ class Session : public std::enable_shared_from_this<Session> {
 
  private:
   friend class ThreadScopes;
-  explicit Session(snkv::Store opened) : store_(std::move(opened)) {}
+  Session(snkv::Store opened, std::unique_ptr<Protection> protection)
+      : store_(std::move(opened)), protection_(std::move(protection)) {}
 
   /// While it lives a guest is being made.
   struct Making {
@@ -153,6 +173,7 @@ class Session : public std::enable_shared_from_this<Session> {
                                                        snkv::Result<void> (Scope::*how)());
 
   snkv::Store store_;
+  const std::unique_ptr<Protection> protection_;
   std::atomic<std::uint64_t> thread_scopes_ = 0;  ///< open transactions of threads
   std::atomic<bool> closed_ = false;
   std::string last_message_;  // guarded by the interpreter's lock

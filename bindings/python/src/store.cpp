@@ -1,12 +1,11 @@
 #include "store.hpp"
 
+#include "calls.hpp"
 #include "entries.hpp"
-#include "progress.hpp"
-#include "session.hpp"
+#include "opening.hpp"
 
 #include <pybind11/stl.h>
 
-#include <bit>
 #include <string>
 #include <utility>
 
@@ -19,77 +18,6 @@ using snkv::Result;
 using snkv::Unexpected;
 
 namespace {
-
-// ---- Opening ----
-
-constexpr std::uint32_t smallest_page = 4096;
-constexpr std::uint32_t default_cache_pages = 2000;
-
-[[noreturn]] void refuse(const char* why) { raise(Error(Errc::invalid_argument, "open", why)); }
-
-/// The options of `KVStore`, with the names and numbers that SNKV has given them.
-snkv::Options options_of(const py::dict& config) {
-  const auto number = [&](const char* name) {
-    const py::object value = config[name];
-    if (PyLong_Check(value.ptr()) == 0) throw py::type_error(std::string(name) + " is an int");
-    const std::int64_t out = py::cast<std::int64_t>(value);
-    if (out < 0) refuse("a number of the configuration is negative");
-    return out;
-  };
-  snkv::Options out;
-  switch (number("journal_mode")) {
-    case 0:
-      out.journal = snkv::Journal::rollback;
-      break;
-    case 1:
-      out.journal = snkv::Journal::wal;
-      break;
-    default:
-      refuse("there is no such journal_mode");
-  }
-  switch (number("sync_level")) {
-    case 0:
-      out.sync = snkv::Sync::off;
-      break;
-    case 1:
-      out.sync = snkv::Sync::normal;
-      break;
-    case 2:
-      out.sync = snkv::Sync::full;
-      break;
-    default:
-      refuse("there is no such sync_level");
-  }
-  // SNKV takes 512 to 65536; the smallest pages here are larger.
-  const std::int64_t page_size = number("page_size");
-  if (page_size != 0 && (page_size < 512 || page_size > 65536 ||
-                         !std::has_single_bit(static_cast<std::uint64_t>(page_size)))) {
-    refuse("page_size is no power of two from 512 to 65536");
-  }
-  out.page_size = std::max(static_cast<std::uint32_t>(page_size), smallest_page);
-  const std::int64_t cache_pages = number("cache_size");
-  if (cache_pages > 1 << 30) refuse("cache_size is too large");
-  out.cache_size = out.page_size * static_cast<std::size_t>(
-                                       cache_pages == 0 ? default_cache_pages : cache_pages);
-  out.busy_timeout = std::chrono::milliseconds(number("busy_timeout"));
-  const std::int64_t frames = number("wal_size_limit");
-  if (frames > 1 << 30) refuse("wal_size_limit is too large");
-  out.wal_autocheckpoint = static_cast<std::uint32_t>(frames);
-  out.read_only = py::cast<bool>(py::bool_(config["read_only"]));
-  return out;
-}
-
-std::shared_ptr<Session> open(py::handle path, const py::dict& config) {
-  const snkv::Options options = options_of(config);
-  std::string encoded;
-  if (!path.is_none()) encoded = path_argument(path);
-  auto opened = [&] {
-    const WithoutGil released;
-    return path.is_none() ? snkv::Store::open_in_memory(options)
-                          : snkv::Store::open(encoded, options);
-  }();
-  return Session::make(value_of(std::move(opened)));
-}
 
 // ---- Where calls about families go ----
 
@@ -124,24 +52,24 @@ std::unique_ptr<Entries> open_family(const std::shared_ptr<Session>& session,
                                      const std::shared_ptr<Scope>& own, py::handle name) {
   const std::string text = text_argument(name, "the name of a column family");
   return entries_of(session, own, run_on(*session, own, [&](auto& view) -> Result<ColumnFamily> {
-    if constexpr (requires { view.open_column_family(text); }) {
-      return view.open_column_family(text);
-    } else {
-      return view.column_family(std::string_view(text));
-    }
-  }));
+                      if constexpr (requires { view.open_column_family(text); }) {
+                        return view.open_column_family(text);
+                      } else {
+                        return view.column_family(std::string_view(text));
+                      }
+                    }));
 }
 
 std::unique_ptr<Entries> create_family(const std::shared_ptr<Session>& session,
                                        const std::shared_ptr<Scope>& own, py::handle name) {
   const std::string text = text_argument(name, "the name of a column family");
   return entries_of(session, own, run_on(*session, own, [&](auto& view) -> Result<ColumnFamily> {
-    if constexpr (requires { view.create_column_family(text); }) {
-      return view.create_column_family(text);
-    } else {
-      return read_only("create_column_family");
-    }
-  }));
+                      if constexpr (requires { view.create_column_family(text); }) {
+                        return view.create_column_family(text);
+                      } else {
+                        return read_only("create_column_family");
+                      }
+                    }));
 }
 
 std::unique_ptr<Entries> default_family(const std::shared_ptr<Session>& session,
@@ -248,28 +176,6 @@ void release(SavepointHandle& self) {
 
 // ---- Maintenance ----
 
-/// Runs `body(store)` outside of all transactions, without the interpreter's lock.
-template <class Body>
-auto on_store(Session& session, Body body) {
-  auto result = [&] {
-    const WithoutGil released;
-    return body(session.store());
-  }();
-  return session.value_of(std::move(result));
-}
-
-/// The same for `body(store, progress)`.
-template <class Body>
-auto with_progress(Session& session, py::object function, Body body) {
-  ProgressBridge bridge(std::move(function));
-  auto result = [&] {
-    const WithoutGil released;
-    return body(session.store(), bridge.callback());
-  }();
-  bridge.rethrow();
-  return session.value_of(std::move(result));
-}
-
 py::tuple checkpoint(Session& self, int mode) {
   if (mode < 0 || mode > 3) {
     self.fail(Error(Errc::invalid_argument, "checkpoint", "there is no such mode"));
@@ -315,9 +221,9 @@ py::dict space(Session& self) {
 }
 
 py::dict verify(Session& self, py::object progress) {
-  const auto report = with_progress(self, std::move(progress), [](snkv::Store& store, const auto& tell) {
-    return store.verify(tell);
-  });
+  const auto report =
+      with_progress(self, std::move(progress),
+                    [](snkv::Store& store, const auto& tell) { return store.verify(tell); });
   py::dict out;
   out["entries"] = report.entries;
   out["large_values"] = report.large_values;
@@ -352,8 +258,7 @@ void define_scopes(py::module_& module) {
              const std::lock_guard lock(self.scope->mutex);
              return self.scope->is_open();
            })
-      .def("savepoint",
-           [](ScopeHandle& self) { return make_savepoint(self.session, self.scope); })
+      .def("savepoint", [](ScopeHandle& self) { return make_savepoint(self.session, self.scope); })
       .def("default_family",
            [](ScopeHandle& self) { return default_family(self.session, self.scope); })
       .def("open_family",
@@ -365,9 +270,7 @@ void define_scopes(py::module_& module) {
              return create_family(self.session, self.scope, name);
            })
       .def("drop_family",
-           [](ScopeHandle& self, py::handle name) {
-             drop_family(*self.session, self.scope, name);
-           })
+           [](ScopeHandle& self, py::handle name) { drop_family(*self.session, self.scope, name); })
       .def("list_families",
            [](ScopeHandle& self) { return list_families(*self.session, self.scope); });
 }
@@ -379,10 +282,13 @@ void define_store(py::module_& module) {
   const std::shared_ptr<Scope> none;
   py::class_<Session, std::shared_ptr<Session>>(module, "Store")
       .def_static("open", &open)
+      .def_static("open_encrypted", &open_encrypted)
+      .def("is_encrypted", &is_encrypted)
+      .def("reencrypt", &reencrypt)
+      .def("remove_encryption", &remove_encryption)
+      .def("reopen", &reopen)
       .def("close",
-           [](Session& self) {
-             on_store(self, [&](snkv::Store&) { return self.close(); });
-           })
+           [](Session& self) { on_store(self, [&](snkv::Store&) { return self.close(); }); })
       .def("is_closed", &Session::is_closed)
       .def("path", [](Session& self) { return std::string(self.store().path()); })
       .def("last_message", &Session::last_message)
@@ -392,21 +298,16 @@ void define_store(py::module_& module) {
                                  py::handle name) { return open_family(self, none, name); })
       .def("create_family", [none](const std::shared_ptr<Session>& self,
                                    py::handle name) { return create_family(self, none, name); })
-      .def("drop_family",
-           [none](Session& self, py::handle name) { drop_family(self, none, name); })
+      .def("drop_family", [none](Session& self, py::handle name) { drop_family(self, none, name); })
       .def("list_families", [none](Session& self) { return list_families(self, none); })
       .def("begin",
            [](Session& self, bool for_writing) {
              on_store(self, [&](snkv::Store&) { return self.begin(for_writing); });
            })
       .def("commit",
-           [](Session& self) {
-             on_store(self, [&](snkv::Store&) { return self.commit(); });
-           })
+           [](Session& self) { on_store(self, [&](snkv::Store&) { return self.commit(); }); })
       .def("rollback",
-           [](Session& self) {
-             on_store(self, [&](snkv::Store&) { return self.rollback(); });
-           })
+           [](Session& self) { on_store(self, [&](snkv::Store&) { return self.rollback(); }); })
       .def("savepoint",
            [none](const std::shared_ptr<Session>& self) { return make_savepoint(self, none); })
       .def("transaction",

@@ -344,9 +344,8 @@ py::dict memory(CollectionHandle& self) {
 template <class Call>
 auto with_progress(CollectionHandle& self, py::object progress, Call call) {
   ProgressBridge bridge(std::move(progress));
-  return self.run_with(bridge, [&](Collection& collection) {
-    return call(collection, bridge.callback());
-  });
+  return self.run_with(bridge,
+                       [&](Collection& collection) { return call(collection, bridge.callback()); });
 }
 
 }  // namespace

@@ -27,8 +27,8 @@ T find(const std::array<Name<T>, 3>& names, py::handle name, const char* what) {
     known += known.empty() ? "" : ", ";
     known += each.text;
   }
-  raise(snkv::Error(snkv::Errc::invalid_argument, "open",
-                    std::string(what) + " is one of " + known));
+  raise(
+      snkv::Error(snkv::Errc::invalid_argument, "open", std::string(what) + " is one of " + known));
 }
 
 template <class T>

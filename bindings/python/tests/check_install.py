@@ -2,8 +2,8 @@
 
     check_install.py <build folder> <work folder> <find_site.py>
 
-Into a virtual environment as the prefix, and, below DESTDIR, into the standard prefix, where the place has
-to be one that the interpreter looks into."""
+Into a virtual environment as the prefix, and, below DESTDIR, into the standard prefix, where the
+place has to be one that the interpreter looks into."""
 
 import os
 import pathlib

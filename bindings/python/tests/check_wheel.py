@@ -1,4 +1,5 @@
-"""Makes a wheel with pip and the tools of the system, installs it into a virtual environment, and uses it:
+"""Makes a wheel with pip and the tools of the system, installs it into a virtual environment, and
+uses it:
 
     check_wheel.py <source folder> <build folder> <work folder>
 

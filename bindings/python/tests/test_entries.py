@@ -8,7 +8,9 @@ import snkv
 from snkv import KVStore, WriteBatch
 
 
-@pytest.fixture(params=["store", "memory", "family", "default", "transaction", "thread's transaction"])
+@pytest.fixture(
+    params=["store", "memory", "family", "default", "transaction", "thread's transaction"]
+)
 def entries(request, path):
     with KVStore(None if request.param == "memory" else path) as db:
         if request.param == "family":

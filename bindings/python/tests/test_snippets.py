@@ -85,8 +85,6 @@ def test_snippet(title, attributes, code, tmp_path, monkeypatch):
     needs = options.get("needs", "").split()
     if "vector" in needs:
         pytest.importorskip("snkv.vector")
-    if "encryption" in needs and not hasattr(KVStore, "open_encrypted"):
-        pytest.skip("no encryption yet")
     monkeypatch.chdir(tmp_path)
     printed = io.StringIO()
     with contextlib.ExitStack() as stack:

@@ -1,4 +1,5 @@
-"""Every name and signature of SNKV's Python package, as data/spec.json has them from its documents."""
+"""Every name and signature of SNKV's Python package, as data/spec.json has them from its
+documents."""
 
 import inspect
 import json
@@ -14,7 +15,8 @@ SPEC = json.loads((pathlib.Path(__file__).parent / "data" / "spec.json").read_te
 def complaint(member, signature, bound):
     """What is wrong with a method that is called as `signature`; None if nothing is.
 
-    Beyond it a method may only have parameters with defaults, which no call by position can meet."""
+    Beyond it a method may only have parameters with defaults, which no call by position can
+    meet."""
     if signature == "property":
         return None if isinstance(member, property) else "no property"
     try:
@@ -59,11 +61,6 @@ def check(module, classes):
             continue
         for member, signature in members.items():
             found = inspect.getattr_static(cls, member, None)
-            # What is still to come is listed, and the list has to be true.
-            if member in SPEC["not_yet"]:
-                if found is not None:
-                    wrong.append(f"{name}.{member} is there, but is listed as not_yet")
-                continue
             if found is None:
                 wrong.append(f"no {name}.{member}")
                 continue

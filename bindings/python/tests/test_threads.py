@@ -99,7 +99,8 @@ def test_closing_beside_everything(path):
 
 
 def test_other_threads_run_during_a_long_call(db, tmp_path):
-    """While a backup is in C++, another thread gets the interpreter: the backup ends only after it."""
+    """While a backup is in C++, another thread gets the interpreter: the backup ends only after
+    it."""
     db.put_many((f"{i:05}", "x" * 1000) for i in range(2000))
     other_ran = threading.Event()
     inside = threading.Event()

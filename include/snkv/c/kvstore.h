@@ -234,6 +234,24 @@ SNKV_C_API int kvstore_cf_ttl_remaining(KVColumnFamily *family, const void *key,
                                         int64_t *remaining);
 SNKV_C_API int kvstore_cf_purge_expired(KVColumnFamily *family, int *deleted);
 
+/* ---- Encryption: docs/encryption.md tells what it hides, and what it does not ---- */
+
+/// Opens an encrypted store, or makes one. A store that is not encrypted is encrypted first, which needs it
+/// for itself: `KVSTORE_BUSY` if anybody has it open. Mind that a wrong path thereby encrypts the wrong
+/// store. `KVSTORE_AUTH_FAILED` for a wrong password; `KVSTORE_ERROR` for none and for a store in memory.
+SNKV_C_API int kvstore_open_encrypted(const char *filename, const void *password, int password_size,
+                                      KVStore **store, const KVStoreConfig *config);
+/// 1 if the store is encrypted, else 0.
+SNKV_C_API int kvstore_is_encrypted(KVStore *store);
+/// From now on another password opens the store, whose values are encrypted anew with another key. Other
+/// handles of the file give `KVSTORE_AUTH_FAILED` until they are opened again. After a failure the old
+/// password counts. `KVSTORE_LOCKED` in a transaction of this handle.
+SNKV_C_API int kvstore_reencrypt(KVStore *store, const void *password, int password_size);
+/// Makes it a store that is not encrypted. Needs the file for itself: `KVSTORE_BUSY` if another handle or
+/// an iterator is open; then, and after any other failure, it is as it was. Counts of `kvstore_stats` begin
+/// anew. `KVSTORE_LOCKED` in a transaction of this handle.
+SNKV_C_API int kvstore_remove_encryption(KVStore *store);
+
 /* ---- Maintenance ---- */
 
 /// The message of the last failure on the handle, or "no error"; NULL: of the last failed opening of

@@ -89,7 +89,8 @@ typedef struct KVVecItem {
 /// missing. `dim`, `space` and `dtype` must be those that the vectors have. 0 for `connectivity`,
 /// `expansion_add` and `expansion_search` means 16, 128 and 64 for new vectors, and what is stored for
 /// those that are there; the stored values of the first two count in any case. They are brought into
-/// the ranges 2 to 64, 4 to 4096 and 1 to 65536. A password is refused: encryption is to come.
+/// the ranges 2 to 64, 4 to 4096 and 1 to 65536. With a password the store is
+/// encrypted, see `kvstore_open_encrypted`; with one of 0 bytes it is not.
 SNKV_C_API int kvstore_vec_open(const char *path, int dim, int space, int connectivity,
                                 int expansion_add, int expansion_search, int dtype,
                                 const uint8_t *password, int password_size, KVVecStore **vectors);

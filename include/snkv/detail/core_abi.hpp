@@ -301,8 +301,14 @@ SNKV_API void close_original_cursor(OriginalCursor* cursor) noexcept;
 /// Called with the database and the new store before that appears.
 using ImportAlso =
     std::function<Error(const std::shared_ptr<const Original>& original, const Target& store)>;
+/// What the new store is to be; without a secret it is not encrypted.
+struct ImportedStore {
+  const Options& options;
+  const Secret* secret;
+  const EncryptionOptions& encryption;
+};
 SNKV_API Error import_original(std::string_view from, std::string_view to, BytesView password,
-                               const Options& options, const ImportAlso& also,
+                               const ImportedStore& wanted, const ImportAlso& also,
                                const Progress& progress, ImportReport& report);
 
 }  // namespace snkv::core

@@ -115,6 +115,7 @@ class Codec {
   /// What a vector is compared as.
   struct Query {
     AlignedBuffer data{};
+    const std::byte* at = nullptr;  ///< `data`, or a code that serves as it is
     float bias = 0;
     float factor = 1;
     std::int64_t norm = 0;  ///< i8: n(q)
@@ -214,6 +215,7 @@ class Codec {
   /// Makes a query of a prepared vector.
   void prepare(const float* vector, Query& query) const noexcept {
     set_constants(query);
+    query.at = query.data.data();
     if (type_ != ElementType::i8) {
       std::memcpy(query.data.data(), vector, dim_ * sizeof(float));
       return;
@@ -241,18 +243,28 @@ class Codec {
     }
   }
 
-  /// Makes a query of the vector that a code stands for. `scratch` has room for `dim()` numbers.
+  /// Makes a query of the vector that a code stands for, which stays where it is as long as the query
+  /// is in use. `scratch` has room for `dim()` numbers.
   void prepare_code(const std::byte* code, Query& query, float* scratch) const noexcept {
+    if (type_ == ElementType::f32) {
+      set_constants(query);
+      query.at = code;
+      return;
+    }
     if (type_ == ElementType::i8 && metric_ != Metric::inner_product) {
       set_constants(query);
-      auto* out = reinterpret_cast<std::uint8_t*>(query.data.data());
-      const auto* in = reinterpret_cast<const std::uint8_t*>(code);
-      std::uint64_t norm = 0;
-      for (std::size_t d = 0; d < dim_; ++d) {
-        out[d] = in[d] ^ 0x80u;
-        norm += static_cast<std::uint32_t>(in[d]) * in[d];
+      query.at = query.data.data();
+      for (std::size_t at = 0; at < blocks_of(dim_) * block_size; at += sizeof(std::uint64_t)) {
+        std::uint64_t steps = 0;
+        std::memcpy(&steps, code + at, sizeof steps);
+        steps ^= 0x8080808080808080u;
+        std::memcpy(query.data.data() + at, &steps, sizeof steps);
       }
-      query.norm = static_cast<std::int64_t>(norm);
+      std::memset(query.data.data() + dim_, 0, query.data.size() - dim_);
+      // A vector is at distance 0 from itself.
+      std::int32_t dot = 0;
+      kernels_->dot_i8(reinterpret_cast<const std::int8_t*>(query.at), &code, 1, blocks_, 1, &dot);
+      query.norm = 2 * std::int64_t{dot} - term_of(code);
       return;
     }
     decode(code, scratch);
@@ -264,7 +276,7 @@ class Codec {
   void score(const Query& query, const std::byte* const* codes, std::size_t count,
              std::size_t ahead, float* out) const noexcept {
     if (type_ != ElementType::i8) {
-      const auto* vector = reinterpret_cast<const float*>(query.data.data());
+      const auto* vector = reinterpret_cast<const float*>(query.at);
       const bool l2 = metric_ == Metric::l2;
       const FloatKernel kernel = type_ == ElementType::f32
                                      ? (l2 ? kernels_->l2_f32 : kernels_->dot_f32)
@@ -280,15 +292,14 @@ class Codec {
       return;
     }
     std::int32_t dots[largest_batch];
-    kernels_->dot_i8(reinterpret_cast<const std::int8_t*>(query.data.data()), codes, count, blocks_,
-                     ahead, dots);
+    kernels_->dot_i8(reinterpret_cast<const std::int8_t*>(query.at), codes, count, blocks_, ahead,
+                     dots);
     for (std::size_t i = 0; i < count; ++i) {
       if (metric_ == Metric::inner_product) {
         out[i] = query.bias + query.factor * static_cast<float>(dots[i]);
       } else {
-        std::int32_t term = 0;
-        std::memcpy(&term, codes[i] + term_at_, sizeof term);
-        out[i] = query.factor * static_cast<float>(query.norm + term - 2 * std::int64_t{dots[i]});
+        const std::int64_t square = query.norm + term_of(codes[i]) - 2 * std::int64_t{dots[i]};
+        out[i] = query.factor * static_cast<float>(square);
       }
     }
   }
@@ -304,6 +315,12 @@ class Codec {
     const float step = (x - quantizer_.offset[d]) / quantizer_.scale;
     if (step < -0.5f || step > 255.5f) ++clamped;
     return static_cast<std::int32_t>(std::clamp(step, 0.0f, 255.0f) + 0.5f);
+  }
+
+  [[nodiscard]] std::int32_t term_of(const std::byte* code) const noexcept {
+    std::int32_t term = 0;
+    std::memcpy(&term, code + term_at_, sizeof term);
+    return term;
   }
 
   void set_constants(Query& query) const noexcept {

@@ -96,9 +96,9 @@ class NumberCondition {
     if (has_matches_) return matches_.possible.count();
     return expired_ == nullptr ? live_ : live_ - std::min<std::uint64_t>(live_, expired_->count());
   }
-  /// Those that can match, if they are few.
-  [[nodiscard]] const std::vector<std::uint32_t>* candidates() const noexcept {
-    return has_matches_ ? matches_.possible.list() : nullptr;
+  /// Those that can match; null if it may be any.
+  [[nodiscard]] const NumberSet* candidates() const noexcept {
+    return has_matches_ ? &matches_.possible : nullptr;
   }
   /// Calls `use(number)` for all that can match, expired ones too.
   template <class Use>
@@ -273,8 +273,11 @@ class CollectionSearch {
     const bool masked = !accepts.is_all();
     if (masked) {
       request.filter = LabelFilter(accepts, accepts.most());
-      if (const auto* numbers = accepts.candidates())
-        request.filter = request.filter.among(*numbers);
+      if (const NumberSet* numbers = accepts.candidates()) {
+        using Asked = LabelFilter::Asked;
+        request.filter =
+            request.filter.among(*numbers, accepts.asks_rows() ? Asked::yes : Asked::no);
+      }
     }
     const std::vector<Hit> hits =
         query_.radius ? image.index().search_radius(prepared_.data(), *query_.radius, request)

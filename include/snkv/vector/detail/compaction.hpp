@@ -94,6 +94,17 @@ class Compaction {
       }
     });
     relink_lost();
+    std::vector<Slot> suspects;
+    for (Slot slot = 0; slot < to_.size(); ++slot) {
+      if (to_.is_hard_to_find(slot)) suspects.push_back(slot);
+    }
+    std::atomic<std::size_t> suspect{0};
+    pool.run([&](std::size_t) {
+      const Generation::Loan loan(*made_);
+      for (std::size_t i = suspect.fetch_add(1); i < suspects.size(); i = suspect.fetch_add(1))
+        to_.make_found(suspects[i], *loan);
+      (*loan).suspects.clear();
+    });
     made_->set_linked(to_.size());
     return progress(total, total);
   }

@@ -12,6 +12,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <limits>
 #include <mutex>
 #include <thread>
@@ -33,6 +34,7 @@ class Graph {
         m_(m),
         ef_construction_(ef_construction),
         level_factor_(1.0 / std::log(static_cast<double>(m))),
+        ahead_(std::clamp<std::size_t>(24 * block_size / codec_.stride(), 3, 32)),
         codes_(codec_.stride()),
         links_(std::size_t{2} * m * sizeof(Slot)),
         nodes_(sizeof(Node)),
@@ -158,6 +160,34 @@ class Graph {
     if (raising.owns_lock() && static_cast<int>(mine) > top) {
       entry_.store(pack(static_cast<int>(mine), slot), std::memory_order_release);
     }
+    // Which may make others hard to find; not without end, if making room for one takes another's.
+    for (int i = 0; i < 16 && !scratch.suspects.empty(); ++i) {
+      const Slot other = scratch.suspects.back();
+      scratch.suspects.pop_back();
+      make_found(other, scratch);
+    }
+    scratch.suspects.clear();
+  }
+
+  /// Whether so few links lead to a slot that a search might not come across it.
+  [[nodiscard]] bool is_hard_to_find(Slot slot) const noexcept {
+    return node(slot).in.load(std::memory_order_relaxed) < enough_links;
+  }
+  /// Looks for a living slot as a search does, and links the nearest that it finds to it if that was
+  /// not the slot itself.
+  void make_found(Slot slot, Scratch& scratch) {
+    if (is_dead(slot)) return;
+    codec_.prepare_code(code(slot), scratch.query, scratch.numbers.data());
+    search(scratch, ef_of_checks);
+    Scored nearest[2];
+    std::size_t found = 0;
+    for (std::size_t i = 0; i < scratch.pool.size(); ++i) {
+      const Scored at = scratch.pool[i];
+      if (at.slot == slot) return;
+      if (found < std::size(nearest) && !is_dead(at.slot)) nearest[found++] = at;
+    }
+    for (std::size_t i = 0; i < found; ++i)
+      link_back(nearest[i].slot, {nearest[i].distance, slot}, 0, true, scratch);
   }
 
   /// The `ef` nearest to `scratch.query`, in `scratch.pool`, dead ones included.
@@ -205,7 +235,7 @@ class Graph {
         slots[count] = slot;
         codes[count++] = code(slot);
       }
-      codec_.score(query, codes, count, prefetch_codes, distances);
+      codec_.score(query, codes, count, ahead_, distances);
       for (std::size_t i = 0; i < count; ++i) use(slots[i], distances[i]);
     }
   }
@@ -278,7 +308,7 @@ class Graph {
     std::vector<Slot>& kept = scratch.batch;
     kept.clear();
     for (const Scored& other : scratch.chosen) kept.push_back(other.slot);
-    if (level == 0) keep_found(scratch.candidates, added.slot, wanted, links.capacity, kept);
+    if (level == 0) keep_found(scratch, added.slot, wanted, links.capacity, kept);
     store_list(links, kept.data(), kept.size());
   }
 
@@ -405,67 +435,62 @@ class Graph {
 
   /// The nearest on an upper level, by steps to the nearest neighbour.
   Scored descend(Scratch& scratch, Scored at, unsigned level) const {
-    const std::byte* codes[Codec::largest_batch];
-    float distances[Codec::largest_batch];
+    Fresh fresh;
     for (;;) {
-      const List links = list(at.slot, level);
-      scratch.batch.clear();
-      for (std::size_t i = 0; i < links.capacity; ++i) {
-        const Slot other = load(links.first + i);
-        if (other == no_slot) break;
-        codes[scratch.batch.size()] = code(other);
-        scratch.batch.push_back(other);
-      }
-      const std::size_t count = scratch.batch.size();
-      prefetch_first(codes, count);
-      codec_.score(scratch.query, codes, count, prefetch_codes, distances);
+      unvisited(scratch, at.slot, level, fresh);
+      codec_.score(scratch.query, fresh.codes, fresh.count, ahead_, fresh.distances);
       Scored best = at;
-      for (std::size_t i = 0; i < count; ++i) {
-        if (distances[i] < best.distance) best = {distances[i], scratch.batch[i]};
+      for (std::size_t i = 0; i < fresh.count; ++i) {
+        if (fresh.distances[i] < best.distance) best = {fresh.distances[i], fresh.slots[i]};
       }
-      if (best.slot == at.slot) return at;
+      if (best.slot == at.slot) break;
       at = best;
     }
+    scratch.forget_visits();
+    return at;
   }
 
-  void prefetch_first(const std::byte* const* codes, std::size_t count) const noexcept {
-    for (std::size_t i = 0; i < std::min(count, prefetch_codes); ++i) {
-      prefetch_read(codes[i], codec_.stride() / block_size);
-    }
-  }
-
-  /// Neighbours of a slot that were not visited yet, into `codes` and `scratch.batch`.
-  std::size_t unvisited(Scratch& scratch, Slot slot, unsigned level,
-                        const std::byte** codes) const {
+  /// Neighbours of a slot that were not visited yet, and where their codes are.
+  struct Fresh {
+    std::size_t count = 0;
+    Slot slots[Codec::largest_batch];
+    const std::byte* codes[Codec::largest_batch];
+    float distances[Codec::largest_batch];
+  };
+  void unvisited(Scratch& scratch, Slot slot, unsigned level, Fresh& fresh) const {
     const List links = list(slot, level);
-    scratch.batch.clear();
+    std::size_t count = 0;
     for (std::size_t i = 0; i < links.capacity; ++i) {
       const Slot other = load(links.first + i);
       if (other == no_slot) break;
-      if (!scratch.visit(other)) continue;
-      codes[scratch.batch.size()] = code(other);
-      scratch.batch.push_back(other);
+      fresh.slots[count] = other;
+      count += scratch.visit(other);
     }
-    prefetch_first(codes, scratch.batch.size());
-    return scratch.batch.size();
+    for (std::size_t i = 0; i < count; ++i) fresh.codes[i] = code(fresh.slots[i]);
+    fresh.count = count;
+    prefetch_some(fresh.codes, 0, std::min(count, ahead_), codec_.stride() / block_size);
+  }
+  void prefetch_links(Slot slot, unsigned level) const noexcept {
+    if (slot == no_slot) return;
+    prefetch_read(reinterpret_cast<const std::byte*>(list(slot, level).first), 2);
   }
 
   /// Algorithm 2 of the paper: the `ef` nearest on a level, in `scratch.pool`.
   void walk(Scratch& scratch, Scored from, std::size_t ef, unsigned level) const {
-    const std::byte* codes[Codec::largest_batch];
-    float distances[Codec::largest_batch];
+    Fresh fresh;
     Pool& pool = scratch.pool;
     pool.reset(ef);
     pool.insert(from);
     scratch.visit(from.slot);
     for (Scored at = pool.take(); at.slot != no_slot; at = pool.take()) {
-      const std::size_t count = unvisited(scratch, at.slot, level, codes);
-      if (const Slot next = pool.peek(); next != no_slot) {
-        prefetch_read(reinterpret_cast<const std::byte*>(list(next, level).first), 2);
-      }
-      codec_.score(scratch.query, codes, count, prefetch_codes, distances);
-      for (std::size_t i = 0; i < count; ++i) {
-        if (distances[i] < pool.worst()) pool.insert({distances[i], scratch.batch[i]});
+      unvisited(scratch, at.slot, level, fresh);
+      const Scored next = pool.peek();
+      prefetch_links(next.slot, level);
+      codec_.score(scratch.query, fresh.codes, fresh.count, ahead_, fresh.distances);
+      for (std::size_t i = 0; i < fresh.count; ++i) {
+        if (!(fresh.distances[i] < pool.worst())) continue;
+        if (fresh.distances[i] < next.distance) prefetch_links(fresh.slots[i], level);
+        pool.insert({fresh.distances[i], fresh.slots[i]});
       }
     }
     scratch.forget_visits();
@@ -476,8 +501,7 @@ class Graph {
   template <class Accept>
   bool walk_filtered(Scratch& scratch, Scored from, std::size_t budget,
                      const Accept& accept) const {
-    const std::byte* codes[Codec::largest_batch];
-    float distances[Codec::largest_batch];
+    Fresh fresh;
     Pool& pool = scratch.pool;
     Pool& accepted = scratch.accepted;
     pool.reset(std::numeric_limits<std::size_t>::max());
@@ -492,13 +516,14 @@ class Graph {
         complete = false;
         break;
       }
-      const std::size_t count = unvisited(scratch, at.slot, 0, codes);
-      codec_.score(scratch.query, codes, count, prefetch_codes, distances);
-      spent += count;
-      for (std::size_t i = 0; i < count; ++i) {
-        if (!(distances[i] < accepted.worst())) continue;
-        pool.insert({distances[i], scratch.batch[i]});
-        if (accept(scratch.batch[i])) accepted.insert({distances[i], scratch.batch[i]});
+      unvisited(scratch, at.slot, 0, fresh);
+      codec_.score(scratch.query, fresh.codes, fresh.count, ahead_, fresh.distances);
+      spent += fresh.count;
+      for (std::size_t i = 0; i < fresh.count; ++i) {
+        const Scored found{fresh.distances[i], fresh.slots[i]};
+        if (!(found.distance < accepted.worst())) continue;
+        pool.insert(found);
+        if (accept(found.slot)) accepted.insert(found);
       }
       if (accepted.full()) pool.drop_beyond(accepted.worst());
     }
@@ -535,10 +560,10 @@ class Graph {
     }
   }
 
-  /// Accounts for the links that `kept` drops from `candidates`, and puts back those that must
+  /// Accounts for the links that `kept` drops from the candidates, and puts back those that must
   /// stay.
-  void keep_found(const std::vector<Scored>& candidates, Slot added, bool wanted,
-                  std::size_t capacity, std::vector<Slot>& kept) {
+  void keep_found(Scratch& scratch, Slot added, bool wanted, std::size_t capacity,
+                  std::vector<Slot>& kept) {
     const std::size_t chosen = kept.size();
     const auto is_kept = [&](Slot slot) {
       return std::find(kept.begin(), kept.end(), slot) != kept.end();
@@ -552,30 +577,32 @@ class Graph {
       }
       while (room > 0) {
         --room;
-        if (kept[room] == added || !release(kept[room])) continue;
+        if (kept[room] == added || !release(kept[room], scratch)) continue;
         kept[room] = slot;
         return true;
       }
       return false;
     };
     std::vector<Slot> dropped;
-    for (const Scored& candidate : candidates) {
+    for (const Scored& candidate : scratch.candidates) {
       if (candidate.slot != added && !is_kept(candidate.slot)) dropped.push_back(candidate.slot);
     }
     for (const Slot slot : dropped) {
       // When everything that is linked here has no other link, one has to go.
-      if (!release(slot) && !keep(slot)) node(slot).in.fetch_sub(1, std::memory_order_relaxed);
+      if (!release(slot, scratch) && !keep(slot)) node(slot).in.fetch_sub(1, std::memory_order_relaxed);
     }
     if (wanted && !is_kept(added) && keep(added))
       node(added).in.fetch_add(1, std::memory_order_relaxed);
   }
 
   /// Takes one link to a slot away, unless it is the last.
-  bool release(Slot slot) noexcept {
+  bool release(Slot slot, Scratch& scratch) {
     std::atomic<std::uint32_t>& in = node(slot).in;
     std::uint32_t links = in.load(std::memory_order_relaxed);
     while (links > 1) {
-      if (in.compare_exchange_weak(links, links - 1, std::memory_order_relaxed)) return true;
+      if (!in.compare_exchange_weak(links, links - 1, std::memory_order_relaxed)) continue;
+      if (links - 1 < enough_links) scratch.suspects.push_back(slot);
+      return true;
     }
     return false;
   }
@@ -583,13 +610,15 @@ class Graph {
   [[nodiscard]] bool read_links(ByteSource& source, Slot linked);
   [[nodiscard]] bool are_sound(Slot slot, unsigned level, Slot linked) noexcept;
 
-  static constexpr std::size_t prefetch_codes = 3;
+  static constexpr std::uint32_t enough_links = 4;
+  static constexpr std::size_t ef_of_checks = 32;
   static constexpr unsigned highest_level = 30;
 
   const Codec codec_;
   const std::uint32_t m_;
   const std::uint32_t ef_construction_;
   const double level_factor_;
+  const std::size_t ahead_;  // codes that are fetched before they are needed
   Segments codes_;
   Segments links_;
   Segments nodes_;

@@ -5,6 +5,7 @@
 
 #include <snkv/vector/detail/compaction.hpp>
 #include <snkv/vector/detail/generation.hpp>
+#include <snkv/vector/detail/number_set.hpp>
 
 #include <algorithm>
 #include <atomic>
@@ -54,11 +55,14 @@ class LabelFilter {
           return (*static_cast<Accepts*>(object))(number);
         }),
         matches_(matches) {}
-  /// Numbers of which all others are known not to match; these are asked one by one.
-  [[nodiscard]] LabelFilter among(const std::vector<std::uint32_t>& numbers) const noexcept {
+  /// Whether the numbers of a set have to be asked, or match.
+  enum class Asked : std::uint8_t { yes, no };
+  /// All numbers that are not in the set are known not to match.
+  [[nodiscard]] LabelFilter among(const NumberSet& numbers, Asked asked) const noexcept {
     LabelFilter narrowed = *this;
     narrowed.among_ = &numbers;
-    narrowed.matches_ = std::min<std::uint64_t>(matches_, numbers.size());
+    narrowed.asked_ = asked;
+    narrowed.matches_ = std::min<std::uint64_t>(matches_, numbers.count());
     return narrowed;
   }
 
@@ -67,13 +71,19 @@ class LabelFilter {
     return call_ == nullptr || call_(object_, number_of(label));
   }
   [[nodiscard]] std::uint64_t matches() const noexcept { return matches_; }
-  [[nodiscard]] const std::vector<std::uint32_t>* candidates() const noexcept { return among_; }
+  /// Null: all.
+  [[nodiscard]] const NumberSet* candidates() const noexcept { return among_; }
+  /// Of a candidate.
+  [[nodiscard]] bool accepts_candidate(std::uint32_t number) const {
+    return asked_ == Asked::no || call_(object_, number);
+  }
 
  private:
   void* object_ = nullptr;
   bool (*call_)(void*, std::uint32_t) = nullptr;
   std::uint64_t matches_ = unknown;
-  const std::vector<std::uint32_t>* among_ = nullptr;
+  const NumberSet* among_ = nullptr;
+  Asked asked_ = Asked::yes;
 };
 
 struct SearchRequest {
@@ -128,6 +138,14 @@ class IndexCore {
   /// `progress(done, total)` of the linking returns false to stop; the rest is done next time.
   template <class Progress>
   void maintain(ThreadPool& pool, Progress&& progress) {
+    if (first_training_due()) {
+      // Links are found faster on the codes, so first the codes.
+      const std::unique_lock compacting(compact_mutex_, std::try_to_lock);
+      if (compacting && first_training_due()) {
+        static_cast<void>(
+            change_codes(pool, [](std::uint64_t, std::uint64_t) { return true; }, Links::later));
+      }
+    }
     while (const std::uint64_t unlinked = this->unlinked()) {
       std::unique_lock linking(link_mutex_, std::defer_lock);
       if (unlinked > 4096 + size() / 32) {
@@ -305,11 +323,25 @@ class IndexCore {
   template <class Progress>
   bool make_compact(ThreadPool& pool, Progress&& progress) {
     const auto go_on = [](std::uint64_t, std::uint64_t) { return true; };
-    const auto old = generation();
     {
       const std::lock_guard linking(link_mutex_);
-      old->link_all(pool, go_on);
+      generation()->link_all(pool, go_on);
     }
+    if (!change_codes(pool, progress, Links::now)) return false;
+    const std::lock_guard linking(link_mutex_);
+    generation()->link_all(pool, go_on);
+    return true;
+  }
+
+  /// Whether what is not linked yet when a generation takes the place of another one gets its links
+  /// before that, as far as possible.
+  enum class Links : std::uint8_t { now, later };
+
+  /// With `compact_mutex_` held. Makes a graph of the living, with codes that suit them. What is not
+  /// linked in the old one is not linked in the new one either, or only with `Links::now`.
+  template <class Progress>
+  bool change_codes(ThreadPool& pool, Progress&& progress, Links links) {
+    const auto old = generation();
     Codec codec = old->graph.codec();
     std::size_t trained_on = trained_on_.load(std::memory_order_relaxed);
     if (config_.type == ElementType::i8 && old->live() >= training_size && old->has_exact()) {
@@ -337,7 +369,8 @@ class IndexCore {
         changed.swap(changed_);
       }
       compaction.catch_up(changed);
-      compaction.made()->link_all(pool, go_on);
+      if (links == Links::later) continue;
+      compaction.made()->link_all(pool, [](std::uint64_t, std::uint64_t) { return true; });
     }
     {
       const std::lock_guard changing(change_mutex_);
@@ -347,9 +380,16 @@ class IndexCore {
       trained_on_.store(trained_on, std::memory_order_relaxed);
       end_recording();
     }
-    const std::lock_guard linking(link_mutex_);
-    generation()->link_all(pool, go_on);
     return true;
+  }
+
+  /// Whether there are enough vectors to train a quantizer for the first time, and most of them have
+  /// no links yet.
+  [[nodiscard]] bool first_training_due() const {
+    const auto now = generation();
+    const Slot linked = now->first_unlinked();
+    return now->graph.codec().type() != ElementType::i8 && retraining_due() &&
+           now->graph.size() - linked > linked;
   }
 
   /// When there is enough to train on for the first time, or much more than there was, or the
@@ -382,7 +422,8 @@ class IndexCore {
     Scratch& scratch = *loan;
     std::vector<Scored> found;
     bool complete = false;
-    // A walk scores some twenty new slots for each one that it keeps, and more when few match.
+    // A walk scores some twenty new slots for each one that it keeps, and more when few match. A scan
+    // scores what can match, or looks at everything.
     const double share = static_cast<double>(matches) / static_cast<double>(now.live());
     const double walk_cost = 20.0 * static_cast<double>(ef) / share;
     const double scan_cost = filter.candidates() != nullptr ? static_cast<double>(matches)
@@ -446,12 +487,13 @@ class IndexCore {
             std::size_t k, const LabelFilter& filter, std::vector<Scored>& found) const {
     const Graph& graph = now.graph;
     Slot slot = 0;
-    std::size_t candidate = 0;
+    std::optional<NumberSet::Cursor> candidates;
+    if (filter.candidates() != nullptr) candidates.emplace(*filter.candidates());
     const auto next = [&]() -> Slot {
-      if (const auto* numbers = filter.candidates()) {
-        while (candidate < numbers->size()) {
-          const Slot at = now.slot_of((*numbers)[candidate++]);
-          if (at != no_slot && filter(graph.label(at))) return at;
+      if (candidates) {
+        for (std::uint32_t number = 0; candidates->next(number);) {
+          const Slot at = now.slot_of(number);
+          if (at != no_slot && filter.accepts_candidate(number)) return at;
         }
         return no_slot;
       }

@@ -46,10 +46,6 @@ class NumberSet {
   }
 
   [[nodiscard]] std::uint32_t bound() const noexcept { return bound_; }
-  /// The numbers in order, or null if they are too many for a list.
-  [[nodiscard]] const std::vector<std::uint32_t>* list() const noexcept {
-    return is_list_ ? &list_ : nullptr;
-  }
   /// O(1) for many, O(log n) for few.
   [[nodiscard]] bool contains(std::uint32_t number) const noexcept {
     if (is_list_) return std::binary_search(list_.begin(), list_.end(), number);
@@ -79,6 +75,33 @@ class NumberSet {
       }
     }
   }
+
+  /// The numbers one by one, in order. The set must not change meanwhile.
+  class Cursor {
+   public:
+    explicit Cursor(const NumberSet& set) noexcept
+        : set_(set), word_(set.is_list_ || set.bits_.empty() ? 0 : set.bits_[0]) {}
+    /// Returns false at the end.
+    [[nodiscard]] bool next(std::uint32_t& number) noexcept {
+      if (set_.is_list_) {
+        if (at_ == set_.list_.size()) return false;
+        number = set_.list_[at_++];
+        return true;
+      }
+      while (word_ == 0) {
+        if (++at_ >= set_.bits_.size()) return false;
+        word_ = set_.bits_[at_];
+      }
+      number = static_cast<std::uint32_t>(at_ * 64 + static_cast<unsigned>(std::countr_zero(word_)));
+      word_ &= word_ - 1;
+      return true;
+    }
+
+   private:
+    const NumberSet& set_;
+    std::size_t at_ = 0;  // in the list, or of the word
+    std::uint64_t word_;
+  };
 
   // All of the sets below have the same bound.
 
