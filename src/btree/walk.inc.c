@@ -538,10 +538,8 @@ static void walk_guess(const walk_guide *guide, const u8 *key, u32 size, u32 *lo
 enum { WALK_AHEAD = 3 };
 static void walk_prefetch(const walk_level *level, int low, int high, int probes) {
   const int middle = (low + high) >> 1;
-  const u8 *cell;
   if (low > high) return;
-  cell = level->page + get2byte(&level->page[level->first + 2 * middle]);
-  __builtin_prefetch(cell);
+  __builtin_prefetch(level->page + get2byte(&level->page[level->first + 2 * middle]));
   if (probes == 1) return;
   walk_prefetch(level, low, middle - 1, probes - 1);
   walk_prefetch(level, middle + 1, high, probes - 1);
