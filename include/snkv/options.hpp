@@ -96,8 +96,8 @@ struct Options {
   /// that is not used for some 40 ms is closed, for which there is a thread; so long, checkpoints of
   /// other processes can meet it. Without a log (`Journal::rollback`) no view is left open. Not stored.
   bool keep_reads = true;
-  /// Pages in the log after which a commit copies them back into the file. 0 leaves this to
-  /// explicit `checkpoint` calls: the log then grows without bound. Not stored.
+  /// Pages in the log after which a commit copies them back into the file; fewer if they would take more
+  /// than half of `wal_size_limit`. 0: only `checkpoint` does, and the log has no bound. Not stored.
   std::uint32_t wal_autocheckpoint = 4000;
 
   /// Size in bytes that the log shall not exceed; 0: any. When a commit leaves it larger, everything is

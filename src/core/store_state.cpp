@@ -226,21 +226,28 @@ void StoreState::after_commit() noexcept {
   const std::uint32_t frames = snkv_bt_take_wal_frames(writer.get());
   limit_log(frames);
   if (options.wal_autocheckpoint == 0) return;
-  if (frames < options.wal_autocheckpoint) {
-    next_checkpoint_ = options.wal_autocheckpoint;
+  // Half of the limit is left to the next transaction.
+  const std::uint64_t half = options.wal_size_limit / 2 / snkv_bt_page_size(writer.get());
+  const std::uint32_t interval =
+      options.wal_size_limit == 0
+          ? options.wal_autocheckpoint
+          : static_cast<std::uint32_t>(
+                std::clamp<std::uint64_t>(half, 1, options.wal_autocheckpoint));
+  if (frames < interval) {
+    next_checkpoint_ = interval;
     return;
   }
   // While a snapshot keeps the log from being recycled, trying at every commit would read the whole
   // log's index each time for nothing.
   if (frames < next_checkpoint_) return;
-  next_checkpoint_ = frames + options.wal_autocheckpoint / 4 + 1;
+  next_checkpoint_ = frames + interval / 4 + 1;
   CheckpointResult result;
   // A failure is no failure of the commit, which has happened: the next one tries again.
   const Error error = checkpoint("checkpoint", Checkpoint::passive, {}, result);
   if (error.failed() && !(error == Errc::busy)) tell_of_failed_checkpoint(error);
   // All of it was copied: the log starts anew, and its mark must not be that of the last one.
   if (!error.failed() && result.checkpointed == result.wal_frames) {
-    next_checkpoint_ = options.wal_autocheckpoint;
+    next_checkpoint_ = interval;
   }
 }
 

@@ -164,7 +164,7 @@ struct Costs {
 };
 
 Costs cost_of_neighbours(const std::string& path) {
-  Store store = must(Store::open(path, {.cache_size = 1024}));
+  Store store = must(Store::open(path, {.cache_size = 1024, .map_file = false}));
   must(store.get(neighbour(0)));  // opens the connection and reads the schema
   Costs costs;
   costs.one = reads_of([&] {
@@ -193,7 +193,7 @@ void run(std::uint64_t size, std::string_view lie) {
   const TempDir dir;
   const std::string path = dir.file("large.db");
   {
-    Store store = must(Store::open(path));
+    Store store = must(Store::open(path, {.map_file = false}));
     Transaction transaction = must(store.begin());
     for (int i = 0; i < neighbours; ++i) must(transaction.put(neighbour(i), test::patterned(300)));
     // The row of a large value is a small one; here it is one from the start, so that the tree has
@@ -203,7 +203,7 @@ void run(std::uint64_t size, std::string_view lie) {
   }
   const Costs without = cost_of_neighbours(path);
   {
-    Store store = must(Store::open(path));
+    Store store = must(Store::open(path, {.map_file = false}));
     require_small_memory("before");
     write_value(store, size);
     if (lie == "memory") must(store.put(big_key, must(store.get(big_key))));
@@ -217,10 +217,10 @@ void run(std::uint64_t size, std::string_view lie) {
   require(with.one == without.one, "a neighbour of the large value costs more to read");
   require(with.around == without.around, "the neighbours of the large value cost more to read");
   {
-    Store store = must(Store::open(path));
+    Store store = must(Store::open(path, {.map_file = false}));
     read_range(store, size / 2 / piece * piece);
   }
-  Store store = must(Store::open(path));
+  Store store = must(Store::open(path, {.map_file = false}));
   {
     const Timer timer("erased");
     require(must(store.erase(big_key)), "the value is gone");
