@@ -1,5 +1,8 @@
 #include "core/cipher.hpp"
 
+#include "core/big_endian.hpp"
+#include "core/sodium.hpp"
+
 #include <algorithm>
 #include <cstring>
 #include <utility>
@@ -19,11 +22,6 @@ static_assert(crypto_kdf_KEYBYTES == KeyRing::key_size);
 constexpr char context[crypto_kdf_CONTEXTBYTES + 1] = "snkvdata";
 constexpr std::uint64_t value_subkey = 1;
 constexpr std::uint64_t side_subkey = 2;
-
-unsigned char* raw(std::byte* bytes) noexcept { return reinterpret_cast<unsigned char*>(bytes); }
-const unsigned char* raw(const std::byte* bytes) noexcept {
-  return reinterpret_cast<const unsigned char*>(bytes);
-}
 
 /// The bytes that the tag covers besides the value.
 class AssociatedData {
@@ -57,7 +55,8 @@ class AssociatedData {
     size_ += size;
   }
   void number(std::uint64_t value, unsigned bytes) noexcept {
-    for (unsigned i = bytes; i-- > 0;) data_[size_++] = static_cast<std::byte>(value >> (8 * i));
+    put_big_endian(data_ + size_, value, bytes);
+    size_ += bytes;
   }
 
   std::array<std::byte, 256> few_;

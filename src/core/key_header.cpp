@@ -1,6 +1,8 @@
 #include "core/key_header.hpp"
 
+#include "core/big_endian.hpp"
 #include "core/format.hpp"
+#include "core/sodium.hpp"
 
 #include <fmt/format.h>
 
@@ -44,20 +46,6 @@ constexpr std::uint64_t least_memlimit = 19u << 20;
 constexpr char context[crypto_kdf_CONTEXTBYTES + 1] = "snkvwrap";
 constexpr std::uint64_t wrap_subkey = 1;
 constexpr std::uint64_t check_subkey = 2;
-
-unsigned char* raw(std::byte* bytes) noexcept { return reinterpret_cast<unsigned char*>(bytes); }
-const unsigned char* raw(const std::byte* bytes) noexcept {
-  return reinterpret_cast<const unsigned char*>(bytes);
-}
-
-void put_number(std::byte* at, std::uint64_t value) noexcept {
-  for (int i = 0; i < 8; ++i) at[i] = static_cast<std::byte>(value >> (56 - 8 * i));
-}
-std::uint64_t number_at(const std::byte* at) noexcept {
-  std::uint64_t value = 0;
-  for (int i = 0; i < 8; ++i) value = value << 8 | static_cast<std::uint64_t>(at[i]);
-  return value;
-}
 
 std::uint8_t derivation_for(const Secret& secret) noexcept {
   return secret.kind() == Secret::Kind::key ? raw_key : argon2id;
@@ -156,8 +144,8 @@ Bytes KeyHeader::encode() const {
   p[version_at] = std::byte{1};
   p[cipher_at] = std::byte{1};
   p[derivation_at] = static_cast<std::byte>(derivation_);
-  put_number(p + opslimit_at, opslimit_);
-  put_number(p + memlimit_at, memlimit_);
+  put_big_endian(p + opslimit_at, opslimit_, 8);
+  put_big_endian(p + memlimit_at, memlimit_, 8);
   std::memcpy(p + salt_at, salt_.data(), salt_.size());
   std::memcpy(p + store_at, store_.data(), store_.size());
   std::memcpy(p + generation_at, generation_.data(), generation_.size());
@@ -201,8 +189,8 @@ Error KeyHeader::parse(const char* operation, BytesView header, std::size_t& cou
   if (count == 0 || count > KeyRing::most_keys || header.size() != keys_at + count * entry_size) {
     return malformed();
   }
-  opslimit_ = number_at(p + opslimit_at);
-  memlimit_ = number_at(p + memlimit_at);
+  opslimit_ = big_endian(p + opslimit_at, 8);
+  memlimit_ = big_endian(p + memlimit_at, 8);
   std::memcpy(salt_.data(), p + salt_at, salt_.size());
   std::memcpy(store_.data(), p + store_at, store_.size());
   std::memcpy(generation_.data(), p + generation_at, generation_.size());

@@ -1,6 +1,7 @@
 #include "core/read_path.hpp"
 
 #include "btree/record.hpp"
+#include "core/big_endian.hpp"
 #include "core/format.hpp"
 
 #include <algorithm>
@@ -144,12 +145,6 @@ Error tampered(const char* operation, BytesView key) {
 /// What is sealed in the row of a large value: its tag, its size and the size of its chunks.
 constexpr std::size_t description_size = 16 + 8 + 4;
 
-std::uint64_t number_at(const std::byte* at, unsigned bytes) noexcept {
-  std::uint64_t value = 0;
-  for (unsigned i = 0; i < bytes; ++i) value = value << 8 | static_cast<std::uint64_t>(at[i]);
-  return value;
-}
-
 Error read_large(const char* operation, const ReadView& view, const Row& row, Bytes& out) {
   if (row.large_size == 0) return broken_large_value(operation, view, row.key, "is empty");
   LargeValue value;
@@ -183,13 +178,8 @@ Bytes describe_large(const LargeValue& value) {
   Bytes out;
   out.resize_for_overwrite(description_size);
   std::copy(value.tag.begin(), value.tag.end(), out.begin());
-  const auto put = [&](std::size_t at, std::uint64_t number, unsigned bytes) {
-    for (unsigned i = 0; i < bytes; ++i) {
-      out.data()[at + i] = static_cast<std::byte>(number >> (8 * (bytes - 1 - i)));
-    }
-  };
-  put(16, value.size, 8);
-  put(24, value.chunk_size, 4);
+  put_big_endian(out.data() + 16, value.size, 8);
+  put_big_endian(out.data() + 24, value.chunk_size, 4);
   return out;
 }
 
@@ -203,8 +193,8 @@ Error large_of(const char* operation, const ReadView& view, const Row& row, Larg
     return tampered(operation, row.key);
   }
   std::copy_n(description.begin(), out.tag.size(), out.tag.begin());
-  out.chunk_size = static_cast<std::uint32_t>(number_at(description.data() + 24, 4));
-  const bool agree = number_at(description.data() + 16, 8) == row.large_size;
+  out.chunk_size = static_cast<std::uint32_t>(big_endian(description.data() + 24, 4));
+  const bool agree = big_endian(description.data() + 16, 8) == row.large_size;
   return agree && out.chunk_size > 0 ? Error() : tampered(operation, row.key);
 }
 

@@ -61,8 +61,8 @@ class ChecksumSeal final : public SideSeal {
       Id id;
       Place place;
     } const key{id, place};
-    crypto_generichash(reinterpret_cast<unsigned char*>(tag), tag_size,
-                       reinterpret_cast<const unsigned char*>(content), size,
+    crypto_generichash(raw(tag), tag_size,
+                       raw(content), size,
                        reinterpret_cast<const unsigned char*>(&key), sizeof key);
   }
   [[nodiscard]] bool open(const Id& id, Place place, std::byte* content, std::size_t size,
@@ -84,20 +84,20 @@ class EncryptedSeal final : public SideSeal {
             std::byte* tag) const noexcept override {
     const FileKey key(*keys_, id);
     const Nonce nonce = nonce_of(place);
-    auto* const text = reinterpret_cast<unsigned char*>(content);
+    auto* const text = raw(content);
     std::memset(tag, 0, tag_size);
     crypto_aead_xchacha20poly1305_ietf_encrypt_detached(
-        text, reinterpret_cast<unsigned char*>(tag), nullptr, text, size, nullptr, 0, nullptr,
+        text, raw(tag), nullptr, text, size, nullptr, 0, nullptr,
         nonce.data(), key.bytes.data());
   }
   [[nodiscard]] bool open(const Id& id, Place place, std::byte* content, std::size_t size,
                           const std::byte* tag) const noexcept override {
-    const auto* const authentication = reinterpret_cast<const unsigned char*>(tag);
+    const auto* const authentication = raw(tag);
     constexpr std::size_t used = crypto_aead_xchacha20poly1305_ietf_ABYTES;
     if (sodium_is_zero(authentication + used, tag_size - used) == 0) return false;
     const FileKey key(*keys_, id);
     const Nonce nonce = nonce_of(place);
-    auto* const text = reinterpret_cast<unsigned char*>(content);
+    auto* const text = raw(content);
     return crypto_aead_xchacha20poly1305_ietf_decrypt_detached(
                text, nullptr, text, size, authentication, nullptr, 0, nonce.data(),
                key.bytes.data()) == 0;

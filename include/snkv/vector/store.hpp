@@ -3,9 +3,9 @@
 /// by distance and filtered by metadata.
 ///
 ///     auto docs = *VectorStore<384, Cosine>::open("app.db", {.name = "docs"});
-///     docs.put("doc:1", embedding, {.value = "text", .metadata = {{"year", 2024}, {"tag",
-///     "ai"}}}); auto hits = docs.search(query, 10, {.filter = field("year") >= 2020}); for (const
-///     auto& hit : *hits) use(hit.key, hit.distance, hit.metadata);
+///     docs.put("doc:1", embedding, {.value = "text", .metadata = {{"year", 2024}}});
+///     auto hits = docs.search(query, 10, {.filter = field("year") >= 2020});
+///     for (const auto& hit : *hits) use(hit.key, hit.distance, hit.metadata);
 ///
 /// Every change is one transaction of the store, or a part of the caller's (`in`). The index in
 /// memory follows the commits of all handles, threads and processes: a search sees what was
