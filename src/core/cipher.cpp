@@ -117,27 +117,26 @@ std::shared_ptr<const KeyRing> Cipher::latest() const {
 
 std::shared_ptr<const KeyRing> Cipher::find(const KeyRing::Generation& generation) const {
   const std::lock_guard lock(mutex_);
-  for (std::shared_ptr<const KeyRing> ring : {latest_, expected_, former_}) {
-    if (ring != nullptr && ring->generation() == generation) return ring;
-  }
-  return nullptr;
+  if (latest_->generation() == generation) return latest_;
+  const auto found = std::find_if(others_.begin(), others_.end(), [&](const auto& ring) {
+    return ring->generation() == generation;
+  });
+  return found == others_.end() ? nullptr : *found;
 }
 
 void Cipher::expect(std::shared_ptr<const KeyRing> ring) {
+  std::shared_ptr<const KeyRing> gone;  // its keys are overwritten outside the lock
   const std::lock_guard lock(mutex_);
-  expected_ = std::move(ring);
+  if (others_.size() == most_others) {
+    gone = std::move(others_.front());
+    others_.erase(others_.begin());
+  }
+  others_.push_back(std::move(ring));
 }
 
 void Cipher::adopt() noexcept {
-  std::shared_ptr<const KeyRing> gone;  // its keys are overwritten outside the lock
   const std::lock_guard lock(mutex_);
-  if (expected_ == nullptr) return;
-  gone = std::exchange(former_, std::exchange(latest_, std::exchange(expected_, nullptr)));
-}
-
-void Cipher::forget() noexcept {
-  const std::lock_guard lock(mutex_);
-  expected_.reset();
+  std::swap(latest_, others_.back());
 }
 
 }  // namespace snkv::core

@@ -80,26 +80,28 @@ class KeyRing {
   std::vector<Key> keys_;
 };
 
-/// The rings of an open store: the latest, and those about to be the latest and just no more.
+/// The rings of an open store: the latest, and some that were or may be in the file beside it.
 class Cipher {
  public:
   explicit Cipher(std::shared_ptr<const KeyRing> ring) : latest_(std::move(ring)) {}
 
   [[nodiscard]] std::shared_ptr<const KeyRing> latest() const;
-  /// The ring of a header; null if this handle never had it: somebody else has changed the keys.
+  /// The ring of a header; null if this handle does not have it: somebody else has changed the keys.
   [[nodiscard]] std::shared_ptr<const KeyRing> find(const KeyRing::Generation& generation) const;
 
-  /// Makes a ring known that is about to be committed, and the latest when it was. One that was not is
-  /// taken back with `forget`.
+  /// Makes a ring known that is about to be committed. It stays known when the commit fails: an error
+  /// does not say that the file has nothing of it.
   void expect(std::shared_ptr<const KeyRing> ring);
+  /// The expected one was committed, and is the latest.
   void adopt() noexcept;
-  void forget() noexcept;
 
  private:
+  /// For who began to read before the last change, and for what became of a commit that failed.
+  static constexpr std::size_t most_others = 3;
+
   mutable std::mutex mutex_;  // guards all below
   std::shared_ptr<const KeyRing> latest_;
-  std::shared_ptr<const KeyRing> expected_;
-  std::shared_ptr<const KeyRing> former_;  // for who began to read before the change
+  std::vector<std::shared_ptr<const KeyRing>> others_;  // the expected one last
 };
 
 }  // namespace snkv::core

@@ -116,12 +116,9 @@ Error replace_header(const char* operation, StoreState& store, BytesView current
   // Known before it is in the file, the latest only afterwards.
   store.cipher->expect(next.ring());
   Error error = turn.commit(operation);
-  if (error.failed()) {
-    store.cipher->forget();
-  } else {
-    store.cipher->adopt();
-    store.after_commit();
-  }
+  if (error.failed()) return error;
+  store.cipher->adopt();
+  store.after_commit();
   return error;
 }
 
