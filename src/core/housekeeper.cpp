@@ -6,25 +6,27 @@
 
 #include <fmt/format.h>
 
+#include <cstdint>
+
 namespace snkv::core {
 
 void Housekeeper::start(StoreState& store, std::chrono::milliseconds interval) {
   const std::lock_guard one_at_a_time(lifecycle_);
-  if (thread_ != nullptr) return;
+  if (worker_->thread.joinable()) return;
   stopping_ = false;
-  thread_ = std::make_unique<std::thread>([this, &store, interval] { run(store, interval); });
+  worker_->thread = std::thread([this, &store, interval] { run(store, interval); });
 }
 
 void Housekeeper::stop() noexcept {
+  if (worker_.leaked()) return;
   const std::lock_guard one_at_a_time(lifecycle_);
-  if (thread_ == nullptr) return;
+  if (!worker_->thread.joinable()) return;
   {
-    const std::lock_guard lock(mutex_);
+    const std::lock_guard lock(worker_->mutex);
     stopping_ = true;
   }
-  wake_.notify_all();
-  thread_->join();
-  thread_.reset();
+  worker_->wake.notify_all();
+  worker_->thread.join();
 }
 
 void Housekeeper::run(StoreState& store, std::chrono::milliseconds interval) noexcept {
@@ -32,8 +34,8 @@ void Housekeeper::run(StoreState& store, std::chrono::milliseconds interval) noe
   const Target target{std::shared_ptr<StoreState>(std::shared_ptr<void>(), &store), nullptr, nullptr};
   constexpr std::uint64_t slice = 1000;
   std::uint64_t last_seen = store.feed.sequence();
-  std::unique_lock lock(mutex_);
-  while (!wake_.wait_for(lock, interval, [this] { return stopping_; })) {
+  std::unique_lock lock(worker_->mutex);
+  while (!worker_->wake.wait_for(lock, interval, [this] { return stopping_; })) {
     lock.unlock();
     std::uint64_t purged = slice;
     while (purged == slice) {
@@ -43,7 +45,7 @@ void Housekeeper::run(StoreState& store, std::chrono::milliseconds interval) noe
         const auto end = fmt::format_to_n(text, sizeof text, "purged {} expired entries", purged).out;
         store.log(LogLevel::info, {text, static_cast<std::size_t>(end - text)});
       }
-      const std::lock_guard check(mutex_);
+      const std::lock_guard check(worker_->mutex);
       if (stopping_) return;
     }
     const std::uint64_t now = store.feed.sequence();

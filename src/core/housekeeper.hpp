@@ -2,12 +2,10 @@
 /// The optional background thread of a store.
 #pragma once
 
+#include "core/worker.hpp"
+
 #include <chrono>
-#include <condition_variable>
-#include <cstdint>
-#include <memory>
 #include <mutex>
-#include <thread>
 
 namespace snkv::core {
 
@@ -22,16 +20,14 @@ class Housekeeper {
   /// Waits for a running slice of work to end. Harmless if it was not started.
   void stop() noexcept;
   /// In a forked child, where the thread does not exist.
-  void leak() noexcept { static_cast<void>(thread_.release()); }
+  void leak() noexcept { worker_.leak(); }
 
  private:
   void run(StoreState& store, std::chrono::milliseconds interval) noexcept;
 
   std::mutex lifecycle_;  // one start or stop at a time
-  std::mutex mutex_;
-  std::condition_variable wake_;
-  bool stopping_ = false;  // guarded by mutex_
-  std::unique_ptr<std::thread> thread_;
+  bool stopping_ = false;  // guarded by the worker's mutex
+  WorkerPlace worker_;
 };
 
 }  // namespace snkv::core

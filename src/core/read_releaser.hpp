@@ -2,11 +2,9 @@
 /// The thread that ends the kept read transactions of readers that have become idle.
 #pragma once
 
+#include "core/worker.hpp"
+
 #include <atomic>
-#include <condition_variable>
-#include <memory>
-#include <mutex>
-#include <thread>
 
 namespace snkv::core {
 
@@ -28,7 +26,7 @@ class ReadReleaser {
   /// For good. Harmless if it was not started.
   void stop() noexcept;
   /// In a forked child, where the thread does not exist.
-  void leak() noexcept { static_cast<void>(thread_.release()); }
+  void leak() noexcept { worker_.leak(); }
 
  private:
   enum class State { idle, running, stopped };
@@ -36,9 +34,7 @@ class ReadReleaser {
   void run(StoreState& store) noexcept;
 
   std::atomic<State> state_{State::idle};
-  std::mutex mutex_;
-  std::condition_variable wake_;
-  std::unique_ptr<std::thread> thread_;  // guarded by mutex_ until it is stopped
+  WorkerPlace worker_;
 };
 
 }  // namespace snkv::core

@@ -15,11 +15,14 @@
 #include <unistd.h>
 
 #include <array>
+#include <chrono>
 #include <optional>
 #include <string>
+#include <thread>
 
 using namespace snkv;
 using namespace snkv::test;
+using namespace std::chrono_literals;
 
 namespace {
 
@@ -132,6 +135,22 @@ TEST_CASE("the end of every handle in a child leaves the file and its locks alon
   transaction.reset();
   store.reset();
   CHECK(must(open_kind(kind, dir).count()) == 101);
+}
+
+TEST_CASE("the end of a store in a child does not wait for the parent's threads") {
+  // The one that ends kept reads and the one that removes what has expired: both sleep at the fork.
+  const TempDir dir;
+  std::optional<Store> store = must(open_store(dir.file("a"), {.housekeeping_interval = 1h}));
+  REQUIRE_OK(store->put("key", "value"));
+  CHECK(must(store->get("key")) == "value");  // starts the first of them
+  std::this_thread::sleep_for(100ms);
+  const std::string report = in_child([&]() -> std::string {
+    ::alarm(60);
+    store.reset();
+    return "ended";
+  });
+  CHECK(report == "ended");
+  CHECK(must(store->get("key")) == "value");
 }
 
 TEST_CASE("a child may open the parent's file anew") {
