@@ -9,11 +9,16 @@
 ** commit. Nothing stays collected beyond that: once the lock for writing is given up, others may write
 ** to the same place.
 **
+** A log that grows is slow to sync: its new size has to be on the disk, too. So the first synced commit that
+** makes it grow writes zeros behind it, which later ones write over. No reader takes them for frames, whose
+** header has the salt of the log and is never zero.
+**
 ** Files are those of the VFS below, with our state behind them and a table of methods of their own: code
 ** that knows that a file is a unixFile is still right.
 */
 #define LOGVFS_NAME "snkv-file"
 #define LOGVFS_CAPACITY 0x1ffff /* the most that unixWrite gives to one call of the system */
+#define LOGVFS_AHEAD 0x1f000       /* zeros behind a log that grows */
 #define LOGVFS_FRAME_HEADER 24
 #define LOGVFS_HEADER 32
 
@@ -105,8 +110,20 @@ static int logvfsTruncate(sqlite3_file *file, sqlite3_int64 size) {
   return rc == SQLITE_OK ? logvfsState(file)->below->xTruncate(file, size) : rc;
 }
 
+/* A commit is about to be synced. Only then is it certain that nobody else writes behind it. It is only
+** about speed, so a failure means nothing. */
+static void logvfsWriteAhead(sqlite3_file *file) {
+  logvfsFile *mine = logvfsState(file);
+  i64 size = 0;
+  if (!mine->committing || mine->tail < 0 || mine->buffer == 0 || snkv_bt_without("log_ahead")) return;
+  if (mine->below->xFileSize(file, &size) != SQLITE_OK || size > mine->tail) return;
+  memset(mine->buffer, 0, LOGVFS_AHEAD);
+  (void)mine->below->xWrite(file, mine->buffer, LOGVFS_AHEAD, mine->tail);
+}
+
 static int logvfsSync(sqlite3_file *file, int flags) {
   int rc = logvfsFlush(file);
+  if (rc == SQLITE_OK) logvfsWriteAhead(file);
   return rc == SQLITE_OK ? logvfsState(file)->below->xSync(file, flags) : rc;
 }
 

@@ -55,6 +55,35 @@ TEST_CASE("a commit of many pages is few writes", "[W1]") {
   CHECK(write_calls() - alone <= (snkv_bt_without("log_buffer") ? 4u : 2u));
 }
 
+TEST_CASE("a log that grows by synced commits grows ahead of them", "[W1]") {
+  const TempDir dir;
+  const std::string path = dir.file("a.db");
+  const auto sync = GENERATE(Sync::full, Sync::normal);
+  CAPTURE(sync);
+  const bool ahead = sync == Sync::full && !snkv_bt_without("log_ahead");
+  Store store = must(Store::open(path, {.sync = sync, .wal_autocheckpoint = 0}));
+  std::map<std::string, std::string> expected;
+  int growths = 0;
+  constexpr int commits = 40;
+  for (int i = 0; i < commits; ++i) {
+    const auto before = size_of(path + "-wal");
+    REQUIRE_OK(store.put(numbered(i), "value"));
+    expected[numbered(i)] = "value";
+    if (size_of(path + "-wal") != before) ++growths;
+    REQUIRE(after_crash(path, dir.file("copy.db")) == Contents(expected.begin(), expected.end()));
+  }
+  CHECK(growths <= (ahead ? 5 : commits));
+  // Making the store was synced, too.
+  CHECK(growths >= (ahead ? 1 : commits / 2));
+  // Where the log begins anew there is room: nothing is written ahead.
+  REQUIRE_OK(store.checkpoint(Checkpoint::restart));
+  const auto before = size_of(path + "-wal");
+  REQUIRE_OK(store.put("last", "value"));
+  expected["last"] = "value";
+  CHECK(size_of(path + "-wal") == before);
+  CHECK(after_crash(path, dir.file("copy.db")) == Contents(expected.begin(), expected.end()));
+}
+
 // A small cache makes the engine write pages to the log before the commit, read them back, write them
 // over, and go back behind them; another store commits in between, so that the log is not where this
 // one has left it.
