@@ -10,15 +10,16 @@
 ** to the same place.
 **
 ** A log that grows is slow to sync: its new size has to be on the disk, too. So the first synced commit that
-** makes it grow writes zeros behind it, which later ones write over. No reader takes them for frames, whose
-** header has the salt of the log and is never zero.
+** makes it grow writes zeros behind it, as many bytes again up to a limit, which later ones write over. No
+** reader takes them for frames, whose header has the salt of the log and is never zero.
 **
 ** Files are those of the VFS below, with our state behind them and a table of methods of their own: code
 ** that knows that a file is a unixFile is still right.
 */
 #define LOGVFS_NAME "snkv-file"
 #define LOGVFS_CAPACITY 0x1ffff /* the most that unixWrite gives to one call of the system */
-#define LOGVFS_AHEAD 0x1f000       /* zeros behind a log that grows */
+#define LOGVFS_AHEAD 0x1f000       /* zeros behind a log that grows, in one piece */
+#define LOGVFS_MOST_AHEAD 0x100000 /* and in all */
 #define LOGVFS_FRAME_HEADER 24
 #define LOGVFS_HEADER 32
 
@@ -118,7 +119,10 @@ static void logvfsWriteAhead(sqlite3_file *file) {
   if (!mine->committing || mine->tail < 0 || mine->buffer == 0 || snkv_bt_without("log_ahead")) return;
   if (mine->below->xFileSize(file, &size) != SQLITE_OK || size > mine->tail) return;
   memset(mine->buffer, 0, LOGVFS_AHEAD);
-  (void)mine->below->xWrite(file, mine->buffer, LOGVFS_AHEAD, mine->tail);
+  size = mine->tail;
+  for (i64 end = size + MIN(size, LOGVFS_MOST_AHEAD); size < end; size += LOGVFS_AHEAD) {
+    if (mine->below->xWrite(file, mine->buffer, LOGVFS_AHEAD, size) != SQLITE_OK) return;
+  }
 }
 
 static int logvfsSync(sqlite3_file *file, int flags) {
