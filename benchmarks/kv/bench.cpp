@@ -125,7 +125,6 @@ std::vector<Target> targets_of(std::string_view workload) {
   if (workload == "durable_scaling") return {{"snkv, 1 thread", 4, 6}};
   if (workload == "readers_scaling") return {{"snkv, 1 thread", 1.8, 1.95}};
   if (workload == "get_100k") return {{"lmdb", 0.8, 1.0}};
-  if (workload == "ttl_get") return {{"snkv, without expiry", 0.99, 1.0}};
   return {};
 }
 
