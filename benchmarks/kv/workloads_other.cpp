@@ -220,7 +220,7 @@ void Bench::features() {
              }
            });
   });
-  for (const Side& side : sides) must(side.store.checkpoint(snkv::Checkpoint::truncate));
+  for (Side& side : sides) must(side.store.checkpoint(snkv::Checkpoint::truncate));
   row_of("ttl_get", "reads/s", [&](Side& side, int round) {
     Random random(plan_.seed + static_cast<std::uint64_t>(round + 1));
     return static_cast<double>(plan_.reads) / seconds([&] {
