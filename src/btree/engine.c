@@ -905,11 +905,14 @@ static int step_walk(snkv_bt_cursor *cursor, int forward, int *done) {
     return SQLITE_OK;
   }
   {
-    const walk_path before = cursor->path;
+    walk_path before; /* only as far as it is in use: this is done for each chunk of a large value */
+    before.depth = cursor->path.depth;
+    memcpy(before.path, cursor->path.path, (size_t)(before.depth + 1) * sizeof(before.path[0]));
     if (forward ? walk_next(view, &cursor->path, table) : walk_prev(view, &cursor->path, table)) {
       return walked(cursor);
     }
-    cursor->path = before;
+    cursor->path.depth = before.depth;
+    memcpy(cursor->path.path, before.path, (size_t)(before.depth + 1) * sizeof(before.path[0]));
   }
   *done = 0;
   return leave_walk(cursor);

@@ -103,7 +103,12 @@ class ChunkCursor {
   /// Size of the chunk; 0 if its record is malformed.
   [[nodiscard]] std::uint32_t size() const noexcept { return content_.size; }
   [[nodiscard]] int read(std::uint64_t offset, std::size_t amount, std::byte* out) noexcept {
-    return snkv_bt_read(cursor_.get(), content_.offset + static_cast<std::uint32_t>(offset),
+    const std::uint64_t begin = content_.offset + offset;
+    if (begin + amount <= local_) {
+      std::memcpy(out, data_ + begin, amount);
+      return SNKV_BT_OK;
+    }
+    return snkv_bt_read(cursor_.get(), static_cast<std::uint32_t>(begin),
                         static_cast<std::uint32_t>(amount), out);
   }
 
@@ -116,18 +121,20 @@ class ChunkCursor {
     content_ = {};
     if (!found) return SNKV_BT_OK;
     const void* data = nullptr;
-    std::uint32_t local = 0;
     std::uint32_t size = 0;
-    const int rc = snkv_bt_payload(cursor_.get(), &data, &local, &size);
+    const int rc = snkv_bt_payload(cursor_.get(), &data, &local_, &size);
     if (rc != SNKV_BT_OK) return rc;
+    data_ = static_cast<const std::byte*>(data);
     btree::ColumnExtent extents[2];
-    if (btree::parse_record({data, local}, size, extents)) content_ = extents[1];
+    if (btree::parse_record({data, local_}, size, extents)) content_ = extents[1];
     return SNKV_BT_OK;
   }
 
   btree::Cursor cursor_;
   std::int64_t first_ = 0;
   btree::ColumnExtent content_;
+  const std::byte* data_ = nullptr;  // what of the record lies in the page
+  std::uint32_t local_ = 0;
   bool found_ = false;
 };
 
