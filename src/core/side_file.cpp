@@ -43,6 +43,7 @@ constexpr std::array<char, 8> magic = {'s', 'n', 'k', 'v', 's', 'i', 'd', 'e'};
 constexpr std::uint32_t version = 1;
 /// A chunk is still in the cache when its tag is computed.
 constexpr std::uint32_t chunk_size = 256 * 1024;
+constexpr std::uint64_t whole_chunk = chunk_size + SideSeal::tag_size;
 
 std::array<unsigned char, 32> checksum_of(const Header& header) noexcept {
   std::array<unsigned char, 32> out{};
@@ -156,18 +157,17 @@ std::unique_ptr<const SideSeal> make_side_seal(const StoreState& store) {
 
 // ---- Writing ----
 
-SideFileWriter::~SideFileWriter() {
+NewSideFile::~NewSideFile() {
   if (exists_) ::unlink(temporary_.c_str());
   if (file_ >= 0) ::close(file_);
 }
 
-Error SideFileWriter::create(const StoreState& store, std::string path) {
+Error NewSideFile::create(const StoreState& store, std::string path) {
   if (!sodium_ready()) return Error(Errc::io_error, "side_file", "no source of random bytes");
   static std::atomic<unsigned> counter{0};
   seal_ = make_side_seal(store);
   path_ = std::move(path);
   folder_ = path_.find('/') == path_.npos ? "." : path_.substr(0, path_.rfind('/') + 1);
-  buffer_.resize(chunk_size + SideSeal::tag_size);
   remove_leftovers();
   do {
     temporary_ = fmt::format("{}.tmp-{}-{}", path_, ::getpid(), counter.fetch_add(1));
@@ -178,13 +178,14 @@ Error SideFileWriter::create(const StoreState& store, std::string path) {
   // Says that somebody is at work on it.
   static_cast<void>(::flock(file_, LOCK_EX | LOCK_NB));
   randombytes_buf(id_.data(), id_.size());
-  Header header{magic, version, seal_->number(), chunk_size, 0, id_, {}};
+  Header header{magic, version, seal_->number(), core::chunk_size, 0, id_, {}};
   header.checksum = checksum_of(header);
-  return write(reinterpret_cast<const std::byte*>(&header), sizeof header);
+  SideFileWriter::chunk_size = core::chunk_size;
+  return write_at(0, {{{&header, sizeof header}, {nullptr, 0}}});
 }
 
 /// Removes what killed processes have left behind.
-void SideFileWriter::remove_leftovers() const noexcept {
+void NewSideFile::remove_leftovers() const noexcept {
   try {
     const std::string start = path_.substr(path_.rfind('/') + 1) + ".tmp-";
     ::DIR* folder = ::opendir(folder_.c_str());
@@ -202,45 +203,35 @@ void SideFileWriter::remove_leftovers() const noexcept {
   }
 }
 
-Error SideFileWriter::append(const std::byte* data, std::size_t size) {
-  while (size != 0) {
-    if (filled_ == chunk_size) {
-      if (Error error = write_chunk(0); error.failed()) return error;
-    }
-    const std::size_t part = std::min<std::size_t>(size, chunk_size - filled_);
-    std::memcpy(buffer_.data() + filled_, data, part);
-    filled_ += part;
-    data += part;
-    size -= part;
-  }
-  return {};
+Error NewSideFile::write(std::uint64_t chunk, std::byte* content, std::size_t size, bool is_last) const {
+  std::array<std::byte, SideSeal::tag_size> tag{};
+  seal_->seal(id_, {chunk, is_last ? 1u : 0u}, content, size, tag.data());
+  return write_at(sizeof(Header) + chunk * whole_chunk, {{{content, size}, {tag.data(), tag.size()}}});
 }
 
-Error SideFileWriter::write_chunk(std::uint64_t is_last) {
-  seal_->seal(id_, {chunk_, is_last}, buffer_.data(), filled_, buffer_.data() + filled_);
-  const std::size_t size = filled_ + SideSeal::tag_size;
-  ++chunk_;
-  filled_ = 0;
-  return write(buffer_.data(), size);
-}
-
-Error SideFileWriter::write(const std::byte* data, std::size_t size) {
-  while (size != 0) {
-    const ::ssize_t done = ::write(file_, data, size);
+Error NewSideFile::write_at(std::uint64_t offset, std::array<::iovec, 2> parts) const {
+  while (parts[0].iov_len + parts[1].iov_len != 0) {
+    const ::ssize_t done =
+        ::pwritev(file_, parts.data(), static_cast<int>(parts.size()), static_cast<::off_t>(offset));
     if (done < 0 && errno == EINTR) continue;
     if (done < 0) return system_error("side_file", temporary_);
-    data += done;
-    size -= static_cast<std::size_t>(done);
+    offset += static_cast<std::uint64_t>(done);
+    auto left = static_cast<std::size_t>(done);
+    for (::iovec& part : parts) {
+      const std::size_t written = std::min(left, part.iov_len);
+      part.iov_base = static_cast<std::byte*>(part.iov_base) + written;
+      part.iov_len -= written;
+      left -= written;
+    }
   }
   return {};
 }
 
-Error SideFileWriter::finish() {
-  if (Error error = write_chunk(1); error.failed()) return error;
+Error NewSideFile::finish() {
   return ::fsync(file_) == 0 ? Error() : system_error("side_file", temporary_);
 }
 
-Error SideFileWriter::publish() {
+Error NewSideFile::publish() {
   if (::rename(temporary_.c_str(), path_.c_str()) != 0) return system_error("side_file", path_);
   exists_ = false;
   if (sync_path(folder_, O_RDONLY | O_DIRECTORY) != 0) return system_error("side_file", folder_);
@@ -280,9 +271,8 @@ Error OpenSideFile::open(const StoreState& store, std::string path) {
   }
   id_ = header.id;
   const std::uint64_t body = length - sizeof header;
-  constexpr std::uint64_t whole = core::chunk_size + SideSeal::tag_size;
-  chunks = (body + whole - 1) / whole;
-  if (body - (chunks - 1) * whole < SideSeal::tag_size) return damaged(path_, "ends too early");
+  chunks = (body + whole_chunk - 1) / whole_chunk;
+  if (body - (chunks - 1) * whole_chunk < SideSeal::tag_size) return damaged(path_, "ends too early");
   size = body - chunks * SideSeal::tag_size;
   SideFileReader::chunk_size = core::chunk_size;
   return {};
@@ -292,14 +282,13 @@ Error OpenSideFile::read(std::uint64_t first, std::uint64_t count, std::byte* ou
   if (first > chunks || count > chunks - first) {
     return Error(Errc::invalid_argument, "side_file", "beyond the end");
   }
-  constexpr std::uint64_t whole = core::chunk_size + SideSeal::tag_size;
   for (std::uint64_t chunk = first; chunk < first + count; ++chunk) {
     const bool is_last = chunk + 1 == chunks;
     const auto part =
         static_cast<std::size_t>(is_last ? size - chunk * core::chunk_size : core::chunk_size);
     std::array<std::byte, SideSeal::tag_size> tag{};
     std::array<::iovec, 2> parts{{{out, part}, {tag.data(), tag.size()}}};
-    const auto at = static_cast<::off_t>(sizeof(Header) + chunk * whole);
+    const auto at = static_cast<::off_t>(sizeof(Header) + chunk * whole_chunk);
     ::ssize_t got = 0;
     do {
       got = ::preadv(file_, parts.data(), static_cast<int>(parts.size()), at);
@@ -324,19 +313,20 @@ Error open_side_writer(const Target& target, std::string_view suffix, SideFileWr
     Error error = side_path("side_file", store, suffix, path);
     if (error.failed()) return error;
     if (store.options.read_only) return Error(Errc::read_only, "side_file", path);
-    auto made = std::make_unique<SideFileWriter>();
+    auto made = std::make_unique<NewSideFile>();
     if (error = made->create(store, std::move(path)); error.failed()) return error;
     out = made.release();
     return {};
   });
 }
 
-Error side_append(SideFileWriter* writer, const std::byte* data, std::size_t size) {
-  return writer->append(data, size);
+Error side_write(const SideFileWriter* writer, std::uint64_t chunk, std::byte* content, std::size_t size,
+                 bool is_last) {
+  return static_cast<const NewSideFile*>(writer)->write(chunk, content, size, is_last);
 }
-Error side_finish(SideFileWriter* writer) { return writer->finish(); }
-Error side_publish(SideFileWriter* writer) { return writer->publish(); }
-void close_side_writer(SideFileWriter* writer) noexcept { delete writer; }
+Error side_finish(SideFileWriter* writer) { return static_cast<NewSideFile*>(writer)->finish(); }
+Error side_publish(SideFileWriter* writer) { return static_cast<NewSideFile*>(writer)->publish(); }
+void close_side_writer(SideFileWriter* writer) noexcept { delete static_cast<NewSideFile*>(writer); }
 
 Error open_side_reader(const Target& target, std::string_view suffix, SideFileReader*& out) {
   return guarded("side_file", target, [&]() -> Error {

@@ -14,12 +14,12 @@
 #include <snkv/detail/core_abi.hpp>
 #include <snkv/error.hpp>
 
+#include <sys/uio.h>
 #include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
-#include <vector>
 
 namespace snkv::core {
 
@@ -53,24 +53,23 @@ class SideSeal {
 
 /// A side file that is being written, under a name of its own, which goes away unless `publish` is
 /// called.
-struct SideFileWriter {
+struct NewSideFile : SideFileWriter {
  public:
-  SideFileWriter() = default;
-  SideFileWriter(const SideFileWriter&) = delete;
-  SideFileWriter& operator=(const SideFileWriter&) = delete;
-  ~SideFileWriter();
+  NewSideFile() = default;
+  NewSideFile(const NewSideFile&) = delete;
+  NewSideFile& operator=(const NewSideFile&) = delete;
+  ~NewSideFile();
 
   [[nodiscard]] Error create(const StoreState& store, std::string path);
-  [[nodiscard]] Error append(const std::byte* data, std::size_t size);
-  /// Writes the last chunk, and waits until all is on the disk.
+  [[nodiscard]] Error write(std::uint64_t chunk, std::byte* content, std::size_t size, bool is_last) const;
+  /// Waits until all is on the disk.
   [[nodiscard]] Error finish();
   /// Puts the finished file in the place of the one that there was.
   [[nodiscard]] Error publish();
 
  private:
   void remove_leftovers() const noexcept;
-  [[nodiscard]] Error write_chunk(std::uint64_t is_last);
-  [[nodiscard]] Error write(const std::byte* data, std::size_t size);
+  [[nodiscard]] Error write_at(std::uint64_t offset, std::array<::iovec, 2> parts) const;
 
   std::unique_ptr<const SideSeal> seal_;
   SideSeal::Id id_{};
@@ -79,9 +78,6 @@ struct SideFileWriter {
   std::string temporary_;
   int file_ = -1;
   bool exists_ = false;
-  std::vector<std::byte> buffer_;  // a chunk and its tag
-  std::size_t filled_ = 0;
-  std::uint64_t chunk_ = 0;
 };
 
 /// A side file that is being read.

@@ -29,8 +29,9 @@ Codec make_codec(Metric metric, ElementType type, const std::vector<std::vector<
   const std::size_t dim = vectors.front().size();
   Quantizer quantizer;
   if (type == ElementType::i8) {
-    quantizer =
-        Quantizer::train(dim, vectors.size(), [&](std::size_t i) { return vectors[i].data(); });
+    snkv::ThreadPool pool(2);
+    quantizer = Quantizer::train(
+        dim, vectors.size(), [&](std::size_t i) { return vectors[i].data(); }, pool);
   }
   return Codec(metric, type, dim, best_kernels<0>(), quantizer);
 }
@@ -138,8 +139,10 @@ TEST_CASE("what lies outside the trained range is clamped, and counted") {
 TEST_CASE("a quantizer can be trained on anything finite") {
   const std::vector<float> zeros(4, 0.0f);
   const std::vector<float> tiny(4, 1e-42f);
+  snkv::ThreadPool pool(1);
   for (const auto* only : {&zeros, &tiny}) {
-    const Quantizer quantizer = Quantizer::train(4, 1, [&](std::size_t) { return only->data(); });
+    const Quantizer quantizer = Quantizer::train(
+        4, 1, [&](std::size_t) { return only->data(); }, pool);
     CHECK(quantizer.trained());
     CHECK(std::isfinite(quantizer.scale));
     const Codec codec(Metric::l2, ElementType::i8, 4, best_kernels<0>(), quantizer);

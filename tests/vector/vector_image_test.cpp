@@ -172,6 +172,43 @@ TEST_CASE("a snapshot is read as it was written") {
   CHECK(image.index.generation()->graph.dead() == 0);
 }
 
+TEST_CASE("a snapshot of the middle of linking keeps the links that there are") {
+  const ElementType type = GENERATE(ElementType::f32, ElementType::i8);
+  CAPTURE(to_string(type));
+  Image original(config_of(type));
+  ClusteredVectors source(dim, 30, 49);
+  for (std::uint32_t number = 0; number < 5000; ++number) original.put(number, source.next());
+  // Links go to slots all over the place, and are stopped after some of them.
+  original.index.maintain(original.pool, [](std::uint64_t, std::uint64_t) { return false; });
+  const auto linked_of = [](const Image& image) {
+    const auto generation = image.index.generation();
+    const Graph& graph = generation->graph;
+    std::vector<Slot> linked;
+    for (Slot slot = 0; slot < graph.size(); ++slot) {
+      if (graph.is_linked(slot)) linked.push_back(slot);
+    }
+    return linked;
+  };
+  const std::vector<Slot> linked = linked_of(original);
+  REQUIRE(linked.size() > 500);
+  REQUIRE(linked.size() < 4500);
+  REQUIRE(linked.back() > 4000);
+  const std::vector<std::byte> bytes = original.bytes();
+  Image image(config_of(type));
+  MemorySource read(bytes);
+  REQUIRE(image.load(read));
+  CHECK(linked_of(image) == linked);
+  CHECK(image.bytes() == bytes);
+  require_equal(image, original, 49);  // the rest is scanned
+  image.link();
+  CHECK(linked_of(image).size() == 5000);
+  std::size_t missed = 0;
+  for (const auto& [number, vector] : image.model) {
+    missed += nearest(image, vector).at(0).first == image.names.owner(number) ? 0 : 1;
+  }
+  CHECK(missed == 0);
+}
+
 TEST_CASE("snapshots of other kinds of collections are refused") {
   Image original(config_of(ElementType::f16));
   fill(original, 300, 43);
@@ -296,7 +333,7 @@ TEST_CASE("a side file is what was written to it, or it is refused") {
   Image original(config_of(ElementType::f32));
   fill(original, 5000, 47);
   const auto save = [&] {
-    SideSink sink;
+    SideSink sink(pool);
     REQUIRE_FALSE(sink.create(target, "-vectors-1").failed());
     const FrozenImage frozen(original.stamp(), original.index, original.names, original.metadata);
     frozen.write(sink);
@@ -375,8 +412,9 @@ TEST_CASE("side files come and go as a whole") {
     return count;
   };
   const std::byte some[3]{};
+  ThreadPool pool(1);
   {
-    SideSink sink;
+    SideSink sink(pool);
     REQUIRE_FALSE(sink.create(facade::Door::target(store), "-vectors-7").failed());
     sink.write(some, sizeof some);
     CHECK(files() == 1);
@@ -384,14 +422,13 @@ TEST_CASE("side files come and go as a whole") {
   CHECK(files() == 0);
   // What a killed process left behind is removed by the next, what another writes is not.
   std::ofstream(path + "-vectors-7.tmp-1-1") << "left";
-  SideSink first;
+  SideSink first(pool);
   REQUIRE_FALSE(first.create(facade::Door::target(store), "-vectors-7").failed());
-  SideSink second;
+  SideSink second(pool);
   REQUIRE_FALSE(second.create(facade::Door::target(store), "-vectors-7").failed());
   CHECK(files() == 2);
   REQUIRE_FALSE(first.finish().failed());
   REQUIRE_FALSE(first.publish().failed());
-  ThreadPool pool(1);
   {
     SideSource source(pool);
     REQUIRE_FALSE(source.open(facade::Door::target(store), "-vectors-7").failed());
@@ -408,7 +445,7 @@ TEST_CASE("side files come and go as a whole") {
   REQUIRE_FALSE(core::remove_side_file(facade::Door::target(store), "-vectors-7").failed());
   CHECK(files() == 0);
 
-  SideSink refused;
+  SideSink refused(pool);
   CHECK(refused.create(facade::Door::target(store), "-wal") == Errc::invalid_argument);
   CHECK(refused.create(facade::Door::target(store), "-vectors-../x") == Errc::invalid_argument);
   const Store in_memory = must(Store::open_in_memory());

@@ -421,3 +421,70 @@ TEST_CASE("what is put in bulk gets its codes before its links") {
   CHECK(now->first_unlinked() == now->graph.size());
   CHECK(find_all() >= 790);
 }
+
+TEST_CASE("slots are linked in an order that leaves none out and goes everywhere at once") {
+  using vector_detail::LinkOrder;
+  std::vector<vector_detail::Slot> counts{65536, 99991, 100000, 390000};
+  for (vector_detail::Slot count = 0; count < 1500; ++count) counts.push_back(count);
+  for (const vector_detail::Slot count : counts) {
+    const LinkOrder order(count);
+    std::vector<bool> seen(count);
+    for (vector_detail::Slot i = 0; i < count; ++i) {
+      REQUIRE(order[i] < count);
+      REQUIRE_FALSE(seen[order[i]]);
+      seen[order[i]] = true;
+    }
+  }
+  // However far it has got, no part was left out for long.
+  const vector_detail::Slot count = 10'000;
+  const LinkOrder order(count);
+  for (const vector_detail::Slot done : {10u, 100u, 1000u}) {
+    std::vector<vector_detail::Slot> places;
+    for (vector_detail::Slot i = 0; i < done; ++i) places.push_back(order[i]);
+    std::sort(places.begin(), places.end());
+    places.push_back(count);
+    for (std::size_t i = 1; i < places.size(); ++i) {
+      CHECK(places[i] - places[i - 1] <= 3 * count / done);
+    }
+  }
+}
+
+TEST_CASE("an index that is told what comes has its codes from the first vector on") {
+  using namespace snkv::vector_detail;
+  IndexConfig config;
+  config.dim = 16;
+  config.metric = Metric::l2;
+  config.type = ElementType::i8;
+  ThreadPool pool(2);
+  ClusteredVectors source(16, 8, 5);
+  std::vector<std::vector<float>> vectors(1000);
+  for (auto& vector : vectors) vector = source.next();
+  const auto expect = [&](IndexCore& core, std::size_t count) {
+    core.expect(
+        count, [&](std::size_t i) { return vectors[i].data(); }, pool);
+  };
+  IndexCore told(config, best_kernels<0>());
+  expect(told, vectors.size());
+  CHECK(told.generation()->graph.codec().type() == ElementType::i8);
+  IndexCore same(config, best_kernels<0>());
+  for (std::uint32_t i = 0; i < vectors.size(); ++i) {
+    told.put(i, vectors[i].data());
+    same.put(i, vectors[i].data());
+  }
+  const auto go_on = [](std::uint64_t, std::uint64_t) { return true; };
+  const auto generation = told.generation();
+  told.maintain(pool, go_on);
+  CHECK(told.generation() == generation);  // it need not be made a second time
+  same.maintain(pool, go_on);
+  // The same codes as if it had not been told.
+  const Codec& mine = told.generation()->graph.codec();
+  const Codec& other = same.generation()->graph.codec();
+  CHECK(mine.quantizer().scale == other.quantizer().scale);
+  CHECK(mine.quantizer().offset == other.quantizer().offset);
+  // What is too little to learn from, or comes later, changes nothing.
+  IndexCore little(config, best_kernels<0>());
+  expect(little, 255);
+  CHECK(little.generation()->graph.codec().type() == ElementType::f32);
+  expect(told, 300);
+  CHECK(told.generation() == generation);
+}

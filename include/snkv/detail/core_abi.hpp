@@ -197,7 +197,9 @@ SNKV_API Error get_to_file(const Target& target, BytesView key, std::string_view
 // ---- Side files: what a layer above the core keeps beside the store, and can make anew ----
 
 /// A side file that is being written. Nobody sees it before `side_publish`.
-struct SideFileWriter;
+struct SideFileWriter {
+  std::uint64_t chunk_size = 0;
+};
 /// A side file that is being read. It stays what it is when another one takes its place.
 struct SideFileReader {
   std::uint64_t size = 0;        ///< bytes of content
@@ -208,8 +210,11 @@ struct SideFileReader {
 /// `suffix` begins with `-vectors-`, and is added to the path of the store. `invalid_argument` for stores
 /// in memory.
 SNKV_API Error open_side_writer(const Target& target, std::string_view suffix, SideFileWriter*& out);
-SNKV_API Error side_append(SideFileWriter* writer, const std::byte* data, std::size_t size);
-/// The content is complete; returns when it is on the disk.
+/// Writes the content of a chunk, and changes it. All chunks have `chunk_size` bytes, but for the last, which
+/// there always is. In any order, and for all threads at once.
+SNKV_API Error side_write(const SideFileWriter* writer, std::uint64_t chunk, std::byte* content,
+                          std::size_t size, bool is_last);
+/// All chunks are written; returns when they are on the disk.
 SNKV_API Error side_finish(SideFileWriter* writer);
 /// Puts the finished file in the place of the one that there was; returns when that is on the disk.
 SNKV_API Error side_publish(SideFileWriter* writer);

@@ -163,6 +163,15 @@ class VectorIndex {
     for (std::size_t i = 0; i < labels.size(); ++i) last[labels[i]] = i;
     {
       const std::lock_guard lock(state_->change_mutex);
+      std::vector<float> prepared(dim);
+      state_->core.expect(
+          labels.size(),
+          [&](std::size_t i) {
+            vector_detail::prepare_vector(state_->options.metric, vectors.data() + i * dim, dim,
+                                          prepared.data());
+            return prepared.data();
+          },
+          state_->pool);
       for (std::size_t i = 0; i < labels.size(); ++i) {
         if (last[labels[i]] == i) insert(labels[i], vectors.subspan(i * dim, dim));
       }

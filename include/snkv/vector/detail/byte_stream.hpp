@@ -119,7 +119,9 @@ class MemorySink final : public ByteSink {
 
  private:
   Error append(const std::byte* data, std::size_t size) override {
-    bytes_.insert(bytes_.end(), data, data + size);
+    const std::size_t before = bytes_.size();
+    bytes_.resize(before + size);
+    std::memcpy(bytes_.data() + before, data, size);
     return {};
   }
 

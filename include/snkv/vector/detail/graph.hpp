@@ -243,15 +243,15 @@ class Graph {
   /// What of a graph goes into a snapshot that is written while the graph grows.
   struct Mark {
     Slot slots = 0;
-    Slot linked = 0;                    ///< those below have links
-    std::vector<std::uint64_t> dead{};  ///< bits
+    std::vector<std::uint64_t> dead{};    ///< bits
+    std::vector<std::uint64_t> linked{};  ///< bits
   };
-  /// One thread at a time with `append` and `kill`. `linked`: slots below this are linked.
-  [[nodiscard]] Mark mark(Slot linked) const;
+  /// One thread at a time with `append` and `kill`.
+  [[nodiscard]] Mark mark() const;
   /// Writes the slots of `mark`. Everything else may run meanwhile.
   void write(ByteSink& sink, const Mark& mark) const;
-  /// Fills an empty graph. What cannot have been written by `write` is refused. Returns the slots
-  /// that are linked; `lost` gets those of them that nothing links to.
+  /// Fills an empty graph. What cannot have been written by `write` is refused. Returns the first
+  /// slot that is not linked; `lost` gets those linked ones that nothing links to.
   Slot read(ByteSource& source, std::vector<Slot>& lost);
 
   /// Links of a slot on a level, as they are now; none twice. `out` has room for 2 m.
@@ -325,8 +325,11 @@ class Graph {
     std::vector<Scored>& chosen = scratch.chosen;
     const std::byte* codes[Codec::largest_batch];
     float distances[Codec::largest_batch];
-    for (const Scored& candidate : from) {
+    for (std::size_t at = 0; at < from.size(); ++at) {
+      const Scored& candidate = from[at];
       if (chosen.size() >= most) break;
+      if (at + 1 < from.size())
+        prefetch_read(code(from[at + 1].slot), codec_.stride() / block_size);
       bool good = true;
       if (!chosen.empty()) {
         codec_.prepare_code(code(candidate.slot), scratch.other, scratch.numbers.data());
@@ -609,8 +612,11 @@ class Graph {
     return false;
   }
 
-  [[nodiscard]] bool read_links(ByteSource& source, Slot linked);
-  [[nodiscard]] bool are_sound(Slot slot, unsigned level, Slot linked) noexcept;
+  [[nodiscard]] static bool bit_of(const std::vector<std::uint64_t>& bits, Slot slot) noexcept {
+    return (bits[slot / 64] >> (slot % 64) & 1) != 0;
+  }
+  [[nodiscard]] bool read_links(ByteSource& source, Slot slots);
+  [[nodiscard]] bool are_sound(Slot slot, unsigned level, Slot slots) noexcept;
 
   static constexpr std::uint32_t enough_links = 4;
   static constexpr std::size_t ef_of_checks = 32;

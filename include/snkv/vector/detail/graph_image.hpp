@@ -14,45 +14,50 @@
 
 namespace snkv::vector_detail {
 
-inline Graph::Mark Graph::mark(Slot linked) const {
-  Mark mark{size(), linked, {}};
-  mark.dead.resize((std::size_t{mark.slots} + 63) / 64);
+inline Graph::Mark Graph::mark() const {
+  Mark mark{size(), {}, {}};
+  const std::size_t words = (std::size_t{mark.slots} + 63) / 64;
+  mark.dead.resize(words);
+  mark.linked.resize(words);
   for (Slot slot = 0; slot < mark.slots; ++slot) {
-    if (is_dead(slot)) mark.dead[slot / 64] |= std::uint64_t{1} << (slot % 64);
+    const std::uint64_t bit = std::uint64_t{1} << (slot % 64);
+    if (is_dead(slot)) mark.dead[slot / 64] |= bit;
+    if (is_linked(slot)) mark.linked[slot / 64] |= bit;
   }
   return mark;
 }
 
 inline void Graph::write(ByteSink& sink, const Mark& mark) const {
   sink.number(mark.slots);
-  sink.number(mark.linked);
   sink.array(std::span(mark.dead));
+  sink.array(std::span(mark.linked));
   std::vector<Label> labels(mark.slots);
-  std::vector<std::uint8_t> levels(mark.linked);
+  std::vector<std::uint8_t> levels(mark.slots);
   for (Slot slot = 0; slot < mark.slots; ++slot) {
     labels[slot] = label(slot);
-    if (slot < mark.linked) levels[slot] = static_cast<std::uint8_t>(level(slot));
+    levels[slot] = static_cast<std::uint8_t>(level(slot));
   }
   sink.array(std::span(labels));
   sink.array(std::span(levels));
   codes_.for_each_piece(
       mark.slots, [&](const std::byte* memory, std::size_t bytes) { sink.write(memory, bytes); });
-  // Links to what was not linked at the time of the mark are left out.
+  // What was not linked at the time of the mark gets no links, and none lead to it.
   std::vector<Slot> links(capacity(0));
   std::vector<Slot> rows;
   const auto add = [&](Slot slot, unsigned on) {
-    const std::size_t count = links_of(slot, on, links.data());
     const std::size_t end = rows.size() + capacity(on);
+    const std::size_t count =
+        bit_of(mark.linked, slot) ? links_of(slot, on, links.data()) : std::size_t{0};
     for (std::size_t i = 0; i < count; ++i) {
-      if (links[i] < mark.linked) rows.push_back(links[i]);
+      if (links[i] < mark.slots && bit_of(mark.linked, links[i])) rows.push_back(links[i]);
     }
     rows.resize(end, no_slot);
     if (rows.size() < 65536) return;
     sink.write(rows.data(), rows.size() * sizeof(Slot));
     rows.clear();
   };
-  for (Slot slot = 0; slot < mark.linked; ++slot) add(slot, 0);
-  for (Slot slot = 0; slot < mark.linked; ++slot) {
+  for (Slot slot = 0; slot < mark.slots; ++slot) add(slot, 0);
+  for (Slot slot = 0; slot < mark.slots; ++slot) {
     for (unsigned on = 1; on <= level(slot); ++on) add(slot, on);
   }
   sink.write(rows.data(), rows.size() * sizeof(Slot));
@@ -60,74 +65,78 @@ inline void Graph::write(ByteSink& sink, const Mark& mark) const {
 
 inline Slot Graph::read(ByteSource& source, std::vector<Slot>& lost) {
   const auto slots = source.number<Slot>();
-  const auto linked = source.number<Slot>();
-  source.require(slots <= max_slots && linked <= slots, "the graph has too many slots");
-  const auto dead = source.array<std::uint64_t>((std::uint64_t{slots} + 63) / 64);
+  source.require(slots <= max_slots, "the graph has too many slots");
+  const std::size_t words = (std::size_t{slots} + 63) / 64;
+  const auto dead = source.array<std::uint64_t>(words);
+  const auto linked = source.array<std::uint64_t>(words);
   const auto labels = source.array<Label>(slots);
-  const auto levels = source.array<std::uint8_t>(linked);
+  const auto levels = source.array<std::uint8_t>(slots);
   std::uint64_t upper = 0;
   for (const std::uint8_t level : levels) {
     source.require(level <= highest_level, "a level of the graph is too high");
     upper += level;
   }
-  if (!source.require(labels.size() == slots && levels.size() == linked &&
-                          dead.size() == (std::size_t{slots} + 63) / 64 &&
-                          slots <= source.remaining() / codes_.stride(),
+  if (!source.require(labels.size() == slots && levels.size() == slots && dead.size() == words &&
+                          linked.size() == words && slots <= source.remaining() / codes_.stride(),
                       "the graph is damaged")) {
     return 0;
   }
   reserve(slots);
   codes_.for_each_piece(slots,
                         [&](std::byte* memory, std::size_t bytes) { source.read(memory, bytes); });
-  if (!source.require(linked <= source.remaining() / links_.stride() &&
+  if (!source.require(slots <= source.remaining() / links_.stride() &&
                           upper <= source.remaining() / upper_.stride(),
                       "links of the graph are missing")) {
     return 0;
   }
   Slot top = no_slot;
   Slot dead_slots = 0;
+  Slot first_unlinked = slots;
   std::uint32_t next_upper = 0;
+  upper_.reserve(upper);
   for (Slot slot = 0; slot < slots; ++slot) {
-    const unsigned level = slot < linked ? levels[slot] : random_level(slot);
-    const bool is_dead = (dead[slot / 64] >> (slot % 64) & 1) != 0;
-    upper_.reserve(std::uint64_t{next_upper} + level);
+    const std::uint8_t level = levels[slot];
+    const bool is_dead = bit_of(dead, slot);
+    const bool is_linked = bit_of(linked, slot);
     new (nodes_.at(slot)) Node{labels[slot],
                                next_upper,
                                0,
                                static_cast<std::uint8_t>(is_dead ? 1 : 0),
-                               static_cast<std::uint8_t>(slot < linked ? 1 : 0),
-                               static_cast<std::uint8_t>(level),
+                               static_cast<std::uint8_t>(is_linked ? 1 : 0),
+                               level,
                                0};
     next_upper += level;
     dead_slots += is_dead ? 1 : 0;
-    if (slot >= linked) {
-      for (unsigned l = 0; l <= level; ++l) store_list(list(slot, l), nullptr, 0);
+    if (!is_linked) {
+      first_unlinked = std::min(first_unlinked, slot);
     } else if (top == no_slot || level > levels[top]) {
       top = slot;
     }
   }
   upper_count_.store(next_upper, std::memory_order_relaxed);
   dead_.store(dead_slots, std::memory_order_relaxed);
-  if (!read_links(source, linked)) return 0;
-  for (Slot slot = 0; slot < linked; ++slot) {
-    if (slot != top && node(slot).in.load(std::memory_order_relaxed) == 0) lost.push_back(slot);
+  if (!read_links(source, slots)) return 0;
+  for (Slot slot = 0; slot < slots; ++slot) {
+    if (slot != top && is_linked(slot) && node(slot).in.load(std::memory_order_relaxed) == 0) {
+      lost.push_back(slot);
+    }
   }
   size_.store(slots, std::memory_order_release);
   if (top != no_slot) set_entry(top);
-  return linked;
+  return first_unlinked;
 }
 
-inline bool Graph::read_links(ByteSource& source, Slot linked) {
-  links_.for_each_piece(linked,
+inline bool Graph::read_links(ByteSource& source, Slot slots) {
+  links_.for_each_piece(slots,
                         [&](std::byte* memory, std::size_t bytes) { source.read(memory, bytes); });
-  for (Slot slot = 0; slot < linked; ++slot) {
-    if (!source.require(are_sound(slot, 0, linked), "a link of the graph leads nowhere"))
+  for (Slot slot = 0; slot < slots; ++slot) {
+    if (!source.require(are_sound(slot, 0, slots), "a link of the graph leads nowhere"))
       return false;
   }
-  for (Slot slot = 0; slot < linked; ++slot) {
+  for (Slot slot = 0; slot < slots; ++slot) {
     for (unsigned level = 1; level <= this->level(slot); ++level) {
       source.read(list(slot, level).first, upper_.stride());
-      if (!source.require(are_sound(slot, level, linked), "a link of the graph leads nowhere")) {
+      if (!source.require(are_sound(slot, level, slots), "a link of the graph leads nowhere")) {
         return false;
       }
     }
@@ -135,15 +144,17 @@ inline bool Graph::read_links(ByteSource& source, Slot linked) {
   return !source.error().failed();
 }
 
-/// Whether the links of a slot lead to slots that are on this level too; counts them.
-inline bool Graph::are_sound(Slot slot, unsigned level, Slot linked) noexcept {
+/// Whether the links of a slot lead to slots that are linked and on this level too; counts them.
+/// One that is not linked has none.
+inline bool Graph::are_sound(Slot slot, unsigned level, Slot slots) noexcept {
   const List links = list(slot, level);
-  bool ended = false;
+  bool ended = !is_linked(slot);
   for (std::size_t i = 0; i < links.capacity; ++i) {
     const Slot other = links.first[i];
     if (other == no_slot) {
       ended = true;
-    } else if (ended || other >= linked || other == slot || this->level(other) < level) {
+    } else if (ended || other >= slots || other == slot || !is_linked(other) ||
+               this->level(other) < level) {
       return false;
     } else if (level == 0) {
       node(other).in.fetch_add(1, std::memory_order_relaxed);

@@ -58,7 +58,7 @@ class FrozenImage {
     index_.write(sink, mark_);
   }
 
-  static constexpr std::uint32_t format_version = 1;
+  static constexpr std::uint32_t format_version = 2;
 
  private:
   const IndexCore& index_;

@@ -120,6 +120,20 @@ class IndexCore {
     if (next_ != nullptr) changed_.push_back(number_of(label));
     generation()->put(label, prepared);
   }
+  /// To be told of many vectors before they are put: an empty index then trains its quantizer on
+  /// them, and need not keep them in another form first. `vector_at(i)` gives one of `count`, as it
+  /// is going to be put. Throws std::bad_alloc, and has changed nothing then.
+  template <class VectorAt>
+  void expect(std::size_t count, VectorAt&& vector_at, ThreadPool& pool) {
+    if (config_.type != ElementType::i8 || count < training_size) return;
+    const std::lock_guard lock(change_mutex_);
+    if (generation()->graph.size() != 0 || next_ != nullptr) return;
+    Quantizer quantizer = Quantizer::train(config_.dim, count, vector_at, pool);
+    replace(std::make_shared<Generation>(
+        Codec(config_.metric, config_.type, config_.dim, *kernels_, std::move(quantizer)),
+        config_.m, config_.ef_construction, config_.keep_vectors));
+    trained_on_.store(count, std::memory_order_relaxed);
+  }
   /// Returns false if the number has no vector.
   bool erase(std::uint32_t number) noexcept {
     const std::lock_guard lock(change_mutex_);
@@ -181,7 +195,7 @@ class IndexCore {
   [[nodiscard]] Mark mark() {
     const std::lock_guard changing(change_mutex_);
     Mark mark{generation(), {}, trained_on_.load(std::memory_order_relaxed)};
-    mark.graph = mark.generation->graph.mark(mark.generation->first_unlinked());
+    mark.graph = mark.generation->graph.mark();
     return mark;
   }
   /// Writes what there was at the moment of the mark; changes may go on.
@@ -352,8 +366,9 @@ class IndexCore {
       }
       trained_on = living.size();
       codec = Codec(config_.metric, config_.type, config_.dim, *kernels_,
-                    Quantizer::train(config_.dim, living.size(),
-                                     [&](std::size_t i) { return old->exact(living[i]); }));
+                    Quantizer::train(
+                        config_.dim, living.size(),
+                        [&](std::size_t i) { return old->exact(living[i]); }, pool));
     }
     Compaction compaction(*old, std::move(codec), config_.keep_vectors);
     const Recording recording(*this, compaction);
@@ -449,7 +464,13 @@ class IndexCore {
     bool complete = true;
     const Pool* pool = &scratch.pool;
     // Before the walk: what is linked while it goes on may be missed by it.
-    const Slot unlinked = now.first_unlinked();
+    std::vector<Slot>& unlinked = scratch.batch;
+    unlinked.clear();
+    for (Slot slot = now.first_unlinked(); slot < graph.size(); ++slot) {
+      if (!graph.is_linked(slot) && living(slot) && filter(graph.label(slot))) {
+        unlinked.push_back(slot);
+      }
+    }
     if (!filter.all()) {
       complete = graph.search_filtered(scratch, ef, budget, [&](Slot slot) {
         return living(slot) && filter(graph.label(slot));
@@ -463,16 +484,10 @@ class IndexCore {
     }
     if (!complete) return false;
     for (std::size_t i = 0; i < pool->size(); ++i) found.push_back((*pool)[i]);
-    Slot slot = unlinked;
-    if (slot == graph.size()) return true;
+    if (unlinked.empty()) return true;
+    std::size_t i = 0;
     graph.score_each(
-        scratch.query,
-        [&] {
-          for (; slot < graph.size(); ++slot) {
-            if (living(slot) && filter(graph.label(slot))) return slot++;
-          }
-          return no_slot;
-        },
+        scratch.query, [&] { return i < unlinked.size() ? unlinked[i++] : no_slot; },
         [&](Slot scored, float distance) {
           found.push_back({distance, scored});
         });

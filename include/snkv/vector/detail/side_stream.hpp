@@ -22,38 +22,82 @@ namespace snkv::vector_detail {
 /// Told now and then of bytes done and bytes in all, which is 0 where it is not known; false stops.
 using ByteProgress = std::function<bool(std::uint64_t done, std::uint64_t total)>;
 
-/// Writes a side file. It is removed again unless `publish` was called.
+/// Writes a side file, whose chunks are sealed and written by several threads where much comes at
+/// once. It is removed again unless `publish` was called.
 class SideSink final : public ByteSink {
  public:
-  SideSink() = default;
+  explicit SideSink(ThreadPool& pool) : pool_(pool) {}
   ~SideSink() override {
     if (writer_ != nullptr) core::close_side_writer(writer_);
   }
   [[nodiscard]] Error create(const core::Target& target, std::string_view suffix,
                              ByteProgress progress = {}) {
     progress_ = std::move(progress);
-    return core::open_side_writer(target, suffix, writer_);
+    if (Error error = core::open_side_writer(target, suffix, writer_); error.failed()) return error;
+    buffer_.resize(static_cast<std::size_t>(writer_->chunk_size));
+    return {};
   }
   /// To be called when all has been written, without an error: waits for the disk.
-  [[nodiscard]] Error finish() { return core::side_finish(writer_); }
+  [[nodiscard]] Error finish() {
+    Error error = core::side_write(writer_, chunk_, buffer_.data(), filled_, true);
+    return error.failed() ? error : core::side_finish(writer_);
+  }
   [[nodiscard]] Error publish() { return core::side_publish(writer_); }
-  [[nodiscard]] std::uint64_t size() const noexcept { return size_; }
+  [[nodiscard]] std::uint64_t size() const noexcept { return chunk_ * buffer_.size() + filled_; }
 
  private:
+  /// Chunks that are given to the threads at once.
+  static constexpr std::size_t step = 64;
+
   Error append(const std::byte* data, std::size_t size) override {
-    constexpr std::size_t step = std::size_t{1} << 24;
-    for (std::size_t at = 0; at < size; at += step) {
-      const std::size_t part = std::min(step, size - at);
-      if (progress_ && !progress_(size_, 0)) return Error(Errc::aborted, "save", "");
-      if (Error error = core::side_append(writer_, data + at, part); error.failed()) return error;
-      size_ += part;
+    const std::size_t chunk_size = buffer_.size();
+    while (size != 0) {
+      std::size_t part = std::min(size, chunk_size - filled_);
+      if (filled_ == 0 && size >= chunk_size) {
+        const std::size_t count = std::min(size / chunk_size, step);
+        if (Error error = write_chunks(data, count); error.failed()) return error;
+        part = count * chunk_size;
+      } else {
+        std::memcpy(buffer_.data() + filled_, data, part);
+        filled_ += part;
+        if (filled_ == chunk_size) {
+          Error error = core::side_write(writer_, chunk_++, buffer_.data(), chunk_size, false);
+          if (error.failed()) return error;
+          filled_ = 0;
+        }
+      }
+      data += part;
+      size -= part;
+      if (progress_ && !progress_(this->size(), 0)) return Error(Errc::aborted, "save", "");
     }
     return {};
   }
 
+  Error write_chunks(const std::byte* data, std::size_t count) {
+    const std::size_t chunk_size = buffer_.size();
+    std::atomic<std::size_t> next{0};
+    std::mutex error_mutex;
+    Error first_error;
+    pool_.run([&](std::size_t) {
+      std::vector<std::byte> content;
+      for (std::size_t i = next.fetch_add(1); i < count; i = next.fetch_add(1)) {
+        content.assign(data + i * chunk_size, data + (i + 1) * chunk_size);
+        Error error = core::side_write(writer_, chunk_ + i, content.data(), chunk_size, false);
+        if (!error.failed()) continue;
+        const std::lock_guard lock(error_mutex);
+        first_error = std::move(error);
+      }
+    });
+    chunk_ += count;
+    return first_error;
+  }
+
+  ThreadPool& pool_;
   core::SideFileWriter* writer_ = nullptr;
   ByteProgress progress_;
-  std::uint64_t size_ = 0;
+  std::vector<std::byte> buffer_;
+  std::size_t filled_ = 0;
+  std::uint64_t chunk_ = 0;
 };
 
 /// Reads a side file, whose chunks are read and checked by several threads where much is wanted at
