@@ -2,7 +2,8 @@
 // machine. The engines take turns; rates are compared at equal recall@10.
 //
 //     vector_bench [--short] [--folder F] [--vectors N] [--queries N] [--rounds N]
-//                  [--datasets NAME,...] [--json FILE] [--markdown FILE] [--plot FILE.svg]
+//                  [--datasets NAME,...] [--engines NAME,...] [--json FILE] [--markdown FILE]
+//                  [--plot FILE.svg]
 #include "vector/bench.hpp"
 #include "vector/data.hpp"
 
@@ -17,7 +18,8 @@ using namespace benchmark;
 [[noreturn]] void usage() {
   std::fputs(
       "usage: vector_bench [--short] [--folder F] [--vectors N] [--queries N] [--rounds N]\n"
-      "                    [--datasets NAME,...] [--json FILE] [--markdown FILE] [--plot FILE]\n",
+      "                    [--datasets NAME,...] [--engines NAME,...] [--json FILE]\n"
+      "                    [--markdown FILE] [--plot FILE]\n",
       stderr);
   std::exit(2);
 }
@@ -27,6 +29,13 @@ std::size_t number(const std::string& text) {
   const std::size_t value = std::strtoull(text.c_str(), &end, 10);
   if (end == text.c_str() || *end != '\0' || value == 0) usage();
   return value;
+}
+
+std::vector<std::string> split(const std::string& text) {
+  std::vector<std::string> parts;
+  std::istringstream in(text);
+  for (std::string part; std::getline(in, part, ',');) parts.push_back(part);
+  return parts;
 }
 
 }  // namespace
@@ -55,8 +64,9 @@ int main(int argc, char** argv) {
     } else if (option == "--rounds") {
       plan.rounds = static_cast<int>(number(value));
     } else if (option == "--datasets") {
-      std::istringstream in(value);
-      for (std::string name; std::getline(in, name, ',');) plan.datasets.push_back(name);
+      plan.datasets = split(value);
+    } else if (option == "--engines") {
+      plan.engines = split(value);
     } else if (option == "--json") {
       json = value;
     } else if (option == "--markdown") {

@@ -17,6 +17,7 @@ struct VectorPlan {
   std::size_t queries = 2000;
   int rounds = 7;
   std::vector<std::string> datasets{};  ///< empty: all
+  std::vector<std::string> engines{};   ///< beginnings of names; empty: all
 };
 
 /// Every engine on one dataset: building, searching at equal recall, memory.

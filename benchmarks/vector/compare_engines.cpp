@@ -54,6 +54,7 @@ void build(Curve& curve, const Dataset& data, const std::string& folder) {
   Ticker().show(data.name + ": " + curve.kind.name + " builds");
   std::string name = curve.kind.name;
   std::replace(name.begin(), name.end(), ' ', '-');
+  std::erase(name, ',');
   curve.engine = curve.kind.make(folder + "/" + name);
   const auto start = Clock::now();
   curve.engine->build(data);
@@ -88,11 +89,23 @@ void add_curve(const std::vector<Curve>& curves, const Dataset& data, Report& re
 
 void compare_engines(const VectorPlan& plan, const Dataset& data, Report& report) {
   std::vector<Curve> curves;
-  const auto enter = [&](VectorEngineKind kind) { curves.push_back({std::move(kind)}); };
+  const auto enter = [&](VectorEngineKind kind) {
+    const bool wanted =
+        plan.engines.empty() ||
+        std::any_of(plan.engines.begin(), plan.engines.end(),
+                    [&](const std::string& name) { return kind.name.starts_with(name); });
+    if (wanted || curves.size() < 2) curves.push_back({std::move(kind)});
+  };
   enter(snkv_engine("f32"));
   enter(snkv_engine("i8"));
+  enter(snkv_engine("i8, vectors in the file"));
 #if defined(BENCHMARK_HNSWLIB)
-  enter(hnswlib_engine());
+  enter(hnswlib_engine(false));
+  enter(hnswlib_engine(true));
+#endif
+#if defined(BENCHMARK_USEARCH)
+  enter(usearch_engine("f32"));
+  enter(usearch_engine("i8"));
 #endif
 #if defined(BENCHMARK_FAISS)
   enter(faiss_engine("flat"));

@@ -35,9 +35,9 @@ void find_truth(Dataset& data) {
   }
 }
 
-Dataset clusters(std::size_t most, std::size_t queries) {
+Dataset clusters(std::string name, std::size_t dim, std::size_t count, std::size_t queries) {
   constexpr std::size_t centres = 1000;
-  Dataset data{"clusters", 128, false};
+  Dataset data{std::move(name), dim, false};
   std::mt19937_64 random(42);
   // Nearly normal: the sum of some uniform numbers.
   const auto normal = [&] {
@@ -47,15 +47,15 @@ Dataset clusters(std::size_t most, std::size_t queries) {
   };
   std::vector<float> middle(centres * data.dim);
   for (float& x : middle) x = normal();
-  const auto add = [&](std::vector<float>& to, std::size_t count) {
-    for (std::size_t i = 0; i < count; ++i) {
+  const auto add = [&](std::vector<float>& to, std::size_t vectors) {
+    for (std::size_t i = 0; i < vectors; ++i) {
       const std::size_t centre = random() % centres;
       for (std::size_t d = 0; d < data.dim; ++d) {
         to.push_back(middle[centre * data.dim + d] + 0.5f * normal());
       }
     }
   };
-  add(data.vectors, std::min<std::size_t>(most, 100'000));
+  add(data.vectors, count);
   add(data.queries, queries);
   return data;
 }
@@ -112,7 +112,12 @@ Dataset load_dataset(const std::string& name, std::size_t most, std::size_t quer
 #if defined(SNKV_WORDS_FILE)
   if (name == "words") data = words(most, queries);
 #endif
-  if (name == "clusters") data = clusters(most, queries);
+  if (name == "clusters") data = clusters(name, 128, std::min<std::size_t>(most, 100'000), queries);
+  if (name.starts_with("scale-")) {
+    data = clusters(name, 100,
+                    std::min<std::size_t>(most, std::strtoull(name.c_str() + 6, nullptr, 10)),
+                    queries);
+  }
   if (data.dim == 0) {
     std::cerr << "there is no dataset " << name << '\n';
     std::exit(2);

@@ -11,6 +11,7 @@
 namespace benchmark {
 
 /// "mnist", "words" or "clusters", as far as they are there; at most `most` vectors and `queries`.
+/// "scale-N" is N vectors of 100 dimensions in clusters.
 [[nodiscard]] std::vector<std::string> dataset_names();
 [[nodiscard]] Dataset load_dataset(const std::string& name, std::size_t most, std::size_t queries);
 

@@ -57,10 +57,15 @@ struct VectorEngineKind {
   std::function<std::unique_ptr<VectorEngine>(const std::string& folder)> make;
 };
 
-// Ours, through VectorStore in a file: "f32", "i8".
+// Ours, through VectorStore in a file: "f32", "i8", "i8, vectors in the file".
 [[nodiscard]] VectorEngineKind snkv_engine(const std::string& type);
 #if defined(BENCHMARK_HNSWLIB)
-[[nodiscard]] VectorEngineKind hnswlib_engine();
+/// `shuffled`: it gets the vectors in a random order, not in that of the data.
+[[nodiscard]] VectorEngineKind hnswlib_engine(bool shuffled);
+#endif
+#if defined(BENCHMARK_USEARCH)
+/// "f32", "i8".
+[[nodiscard]] VectorEngineKind usearch_engine(const std::string& type);
 #endif
 #if defined(BENCHMARK_FAISS)
 [[nodiscard]] VectorEngineKind faiss_engine(const std::string& type);

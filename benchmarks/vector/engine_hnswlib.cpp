@@ -4,8 +4,11 @@
 
 #include <hnswlib.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cmath>
+#include <numeric>
+#include <random>
 #include <thread>
 
 namespace benchmark {
@@ -13,6 +16,8 @@ namespace {
 
 class Hnswlib final : public VectorEngine {
  public:
+  explicit Hnswlib(bool shuffled) : shuffled_(shuffled) {}
+
   void build(const Dataset& data) override {
     dim_ = data.dim;
     cosine_ = data.cosine;
@@ -23,11 +28,14 @@ class Hnswlib final : public VectorEngine {
     }
     index_ = std::make_unique<hnswlib::HierarchicalNSW<float>>(space_.get(), data.size(), links,
                                                                ef_construction);
+    std::vector<std::size_t> order(data.size());
+    std::iota(order.begin(), order.end(), std::size_t{0});
+    if (shuffled_) std::shuffle(order.begin(), order.end(), std::mt19937(1));
     std::atomic<std::size_t> next{0};
     const auto work = [&] {
       std::vector<float> scaled(dim_);
       for (std::size_t i = next.fetch_add(1); i < data.size(); i = next.fetch_add(1)) {
-        index_->addPoint(prepare(data.vector(i).data(), scaled), i);
+        index_->addPoint(prepare(data.vector(order[i]).data(), scaled), order[i]);
       }
     };
     std::thread other(work);
@@ -59,6 +67,7 @@ class Hnswlib final : public VectorEngine {
     return scaled.data();
   }
 
+  const bool shuffled_;
   std::size_t dim_ = 0;
   bool cosine_ = false;
   std::unique_ptr<hnswlib::SpaceInterface<float>> space_;
@@ -68,9 +77,10 @@ class Hnswlib final : public VectorEngine {
 
 }  // namespace
 
-VectorEngineKind hnswlib_engine() {
-  return {"hnswlib", "0.8.0, f32, -O3 -march=native, its own kernels",
-          [](const std::string&) { return std::make_unique<Hnswlib>(); }};
+VectorEngineKind hnswlib_engine(bool shuffled) {
+  return {shuffled ? "hnswlib shuffled" : "hnswlib",
+          "0.8.0, f32, -O3 -march=native, its own kernels",
+          [shuffled](const std::string&) { return std::make_unique<Hnswlib>(shuffled); }};
 }
 
 }  // namespace benchmark

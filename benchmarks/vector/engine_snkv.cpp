@@ -12,7 +12,8 @@ namespace {
 
 class Snkv final : public VectorEngine {
  public:
-  Snkv(std::string folder, snkv::ElementType type) : folder_(std::move(folder)), type_(type) {
+  Snkv(std::string folder, snkv::ElementType type, bool keep_vectors)
+      : folder_(std::move(folder)), type_(type), keep_vectors_(keep_vectors) {
     std::filesystem::remove_all(folder_);
     std::filesystem::create_directories(folder_);
   }
@@ -27,6 +28,7 @@ class Snkv final : public VectorEngine {
     options.dim = data.dim;
     options.metric = data.cosine ? snkv::Metric::cosine : snkv::Metric::l2;
     options.dtype = type_;
+    options.keep_vectors = keep_vectors_;
     options.threads = 2;
     store_ = must(snkv::VectorStore<>::open(folder_ + "/store.db", options));
     std::vector<std::string> keys;
@@ -52,6 +54,7 @@ class Snkv final : public VectorEngine {
  private:
   std::string folder_;
   snkv::ElementType type_;
+  bool keep_vectors_;
   std::size_t dim_ = 0;
   snkv::VectorStore<> store_;
 };
@@ -62,7 +65,8 @@ VectorEngineKind snkv_engine(const std::string& type) {
   return {"snkv " + type, "VectorStore::search_keys, a store in a file, " + type,
           [type](const std::string& folder) {
             return std::make_unique<Snkv>(
-                folder, type == "i8" ? snkv::ElementType::i8 : snkv::ElementType::f32);
+                folder, type == "f32" ? snkv::ElementType::f32 : snkv::ElementType::i8,
+                type != "i8, vectors in the file");
           }};
 }
 

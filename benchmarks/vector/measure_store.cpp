@@ -6,6 +6,8 @@
 #include <chrono>
 #include <csignal>
 #include <cstdint>
+#include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <functional>
@@ -82,6 +84,7 @@ class StoreBench {
     results();
     filters();
     batches();
+    clients();
     upserts();
     opening();
     crash();
@@ -194,6 +197,36 @@ class StoreBench {
     one = open(1);
     report_.add(
         measure(plan_, std::move(row), {batch("snkv", store_, all), batch("1 thread", one, all)}));
+  }
+
+  /// Programs that differ in the flags that they were compiled with.
+  void clients() {
+    Row row{data_.name + ", a client without -m flags", "queries/s",
+            "against one with -march=native; ef 64, the best of 3"};
+    row.targets = {{"-march=native", 0.97, 1}};
+    row.series = {{"snkv", {}}, {"-march=native", {}}};
+    const std::string queries = folder_.file("queries");
+    std::ofstream(queries, std::ios::binary)
+        .write(reinterpret_cast<const char*>(data_.queries.data()),
+               static_cast<std::streamsize>(data_.queries.size() * sizeof(float)));
+    const char* const programs[] = {BENCHMARK_CLIENT, BENCHMARK_CLIENT_NATIVE};
+    for (int round = 0; round < plan_.rounds; ++round) {
+      for (int i = 0; i < 2; ++i) {
+        const auto who = static_cast<std::size_t>((i + round) % 2);
+        row.series[who].rounds.push_back(answer_of(std::string(programs[who]) + " '" +
+                                                   folder_.file("store.db") + "' '" + queries +
+                                                   "' 3"));
+      }
+    }
+    report_.add(std::move(row));
+  }
+  static double answer_of(const std::string& command) {
+    std::FILE* const pipe = ::popen(command.c_str(), "r");
+    double answer = 0;
+    if (pipe == nullptr || std::fscanf(pipe, "%lf", &answer) != 1 || ::pclose(pipe) != 0) {
+      std::abort();
+    }
+    return answer;
   }
 
   void opening() {
