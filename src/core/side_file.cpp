@@ -40,7 +40,7 @@ struct Header {
 static_assert(sizeof(Header) == 72);
 
 constexpr std::array<char, 8> magic = {'s', 'n', 'k', 'v', 's', 'i', 'd', 'e'};
-constexpr std::uint32_t version = 1;
+constexpr std::uint32_t version = 2;
 /// A chunk is still in the cache when its tag is computed.
 constexpr std::uint32_t chunk_size = 256 * 1024;
 constexpr std::uint64_t whole_chunk = chunk_size + SideSeal::tag_size;
@@ -52,7 +52,9 @@ std::array<unsigned char, 32> checksum_of(const Header& header) noexcept {
   return out;
 }
 
-/// Tags are checksums: they tell damage, not forgery.
+/// Tags are checksums: they tell damage, not forgery. Poly1305 misses a difference with a probability of
+/// 8 ceil(L/16) / 2^106 for L bytes (Bernstein, "The Poly1305-AES message-authentication code", theorem 3.3),
+/// and is several times as fast as a hash.
 class ChecksumSeal final : public SideSeal {
  public:
   [[nodiscard]] std::uint32_t number() const noexcept override { return 0; }
@@ -61,10 +63,11 @@ class ChecksumSeal final : public SideSeal {
     struct {
       Id id;
       Place place;
-    } const key{id, place};
-    crypto_generichash(raw(tag), tag_size,
-                       raw(content), size,
-                       reinterpret_cast<const unsigned char*>(&key), sizeof key);
+    } const where{id, place};
+    std::array<unsigned char, crypto_onetimeauth_KEYBYTES> key{};
+    crypto_generichash(key.data(), key.size(), reinterpret_cast<const unsigned char*>(&where), sizeof where,
+                       nullptr, 0);
+    crypto_onetimeauth(raw(tag), raw(content), size, key.data());
   }
   [[nodiscard]] bool open(const Id& id, Place place, std::byte* content, std::size_t size,
                           const std::byte* tag) const noexcept override {
@@ -73,9 +76,11 @@ class ChecksumSeal final : public SideSeal {
     return std::memcmp(right.data(), tag, tag_size) == 0;
   }
 };
+static_assert(crypto_onetimeauth_BYTES == SideSeal::tag_size);
+static_assert(crypto_aead_xchacha20poly1305_ietf_ABYTES == SideSeal::tag_size);
 
 /// In an encrypted store: the content is sealed with a key of the file's own, made of its id. So the place
-/// of a chunk can be its nonce, because no id is used twice. The second half of the tag is zero.
+/// of a chunk can be its nonce, because no id is used twice.
 class EncryptedSeal final : public SideSeal {
  public:
   explicit EncryptedSeal(std::shared_ptr<const KeyRing> keys) noexcept : keys_(std::move(keys)) {}
@@ -86,21 +91,17 @@ class EncryptedSeal final : public SideSeal {
     const FileKey key(*keys_, id);
     const Nonce nonce = nonce_of(place);
     auto* const text = raw(content);
-    std::memset(tag, 0, tag_size);
     crypto_aead_xchacha20poly1305_ietf_encrypt_detached(
         text, raw(tag), nullptr, text, size, nullptr, 0, nullptr,
         nonce.data(), key.bytes.data());
   }
   [[nodiscard]] bool open(const Id& id, Place place, std::byte* content, std::size_t size,
                           const std::byte* tag) const noexcept override {
-    const auto* const authentication = raw(tag);
-    constexpr std::size_t used = crypto_aead_xchacha20poly1305_ietf_ABYTES;
-    if (sodium_is_zero(authentication + used, tag_size - used) == 0) return false;
     const FileKey key(*keys_, id);
     const Nonce nonce = nonce_of(place);
     auto* const text = raw(content);
     return crypto_aead_xchacha20poly1305_ietf_decrypt_detached(
-               text, nullptr, text, size, authentication, nullptr, 0, nonce.data(),
+               text, nullptr, text, size, raw(tag), nullptr, 0, nonce.data(),
                key.bytes.data()) == 0;
   }
 

@@ -4,7 +4,7 @@
 ///     file   = header, chunk ..., last chunk
 ///     header = "snkvside", version u32, sealing u32, chunk size u32, zero u32, id 16 bytes,
 ///              BLAKE2b-256 of the bytes before
-///     chunk  = content, `chunk size` bytes of it but for the last chunk, then a tag of 32 bytes
+///     chunk  = content, `chunk size` bytes of it but for the last chunk, then a tag of 16 bytes
 ///
 /// Numbers are little-endian. The content is a stream of bytes. The tag is bound to the id, to the
 /// place of the chunk, and to whether it is the last one, so that chunks can be neither moved nor
@@ -26,7 +26,7 @@ namespace snkv::core {
 /// How the chunks of a side file are kept from being changed.
 class SideSeal {
  public:
-  static constexpr std::size_t tag_size = 32;
+  static constexpr std::size_t tag_size = 16;
   using Id = std::array<std::uint8_t, 16>;
   struct Place {
     std::uint64_t chunk = 0;
@@ -61,7 +61,8 @@ struct NewSideFile : SideFileWriter {
   ~NewSideFile();
 
   [[nodiscard]] Error create(const StoreState& store, std::string path);
-  [[nodiscard]] Error write(std::uint64_t chunk, std::byte* content, std::size_t size, bool is_last) const;
+  [[nodiscard]] Error write(std::uint64_t chunk, std::byte* content, std::size_t size,
+                            bool is_last) const;
   /// Waits until all is on the disk.
   [[nodiscard]] Error finish();
   /// Puts the finished file in the place of the one that there was.

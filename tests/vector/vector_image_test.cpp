@@ -376,15 +376,15 @@ TEST_CASE("a side file is what was written to it, or it is refused") {
       case 1:
         // A whole chunk is missing, or is there twice.
         if (i % 2 == 0) {
-          bytes.erase(bytes.begin() + 72, bytes.begin() + 72 + 262144 + 32);
+          bytes.erase(bytes.begin() + 72, bytes.begin() + 72 + 262144 + 16);
         } else {
-          bytes.insert(bytes.begin() + 72, good.begin() + 72, good.begin() + 72 + 262144 + 32);
+          bytes.insert(bytes.begin() + 72, good.begin() + 72, good.begin() + 72 + 262144 + 16);
         }
         break;
       case 2:
         // Two chunks have changed places.
-        std::swap_ranges(bytes.begin() + 72, bytes.begin() + 72 + 262144 + 32,
-                         bytes.begin() + 72 + 262144 + 32);
+        std::swap_ranges(bytes.begin() + 72, bytes.begin() + 72 + 262144 + 16,
+                         bytes.begin() + 72 + 262144 + 16);
         break;
       case 3:
         bytes[random.random() % 72] ^= static_cast<char>(1 << random.random() % 8);
