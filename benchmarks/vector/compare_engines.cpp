@@ -98,7 +98,6 @@ void compare_engines(const VectorPlan& plan, const Dataset& data, Report& report
   };
   enter(snkv_engine("f32"));
   enter(snkv_engine("i8"));
-  enter(snkv_engine("i8, vectors in the file"));
 #if defined(BENCHMARK_HNSWLIB)
   enter(hnswlib_engine(false));
   enter(hnswlib_engine(true));
@@ -111,6 +110,7 @@ void compare_engines(const VectorPlan& plan, const Dataset& data, Report& report
   enter(faiss_engine("flat"));
   enter(faiss_engine("SQ8"));
 #endif
+  enter(snkv_engine("i8, vectors in the file"));
   for (Curve& curve : curves) build(curve, data, plan.folder);
   for (int round = 0; round < plan.rounds; ++round) {
     Ticker().show(data.name + ": round " + std::to_string(round + 1));
