@@ -6,6 +6,7 @@
 
 #include <snkv/vector/index.hpp>
 
+#include <atomic>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -126,6 +127,35 @@ TEST_CASE("a compaction that is stopped has changed nothing") {
   CHECK(*all_calls >= 4);
   CHECK(index.stats().dead == 0);
   require_equal(index, model);
+}
+
+TEST_CASE("a bulk load beside compactions of the empty index is not lost") {
+  using namespace snkv::vector_detail;
+  constexpr std::uint32_t size = 256;
+  IndexConfig config;
+  config.dim = 4;
+  config.metric = Metric::l2;
+  config.type = ElementType::i8;
+  ClusteredVectors source(4, 8, 35);
+  std::vector<std::vector<float>> vectors(size);
+  for (auto& vector : vectors) vector = source.next();
+  ThreadPool pool(2);
+  const auto go_on = [](std::uint64_t, std::uint64_t) { return true; };
+  for (int round = 0; round < (memory_is_sanitized ? 50 : 400); ++round) {
+    CAPTURE(round);
+    IndexCore core(config, best_kernels<0>());
+    std::atomic<bool> loaded{false};
+    std::thread compacting([&] {
+      ThreadPool own(1);
+      while (!loaded.load()) core.compact(own, go_on);
+    });
+    core.expect(
+        size, [&](std::size_t i) { return vectors[i].data(); }, pool);
+    for (std::uint32_t i = 0; i < size; ++i) core.put(i, vectors[i].data());
+    loaded.store(true);
+    compacting.join();
+    REQUIRE(core.size() == size);
+  }
 }
 
 TEST_CASE("memory is accounted for") {

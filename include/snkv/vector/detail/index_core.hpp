@@ -126,8 +126,12 @@ class IndexCore {
   template <class VectorAt>
   void expect(std::size_t count, VectorAt&& vector_at, ThreadPool& pool) {
     if (config_.type != ElementType::i8 || count < training_size) return;
+    // A compaction has looked at the generation that there is, and would put its own in the place
+    // of this one.
+    const std::unique_lock compacting(compact_mutex_, std::try_to_lock);
+    if (!compacting) return;
     const std::lock_guard lock(change_mutex_);
-    if (generation()->graph.size() != 0 || next_ != nullptr) return;
+    if (generation()->graph.size() != 0) return;
     Quantizer quantizer = Quantizer::train(config_.dim, count, vector_at, pool);
     replace(std::make_shared<Generation>(
         Codec(config_.metric, config_.type, config_.dim, *kernels_, std::move(quantizer)),
