@@ -211,7 +211,8 @@ struct SideFileReader {
 /// in memory.
 SNKV_API Error open_side_writer(const Target& target, std::string_view suffix, SideFileWriter*& out);
 /// Writes the content of a chunk, and changes it. All chunks have `chunk_size` bytes, but for the last, which
-/// there always is. In any order, and for all threads at once.
+/// there always is. In any order, and for all threads at once; each chunk once, as its place is its nonce in an
+/// encrypted store.
 SNKV_API Error side_write(const SideFileWriter* writer, std::uint64_t chunk, std::byte* content,
                           std::size_t size, bool is_last);
 /// All chunks are written; returns when they are on the disk.

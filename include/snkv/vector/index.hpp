@@ -14,7 +14,6 @@
 #include <snkv/vector/thread_pool.hpp>
 
 #include <algorithm>
-#include <atomic>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -228,19 +227,11 @@ class VectorIndex {
     }
     const std::size_t count = queries.size() / dim;
     std::vector<std::vector<Neighbor>> found(count);
-    std::mutex error_mutex;
-    Error error;
-    std::atomic<std::size_t> next{0};
-    state_->pool.run([&](std::size_t) {
-      for (std::size_t i = next.fetch_add(1); i < count; i = next.fetch_add(1)) {
-        auto hits = search(queries.subspan(i * dim, dim), k, options);
-        if (hits) {
-          found[i] = *std::move(hits);
-        } else {
-          const std::lock_guard lock(error_mutex);
-          error = hits.error();
-        }
-      }
+    Error error = state_->pool.each(count, [&](std::size_t i, std::size_t) {
+      auto hits = search(queries.subspan(i * dim, dim), k, options);
+      if (!hits) return hits.error();
+      found[i] = *std::move(hits);
+      return Error();
     });
     if (error.failed()) return Unexpected(std::move(error));
     return found;

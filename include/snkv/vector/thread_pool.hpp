@@ -2,7 +2,10 @@
 /// A few threads that share out pieces of work.
 #pragma once
 
+#include <snkv/error.hpp>
+
 #include <algorithm>
+#include <atomic>
 #include <condition_variable>
 #include <cstddef>
 #include <deque>
@@ -96,6 +99,24 @@ class ThreadPool {
     if (shared->error != nullptr) std::rethrow_exception(shared->error);
   }
 
+  /// Calls `work(i, worker)` for each `i` below `count`, also after an error, and returns one of
+  /// the errors. `worker` is below `size()`, and no two calls have the same one at once.
+  template <class Work>
+  [[nodiscard]] Error each(std::size_t count, Work&& work) {
+    std::atomic<std::size_t> next{0};
+    std::mutex error_mutex;
+    Error error;
+    run([&](std::size_t worker) {
+      for (std::size_t i = next.fetch_add(1); i < count; i = next.fetch_add(1)) {
+        Error failed = work(i, worker);
+        if (!failed.failed()) continue;
+        const std::lock_guard lock(error_mutex);
+        error = std::move(failed);
+      }
+    });
+    return error;
+  }
+
   /// Carries out `task` in the pool, some time. A pool of one carries it out in a thread of its own
   /// too.
   void post(std::function<void()> task) {
@@ -113,7 +134,8 @@ class ThreadPool {
     std::vector<std::thread>& threads = state_->threads;
     threads.reserve(wanted);
     try {
-      while (threads.size() < wanted) threads.emplace_back([state = state_.get()] { serve(*state); });
+      while (threads.size() < wanted)
+        threads.emplace_back([state = state_.get()] { serve(*state); });
     } catch (const std::system_error&) {
       if (threads.empty()) throw;  // fewer will do
     }

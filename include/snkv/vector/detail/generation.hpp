@@ -188,7 +188,7 @@ class Generation {
     const Slot begin = first_unlinked();
     const Slot total = end - begin;
     const LinkOrder order(total);
-    constexpr Slot step = 1024;
+    constexpr Slot step = 1024;  // between two calls of `progress`
     for (Slot done = 0; done < total;) {
       const Slot stop = std::min(total, done + step);
       std::atomic<Slot> next{done};

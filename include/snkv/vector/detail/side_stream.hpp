@@ -7,12 +7,10 @@
 #include <snkv/vector/thread_pool.hpp>
 
 #include <algorithm>
-#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <functional>
-#include <mutex>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -75,21 +73,14 @@ class SideSink final : public ByteSink {
 
   Error write_chunks(const std::byte* data, std::size_t count) {
     const std::size_t chunk_size = buffer_.size();
-    std::atomic<std::size_t> next{0};
-    std::mutex error_mutex;
-    Error first_error;
-    pool_.run([&](std::size_t) {
-      std::vector<std::byte> content;
-      for (std::size_t i = next.fetch_add(1); i < count; i = next.fetch_add(1)) {
-        content.assign(data + i * chunk_size, data + (i + 1) * chunk_size);
-        Error error = core::side_write(writer_, chunk_ + i, content.data(), chunk_size, false);
-        if (!error.failed()) continue;
-        const std::lock_guard lock(error_mutex);
-        first_error = std::move(error);
-      }
+    std::vector<std::vector<std::byte>> contents(pool_.size());
+    Error error = pool_.each(count, [&](std::size_t i, std::size_t worker) {
+      std::vector<std::byte>& content = contents[worker];
+      content.assign(data + i * chunk_size, data + (i + 1) * chunk_size);
+      return core::side_write(writer_, chunk_ + i, content.data(), chunk_size, false);
     });
     chunk_ += count;
-    return first_error;
+    return error;
   }
 
   ThreadPool& pool_;
@@ -153,18 +144,9 @@ class SideSource final : public ByteSource {
   }
 
   Error read_chunks(std::uint64_t first, std::uint64_t count, std::byte* out) {
-    std::atomic<std::uint64_t> next{0};
-    std::mutex error_mutex;
-    Error first_error;
-    pool_.run([&](std::size_t) {
-      for (std::uint64_t i = next.fetch_add(1); i < count; i = next.fetch_add(1)) {
-        Error error = core::side_read(reader_, first + i, 1, out + i * reader_->chunk_size);
-        if (!error.failed()) continue;
-        const std::lock_guard lock(error_mutex);
-        first_error = std::move(error);
-      }
+    return pool_.each(static_cast<std::size_t>(count), [&](std::size_t i, std::size_t) {
+      return core::side_read(reader_, first + i, 1, out + i * reader_->chunk_size);
     });
-    return first_error;
   }
 
   ThreadPool& pool_;

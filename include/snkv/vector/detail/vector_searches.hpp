@@ -5,10 +5,8 @@
 #include <snkv/vector/store.hpp>
 
 #include <algorithm>
-#include <atomic>
 #include <cstddef>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <span>
 #include <string>
@@ -160,17 +158,9 @@ template <class Hit, class Search>
         std::to_string(options.size()) + " options for " + std::to_string(count) + " queries"));
   }
   std::vector<std::vector<Hit>> found(count);
-  std::mutex error_mutex;
-  Error error;
-  std::atomic<std::size_t> next{0};
-  collection->image().pool().run([&](std::size_t) {
-    for (std::size_t i = next.fetch_add(1); i < count; i = next.fetch_add(1)) {
-      const VectorSearch& chosen = options.size() == 1 ? options[0] : options[i];
-      Error failed = search(queries.subspan(i * dim, dim), chosen, found[i]);
-      if (!failed.failed()) continue;
-      const std::lock_guard lock(error_mutex);
-      error = std::move(failed);
-    }
+  Error error = collection->image().pool().each(count, [&](std::size_t i, std::size_t) {
+    return search(queries.subspan(i * dim, dim), options.size() == 1 ? options[0] : options[i],
+                  found[i]);
   });
   if (error.failed()) return Unexpected(std::move(error));
   return found;
