@@ -400,6 +400,71 @@ TEST_CASE("a side file is what was written to it, or it is refused") {
   REQUIRE(load());
 }
 
+TEST_CASE("each chunk of a side file belongs to its place, and the last one is the last") {
+  const bool encrypted = GENERATE(false, true);
+  CAPTURE(encrypted);
+  const TempDir dir;
+  const std::string path = (dir.path() / "store.db").string();
+  const std::string key(Secret::key_size, 'k');
+  const Store store =
+      must(encrypted ? Store::open_encrypted(path, Secret::key(key)) : Store::open(path));
+  const auto& target = facade::Door::target(store);
+  ThreadPool pool(2);
+  constexpr std::size_t chunk_size = 262144;
+  constexpr std::ptrdiff_t header = 72;
+  constexpr std::ptrdiff_t whole = chunk_size + 16;
+  // Nothing but the tags can tell one chunk from another.
+  const std::vector<std::byte> content(5 * chunk_size, std::byte{42});
+  SideSink sink(pool);
+  REQUIRE_FALSE(sink.create(target, "-vectors-1").failed());
+  sink.write(content.data(), 1000);  // so that some chunks go through the buffer, others do not
+  sink.write(content.data() + 1000, content.size() - 1000);
+  REQUIRE_FALSE(sink.error().failed());
+  REQUIRE_FALSE(sink.finish().failed());
+  REQUIRE_FALSE(sink.publish().failed());
+  const std::string file = path + "-vectors-1";
+  std::vector<char> good;
+  {
+    std::ifstream in(file, std::ios::binary);
+    good.assign(std::istreambuf_iterator<char>(in), {});
+  }
+  REQUIRE(good.size() == header + 5 * whole + 16);  // and an empty chunk
+  const auto reads = [&](const std::vector<char>& bytes) {
+    std::ofstream(file, std::ios::binary | std::ios::trunc)
+        .write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+    SideSource source(pool);
+    if (source.open(target, "-vectors-1").failed()) return false;
+    std::vector<std::byte> all(static_cast<std::size_t>(source.remaining()));
+    source.read(all.data(), all.size());
+    if (source.error().failed()) return false;
+    const bool equal = all == content;
+    REQUIRE(equal);
+    return true;
+  };
+  REQUIRE(reads(good));
+  const auto at = [&](std::vector<char>& bytes, int chunk) {
+    return bytes.begin() + header + chunk * whole;
+  };
+  for (int one = 0; one < 5; ++one) {
+    CAPTURE(one);
+    for (int other = one + 1; other < 5; ++other) {
+      std::vector<char> bytes = good;
+      std::swap_ranges(at(bytes, one), at(bytes, one) + whole, at(bytes, other));
+      CHECK_FALSE(reads(bytes));
+    }
+    std::vector<char> bytes = good;
+    bytes.erase(at(bytes, one), at(bytes, one) + whole);
+    CHECK_FALSE(reads(bytes));
+    bytes = good;
+    bytes.insert(at(bytes, one), at(good, one), at(good, one) + whole);
+    CHECK_FALSE(reads(bytes));
+    bytes = good;
+    bytes.erase(at(bytes, one + 1), bytes.end());  // it ends there, with whole chunks
+    CHECK_FALSE(reads(bytes));
+  }
+  REQUIRE(reads(good));
+}
+
 TEST_CASE("side files come and go as a whole") {
   const TempDir dir;
   const std::string path = (dir.path() / "store.db").string();

@@ -140,6 +140,11 @@ class SideSource final : public ByteSource {
       if (progress_ && !progress_(position_, reader_->size))
         return Error(Errc::aborted, "load", "");
     }
+    // A last chunk that is empty says that nothing was cut off behind the others.
+    const std::uint64_t last = reader_->chunks - 1;
+    if (position_ == reader_->size && position_ == last * chunk_size) {
+      return core::side_read(reader_, last, 1, buffer_.data());
+    }
     return {};
   }
 
