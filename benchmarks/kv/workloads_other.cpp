@@ -172,63 +172,84 @@ T must(snkv::Result<T> result) {
   if constexpr (!std::is_void_v<T>) return std::move(*result);
 }
 
+/// A store of snkv, and how it is written to.
+struct Side {
+  std::string name;
+  snkv::Store store;
+  snkv::PutOptions options{};
+};
+
+void put_all(Side& side, const Values& values, std::size_t entries, int round) {
+  constexpr std::size_t batch = 1000;
+  for (std::size_t at = 0; at < entries; at += batch) {
+    must(side.store.transact([&](snkv::Transaction& transaction) -> snkv::Result<void> {
+      for (std::size_t i = at; i < std::min(at + batch, entries); ++i) {
+        auto put = transaction.put(key_of(i), values.of(i, static_cast<std::uint64_t>(round + 1)),
+                                   side.options);
+        if (!put) return put;
+      }
+      return {};
+    }));
+  }
+}
+
+void scan_all(Side& side, std::size_t entries) {
+  std::uint64_t sum = 0;
+  std::size_t count = 0;
+  snkv::Range range = side.store.all();
+  for (auto [key, value] : range) {
+    sum += touch(key.view()) + touch(value.view());
+    ++count;
+  }
+  must(range.status());
+  if (count != entries) fail(side.name, "a scan of another length");
+}
+
 }  // namespace
 
 /// What a feature costs: stores of snkv against each other.
 void Bench::features() {
-  if (!plan_.wants("ttl")) return;
   using namespace std::chrono_literals;
   const Values values(100);
   const std::size_t entries = std::min<std::size_t>(plan_.entries, 200'000);
-  struct Side {
-    std::string name;
-    snkv::PutOptions options;
-    snkv::Store store;
-  };
-  std::vector<Side> sides;
-  const auto make = [&](const char* name, const snkv::PutOptions& options) {
-    sides.push_back(
-        {name, options,
-         must(snkv::Store::open(folder_ + "/ttl" + std::to_string(sides.size()) + ".db"))});
-  };
-  make("snkv, entries expire", {.ttl = 24h});
-  make("snkv, without expiry", {});
-  const auto row_of = [&](const char* name, const char* unit, auto&& body) {
-    Row row{name, unit, "100 B values, " + std::string(to_string(Durability::process))};
-    for (const Side& side : sides) row.series.push_back({side.name, {}});
-    for (int round = -1; round < plan_.rounds; ++round) {
-      for (std::size_t i = 0; i < sides.size(); ++i) {
-        const std::size_t at = (i + static_cast<std::size_t>(round + 1)) % sides.size();
-        const double rate = body(sides[at], round);
-        if (round >= 0) row.series[at].rounds.push_back(rate);
+  const auto compare = [&](const std::string& feature, std::vector<Side> sides) {
+    const auto row_of = [&](const std::string& what, const char* unit, std::size_t count,
+                            auto&& body) {
+      Row row{feature + "_" + what, unit,
+              "100 B values, " + std::string(to_string(Durability::process))};
+      for (const Side& side : sides) row.series.push_back({side.name, {}});
+      for (int round = -1; round < plan_.rounds; ++round) {
+        for (std::size_t i = 0; i < sides.size(); ++i) {
+          const std::size_t at = (i + static_cast<std::size_t>(round + 1)) % sides.size();
+          const double took = seconds([&] { body(sides[at], round); });
+          if (round >= 0) row.series[at].rounds.push_back(static_cast<double>(count) / took);
+        }
       }
-    }
-    add(std::move(row));
+      add(std::move(row));
+    };
+    row_of("put", "entries/s", entries,
+           [&](Side& side, int round) { put_all(side, values, entries, round); });
+    for (Side& side : sides) must(side.store.checkpoint(snkv::Checkpoint::truncate));
+    row_of("get", "reads/s", plan_.reads, [&](Side& side, int round) {
+      Random random(plan_.seed + static_cast<std::uint64_t>(round + 1));
+      for (std::size_t i = 0; i < plan_.reads; ++i) {
+        static_cast<void>(must(side.store.get(key_of(random.below(entries)))));
+      }
+    });
+    row_of("scan", "entries/s", entries, [&](Side& side, int) { scan_all(side, entries); });
   };
-  row_of("ttl_put", "entries/s", [&](Side& side, int round) {
-    return static_cast<double>(entries) / seconds([&] {
-             for (std::size_t at = 0; at < entries; at += 1000) {
-               must(side.store.transact([&](snkv::Transaction& transaction) -> snkv::Result<void> {
-                 for (std::size_t i = at; i < std::min(at + 1000, entries); ++i) {
-                   auto put = transaction.put(key_of(i),
-                                              values.of(i, static_cast<std::uint64_t>(round + 1)),
-                                              side.options);
-                   if (!put) return put;
-                 }
-                 return {};
-               }));
-             }
-           });
-  });
-  for (Side& side : sides) must(side.store.checkpoint(snkv::Checkpoint::truncate));
-  row_of("ttl_get", "reads/s", [&](Side& side, int round) {
-    Random random(plan_.seed + static_cast<std::uint64_t>(round + 1));
-    return static_cast<double>(plan_.reads) / seconds([&] {
-             for (std::size_t i = 0; i < plan_.reads; ++i) {
-               static_cast<void>(must(side.store.get(key_of(random.below(entries)))));
-             }
-           });
-  });
+  const auto open = [&](const char* name) { return must(snkv::Store::open(folder_ + name)); };
+  if (plan_.wants("ttl")) {
+    compare("ttl", {{"snkv, entries expire", open("/ttl.db"), {.ttl = 24h}},
+                    {"snkv, without expiry", open("/no-ttl.db")}});
+  }
+  if (plan_.wants("encryption")) {
+    const std::string key(snkv::Secret::key_size, 'k');
+    compare("encryption", {{"snkv, encrypted",
+                            must(snkv::Store::open_encrypted(folder_ + "/encrypted.db",
+                                                             snkv::Secret::key(key)))},
+                           {"snkv, plain", open("/plain.db")}});
+  }
 }
 
 }  // namespace benchmark

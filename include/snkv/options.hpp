@@ -96,15 +96,19 @@ struct Options {
   /// that is not used for some 40 ms is closed, for which there is a thread; so long, checkpoints of
   /// other processes can meet it. Without a log (`Journal::rollback`) no view is left open. Not stored.
   bool keep_reads = true;
-  /// Pages in the log after which a commit copies them back into the file; fewer if they would take more
-  /// than half of `wal_size_limit`. 0: only `checkpoint` does, and the log has no bound. Not stored.
-  std::uint32_t wal_autocheckpoint = 4000;
+  /// Pages in the log from which on they are copied back into the file; fewer if `wal_size_limit` asks for
+  /// it: half of that is left to the next transaction. 0: only `checkpoint` does. Not stored.
+  std::uint32_t wal_autocheckpoint = 2000;
+  /// Copy them by a thread of the store, beside the writers. A commit then copies only the last of them,
+  /// or what is left when the log has four times as many pages. Without, or if there can be no thread, a
+  /// commit copies all. A store in memory has no such thread. Not stored.
+  bool background_checkpoints = true;
 
   /// Size in bytes that the log shall not exceed; 0: any. When a commit leaves it larger, everything is
   /// copied into the file and the log is started anew, for which short reads are waited for. A single
   /// transaction can exceed it, and so can the time during which a snapshot or iterator, here or in
   /// another process, needs the log: then see the next two. Not stored.
-  std::uint64_t wal_size_limit = 64u << 20;
+  std::uint64_t wal_size_limit = 128u << 20;
   /// When the log is over its limit because of snapshots or iterators of this store: end the oldest of
   /// them, whose later reads then give `Errc::expired`. Iterators copy each entry if this is set.
   bool expire_snapshots = false;
@@ -138,7 +142,8 @@ using TimePoint = std::chrono::sys_time<std::chrono::milliseconds>;
 /// Options of one write, or of one transaction.
 struct WriteOptions {
   /// What this commit promises; empty: what `Options::sync` says. Writes that share a commit get the
-  /// strongest that one of them asked for.
+  /// strongest that one of them asked for. `off` counts as `normal` where anything promised more before,
+  /// which it would else take back.
   std::optional<Sync> sync{};
 };
 

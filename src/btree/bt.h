@@ -155,7 +155,7 @@ uint32_t snkv_bt_take_wal_frames(snkv_bt *bt);
 int64_t snkv_bt_wal_bytes(snkv_bt *bt);
 /* mode as in sqlite3_wal_checkpoint_v2: 0 passive .. 3 truncate. Counts are 0 without a log. */
 int snkv_bt_checkpoint(snkv_bt *bt, int mode, uint32_t *frames, uint32_t *checkpointed);
-/* fsync of the log, and of the database file when `file_too` or there is no log. */
+/* fsync of the log, and of the database file and its folder when `file_too` or there is no log. */
 int snkv_bt_sync(snkv_bt *bt, int file_too);
 
 /* ---- Cursors ---- */

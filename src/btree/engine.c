@@ -609,8 +609,9 @@ int snkv_bt_sync(snkv_bt *bt, int file_too) {
     rc = sqlite3OsSync(pager->fd, SQLITE_SYNC_NORMAL);
   }
 #if SQLITE_OS_UNIX
-  /* A rollback journal that is unlinked but still in the folder on disk would undo the last commit. */
-  if (rc == SQLITE_OK && !have_log && strcmp(bt->db->pVfs->zName, MEMVFS_NAME) != 0) {
+  /* A rollback journal that is unlinked but still in the folder on disk would undo the last commit. And the
+  ** names of files that nobody has synced yet may not be there. */
+  if (rc == SQLITE_OK && (file_too || !have_log) && strcmp(bt->db->pVfs->zName, MEMVFS_NAME) != 0) {
     rc = sync_folder(sqlite3BtreeGetFilename(bt->tree));
   }
 #endif

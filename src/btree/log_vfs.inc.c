@@ -118,7 +118,9 @@ static void logvfsWriteAhead(sqlite3_file *file) {
   i64 size = 0, at = mine->tail;
   if (at < 0 || mine->buffer == 0 || snkv_bt_without("log_ahead")) return;
   if (!snkv_bt_breaks("W2")) { /* [W2] */
-    if (!mine->committing || mine->below->xFileSize(file, &size) != SQLITE_OK || size > at) return;
+    /* As long as a new header is not safe, the old one may be found with what it stands for. */
+    if (!mine->committing || at <= WAL_HDRSIZE) return;
+    if (mine->below->xFileSize(file, &size) != SQLITE_OK || size > at) return;
   }
   memset(mine->buffer, 0, LOGVFS_AHEAD);
   for (i64 end = at + MIN(at, LOGVFS_MOST_AHEAD); at < end; at += LOGVFS_AHEAD) {

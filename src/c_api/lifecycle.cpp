@@ -72,6 +72,7 @@ Error options_of(const KVStoreConfig& config, Options& out) {
   out.busy_timeout = std::chrono::milliseconds(config.busyTimeout);
   // Commits are counted here, pages are not. The log is bounded all the same, by `wal_size_limit`.
   out.wal_autocheckpoint = 0;
+  out.wal_size_limit = 64u << 20;
   return {};
 }
 

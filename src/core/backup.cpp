@@ -194,10 +194,11 @@ Error compact(const Target& target, const Progress& progress) {
     return exclusively(operation, target, [&](StoreState& store) -> Error {
       ProgressReport report(progress);
       {
+        int level = 0;
+        int rc = store.promise({}, level);
         const btree::Lock lock(store.writer);
-        if (const int rc = snkv_bt_set_sync(lock.get(), store.sync_level()); rc != SNKV_BT_OK) {
-          return store.writer.sql_error(operation, rc);
-        }
+        if (rc == SNKV_BT_OK) rc = snkv_bt_set_sync(lock.get(), level);
+        if (rc != SNKV_BT_OK) return store.writer.sql_error(operation, rc);
         if (Error error = vacuum(operation, store.writer, nullptr, report); error.failed()) {
           return error;
         }

@@ -98,13 +98,13 @@ Error StoreState::open_connection(const char* caller, btree::Connection& connect
   }
   snkv_bt_walk(connection.get(), options.map_file ? 1 : 0);
   snkv_bt_configure_new(connection.get(), options.page_size);
-  // With a rollback journal only EXTRA syncs the folder too, without which a power cut can bring the
-  // journal back, and with it the state before the last commit.
+  // Making a store and changing its journal mode go through a rollback journal, with which NORMAL has a small
+  // risk of damage; writes set their own level. With a rollback journal only EXTRA syncs the folder too,
+  // without which a power cut can bring the journal back, and with it the state before the last commit.
   const char* const full = options.journal == Journal::rollback ? "EXTRA" : "FULL";
-  const char* const sync_levels[] = {"OFF", "NORMAL", full};
   const std::string pragmas[] = {
       fmt::format("PRAGMA cache_size=-{}", options.cache_size / 1024),
-      fmt::format("PRAGMA synchronous={}", sync_levels[static_cast<int>(options.sync)]),
+      fmt::format("PRAGMA synchronous={}", options.sync == Sync::off ? "OFF" : full),
       // After a snapshot made the log grow, the next writer that starts it anew gives the space back.
       fmt::format("PRAGMA journal_size_limit={}",
                   options.wal_size_limit == 0 ? -1 : static_cast<std::int64_t>(options.wal_size_limit)),

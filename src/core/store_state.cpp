@@ -67,9 +67,15 @@ StoreState::StoreState(std::string given_path, bool memory, Options opts)
       feed(options.change_history),
       session(*this),
       keeps_reads_(options.keep_reads && options.journal == Journal::wal &&
-                   !snkv_bt_without("keep")) {
+                   !snkv_bt_without("keep")),
+      checkpoints_beside_(options.background_checkpoints && !memory && !snkv_bt_without("beside")),
+      promised_sync_(sync_level()) {
   OpenStores& all = open_stores();
   const std::lock_guard lock(all.mutex);
+  for (const StoreState* other : all.stores) {
+    if (other->file == file && !other->fork_guard.forked()) checkpointing_ = other->checkpointing_;
+  }
+  if (checkpointing_ == nullptr) checkpointing_ = std::make_shared<std::mutex>();
   all.stores.push_back(this);
 }
 
@@ -84,11 +90,13 @@ StoreState::~StoreState() {
     readers.leak();
     writer.leak();
     housekeeper_.leak();
+    checkpointer_.leak();
     releaser.leak();
     attachments.leak();
     return;
   }
   housekeeper_.stop();
+  checkpointer_.stop();
   releaser.stop();
   readers.close();
   writer.close();
@@ -116,6 +124,7 @@ Error StoreState::close_if_unused() {
     return Error(Errc::busy, "close", "an iterator or a snapshot is open");
   }
   closed_.store(true, std::memory_order_release);
+  checkpointer_.stop();
   releaser.stop();
   readers.close();
   writer.close();
@@ -222,33 +231,79 @@ bool StoreState::carry_out_group(const char* operation, WriteQueue::Waiter& head
   return !error.failed();
 }
 
+namespace {
+
+/// The log may have so many times the pages at which copying begins before writers wait for it.
+constexpr std::uint64_t longest_log = 4;
+
+}  // namespace
+
+std::uint32_t StoreState::checkpoint_interval() const noexcept {
+  if (options.wal_size_limit == 0) return options.wal_autocheckpoint;
+  // Half of the limit is left to the next transaction.
+  std::uint64_t pages = options.wal_size_limit / 2 / snkv_bt_page_size(writer.get());
+  if (checkpoints_beside_) pages /= longest_log;
+  return static_cast<std::uint32_t>(std::clamp<std::uint64_t>(pages, 1, options.wal_autocheckpoint));
+}
+
 void StoreState::after_commit() noexcept {
   const std::uint32_t frames = snkv_bt_take_wal_frames(writer.get());
   limit_log(frames);
   if (options.wal_autocheckpoint == 0) return;
-  // Half of the limit is left to the next transaction.
-  const std::uint64_t half = options.wal_size_limit / 2 / snkv_bt_page_size(writer.get());
-  const std::uint32_t interval =
-      options.wal_size_limit == 0
-          ? options.wal_autocheckpoint
-          : static_cast<std::uint32_t>(
-                std::clamp<std::uint64_t>(half, 1, options.wal_autocheckpoint));
-  if (frames < interval) {
+  const std::uint32_t interval = checkpoint_interval();
+  if (frames < interval || frames < copied_) {  // it has been started anew
     next_checkpoint_ = interval;
-    return;
+    copied_ = 0;
+    if (frames < interval) return;
+  }
+  const bool beside = checkpoints_beside_ && frames < interval * longest_log;
+  if (beside) {
+    if (checkpointer_.working()) return;
+    const std::optional<CheckpointResult> result = checkpointer_.take_result();
+    if (result && result->wal_frames <= frames) {
+      copied_ = result->checkpointed;
+      // Where nobody was in the way, what was written meanwhile is next.
+      if (copied_ == result->wal_frames) next_checkpoint_ = 0;
+    }
   }
   // While a snapshot keeps the log from being recycled, trying at every commit would read the whole
   // log's index each time for nothing.
   if (frames < next_checkpoint_) return;
   next_checkpoint_ = frames + interval / 4 + 1;
+  // Only a log that was copied whole is started anew, so the last of it is copied while nobody writes.
+  const bool last = copied_ > 0 && frames - copied_ <= interval / 8;
+  if (beside && !last && checkpointer_.request(*this)) return;
   CheckpointResult result;
-  // A failure is no failure of the commit, which has happened: the next one tries again.
-  const Error error = checkpoint("checkpoint", Checkpoint::passive, {}, result);
-  if (error.failed() && !(error == Errc::busy)) tell_of_failed_checkpoint(error);
-  // All of it was copied: the log starts anew, and its mark must not be that of the last one.
-  if (!error.failed() && result.checkpointed == result.wal_frames) {
+  if (try_checkpoint(writer, result) && result.checkpointed == result.wal_frames) {
+    // The log starts anew, and its mark must not be that of the last one.
     next_checkpoint_ = interval;
+    copied_ = 0;
   }
+}
+
+int StoreState::promise(std::optional<Sync> sync, int& level) noexcept {
+  level = sync_level(sync);
+  const int before = promised_sync_.load(std::memory_order_relaxed);
+  if (level > before) {
+    const std::lock_guard no_checkpoint(*checkpointing_);
+    // What the commit stands on must be as safe as it is, and nothing of it was synced.
+    if (before == static_cast<int>(Sync::off)) {
+      if (const int rc = snkv_bt_sync(writer.get(), 1); rc != SNKV_BT_OK) return rc;
+    }
+    promised_sync_.store(level);
+  } else {
+    // A log that is started anew without the syncs between what is there and what takes its place takes
+    // back the promises of all commits before.
+    level = std::max(level, std::min(before, static_cast<int>(Sync::normal)));
+  }
+  return SNKV_BT_OK;
+}
+
+bool StoreState::try_checkpoint(btree::Connection& connection, CheckpointResult& out) noexcept {
+  // A failure is no failure of the commit, which has happened: the next one tries again.
+  const Error error = checkpoint(connection, "checkpoint", Checkpoint::passive, {}, out);
+  if (error.failed() && !(error == Errc::busy)) tell_of_failed_checkpoint(error);
+  return !error.failed();
 }
 
 void StoreState::tell_of_failed_checkpoint(const Error& error) noexcept {
@@ -320,16 +375,19 @@ void StoreState::log(LogLevel level, std::string_view message) const noexcept {
   }
 }
 
-Error StoreState::checkpoint(const char* operation, Checkpoint mode,
+Error StoreState::checkpoint(btree::Connection& connection, const char* operation, Checkpoint mode,
                              std::chrono::milliseconds patience, CheckpointResult& out) {
+  const std::lock_guard one_at_a_time(*checkpointing_);
   // Idle readers must not be in the way of the copying, nor of the log's new start after it.
   release_kept_reads();
-  const btree::Lock lock(writer);
+  const btree::Lock lock(connection);
   const Stopwatch stopwatch(latencies, TimedOperation::checkpoint);
-  snkv_bt_set_busy_timeout(lock.get(), static_cast<int>(patience.count()));
-  const int rc = snkv_bt_checkpoint(lock.get(), static_cast<int>(mode), &out.wal_frames,
-                                    &out.checkpointed);
-  snkv_bt_set_busy_timeout(lock.get(), static_cast<int>(options.busy_timeout.count()));
+  int rc = snkv_bt_set_sync(lock.get(), promised_sync_.load());
+  if (rc == SNKV_BT_OK) {
+    snkv_bt_set_busy_timeout(lock.get(), static_cast<int>(patience.count()));
+    rc = snkv_bt_checkpoint(lock.get(), static_cast<int>(mode), &out.wal_frames, &out.checkpointed);
+    snkv_bt_set_busy_timeout(lock.get(), static_cast<int>(options.busy_timeout.count()));
+  }
   release_kept_reads();
   if (rc != SNKV_BT_OK) return btree::engine_error(operation, rc);
   counters.add(Counters::checkpoints);

@@ -5,6 +5,7 @@
 #include "btree/connection.hpp"
 #include "core/attachments.hpp"
 #include "core/change_feed.hpp"
+#include "core/checkpointer.hpp"
 #include "core/cipher.hpp"
 #include "core/counters.hpp"
 #include "core/fork_guard.hpp"
@@ -23,6 +24,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -68,11 +70,20 @@ class StoreState {
   [[nodiscard]] Error enter_write_queue(const char* operation, WriteQueue::Waiter& waiter);
   /// Carries out an operation in a transaction of its own, or of a group.
   [[nodiscard]] Error write(const char* operation, const WriteOperation& work);
-  /// Checkpoints when the log is long enough. Called by the head of the queue, outside a transaction.
+  /// Sees to it that the log is copied when it is long enough. Called by the head of the queue, outside a
+  /// transaction.
   void after_commit() noexcept;
-  /// One attempt, that waits for readers at most `patience`.
+  /// One attempt, that waits for readers at most `patience`. For the head of the queue.
   [[nodiscard]] Error checkpoint(const char* operation, Checkpoint mode,
-                                 std::chrono::milliseconds patience, CheckpointResult& out);
+                                 std::chrono::milliseconds patience, CheckpointResult& out) {
+    return checkpoint(writer, operation, mode, patience, out);
+  }
+  /// Copies what can be copied; a failure is told to the log, not to anybody who waits. True if there was
+  /// none.
+  bool try_checkpoint(btree::Connection& connection, CheckpointResult& out) noexcept;
+  /// A transaction begins whose commit promises `sync`: `level` is what the engine is to be told. For the
+  /// head of the queue; an engine code.
+  [[nodiscard]] int promise(std::optional<Sync> sync, int& level) noexcept;
 
   /// Ends the read transactions that idle readers of this process keep on the file.
   void release_kept_reads() noexcept;
@@ -129,13 +140,24 @@ class StoreState {
   [[nodiscard]] bool carry_out_group(const char* operation, WriteQueue::Waiter& head,
                                      const std::vector<WriteQueue::Waiter*>& followers) noexcept;
 
+  [[nodiscard]] Error checkpoint(btree::Connection& connection, const char* operation,
+                                 Checkpoint mode, std::chrono::milliseconds patience,
+                                 CheckpointResult& out);
+  [[nodiscard]] std::uint32_t checkpoint_interval() const noexcept;
   void limit_log(std::uint32_t frames) noexcept;
   void tell_of_failed_checkpoint(const Error& error) noexcept;
 
   const bool keeps_reads_;
+  const bool checkpoints_beside_;
   std::atomic<bool> closed_{false};
   mutable std::mutex log_mutex_;  // one message at a time
   Housekeeper housekeeper_;
+  Checkpointer checkpointer_;
+  /// Of all stores of this process on the file, because the engine lets one checkpoint run and refuses the
+  /// others.
+  std::shared_ptr<std::mutex> checkpointing_;
+  std::atomic<int> promised_sync_;  // the most that any transaction promised
+  std::uint32_t copied_ = 0;        // of the log's frames, as far as the head of the queue knows
   std::uint64_t next_limit_ = 0;       // bytes of the log at which to try again to start it anew
   std::uint32_t next_checkpoint_ = 0;  // frames at which to try again; for the head of the queue
 };

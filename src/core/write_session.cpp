@@ -11,9 +11,12 @@ namespace snkv::core {
 btree::Connection& WriteSession::connection() const noexcept { return store_.writer; }
 
 Error WriteSession::begin(const char* operation, std::optional<Sync> sync) noexcept {
+  int level = 0;
+  int rc = store_.promise(sync, level);
+  if (rc != SNKV_BT_OK) return btree::engine_error(operation, rc, "syncing what was not");
   const btree::Lock lock(connection());
   std::uint32_t cookie = 0;
-  int rc = snkv_bt_set_sync(bt(), store_.sync_level(sync));
+  rc = snkv_bt_set_sync(bt(), level);
   if (rc == SNKV_BT_OK) rc = snkv_bt_begin_write(bt(), &cookie);
   if (rc != SNKV_BT_OK) return btree::engine_error(operation, rc, "beginning a write transaction");
   schema_changed_ = false;

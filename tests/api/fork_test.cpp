@@ -138,9 +138,12 @@ TEST_CASE("the end of every handle in a child leaves the file and its locks alon
 }
 
 TEST_CASE("the end of a store in a child does not wait for the parent's threads") {
-  // The one that ends kept reads and the one that removes what has expired: both sleep at the fork.
+  // The one that ends kept reads, the one that removes what has expired and the one that copies the log:
+  // all sleep at the fork.
   const TempDir dir;
-  std::optional<Store> store = must(open_store(dir.file("a"), {.housekeeping_interval = 1h}));
+  std::optional<Store> store =
+      must(open_store(dir.file("a"), {.wal_autocheckpoint = 10, .housekeeping_interval = 1h}));
+  for (int i = 0; i < 20; ++i) REQUIRE_OK(store->put("other", std::to_string(i)));
   REQUIRE_OK(store->put("key", "value"));
   CHECK(must(store->get("key")) == "value");  // starts the first of them
   std::this_thread::sleep_for(100ms);

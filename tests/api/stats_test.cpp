@@ -110,7 +110,11 @@ TEST_CASE("failures are counted, a missing key is none") {
 
 TEST_CASE("checkpoints are counted, automatic ones too") {
   const TempDir dir;
-  Store store = open_kind(StoreKind::wal, dir, {.sync = Sync::off, .wal_autocheckpoint = 20});
+  const bool beside = GENERATE(false, true);
+  CAPTURE(beside);
+  Store store = open_kind(
+      StoreKind::wal, dir,
+      {.sync = Sync::off, .wal_autocheckpoint = 20, .background_checkpoints = beside});
   REQUIRE_OK(store.reset_stats());
   REQUIRE_OK(store.checkpoint());
   CHECK(must(store.stats()).checkpoints == 1);

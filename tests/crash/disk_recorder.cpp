@@ -66,11 +66,16 @@ struct Recorder {
          {},
          std::string(static_cast<const char*>(data), static_cast<std::size_t>(size))});
   }
-  void synced(int descriptor) {
+  /// How much has happened. What a thread writes while another syncs need not be synced.
+  [[nodiscard]] std::uint64_t now() {
+    const std::lock_guard lock(mutex);
+    return events == nullptr ? 0 : events->size();
+  }
+  void synced(int descriptor, std::uint64_t since) {
     const std::lock_guard lock(mutex);
     const std::uint32_t file = file_of(descriptor);
     if (file == no_file) return;
-    add({file == the_folder ? Kind::sync_folder : Kind::sync, file});
+    add({file == the_folder ? Kind::sync_folder : Kind::sync, file, since});
   }
   void renamed(const char* from, const char* to) {
     const std::lock_guard lock(mutex);
@@ -168,14 +173,16 @@ int __wrap_ftruncate64(int file, ::off64_t size) {
 }
 
 int __wrap_fsync(int file) {
+  const std::uint64_t since = recorder().now();
   const int rc = __real_fsync(file);
-  if (rc == 0) recorder().synced(file);
+  if (rc == 0) recorder().synced(file, since);
   return rc;
 }
 
 int __wrap_fdatasync(int file) {
+  const std::uint64_t since = recorder().now();
   const int rc = __real_fdatasync(file);
-  if (rc == 0) recorder().synced(file);
+  if (rc == 0) recorder().synced(file, since);
   return rc;
 }
 
@@ -254,6 +261,7 @@ void Disk::apply(const DiskEvent& event, std::string& content) {
 }
 
 void Disk::play(const DiskEvent& event) {
+  const std::uint64_t number = played_++;
   switch (event.kind) {
     case Kind::begun:
       begun_ = event.offset;
@@ -264,8 +272,10 @@ void Disk::play(const DiskEvent& event) {
     case Kind::sync: {
       if (lie_) break;
       File& file = files_[event.file];
-      for (const DiskEvent& pending : file.pending) apply(pending, file.synced);
-      file.pending.clear();
+      const auto end = std::find_if(file.pending.begin(), file.pending.end(),
+                                    [&](const Pending& one) { return one.number >= event.offset; });
+      for (auto one = file.pending.begin(); one != end; ++one) apply(one->event, file.synced);
+      file.pending.erase(file.pending.begin(), end);
       break;
     }
     case Kind::sync_folder:
@@ -279,7 +289,7 @@ void Disk::play(const DiskEvent& event) {
       pending_names_.push_back(event);
       break;
     default:
-      files_[event.file].pending.push_back(event);
+      files_[event.file].pending.push_back({event, number});
       break;
   }
 }
@@ -298,7 +308,7 @@ std::string Disk::content(const File& file, Random& random) {
                                                     : random.below(file.pending.size() + 1);
   const std::size_t sector = random.percent(50) ? 512 : 4096;
   for (std::size_t i = 0; i < file.pending.size(); ++i) {
-    const DiskEvent& event = file.pending[i];
+    const DiskEvent& event = file.pending[i].event;
     if (fate <= 3) {
       if (i < kept_from_start) apply(event, content);
       continue;

@@ -23,7 +23,7 @@ struct DiskEvent {
     create,       ///< `path` becomes `file`
     write,        ///< `data` at `offset` of `file`
     truncate,     ///< `file` gets the size `offset`
-    sync,         ///< of `file`
+    sync,         ///< of what `file` was after the first `offset` events
     rename,       ///< `path` to `data`
     unlink,       ///< `path`
     sync_folder,  ///< of the names
@@ -71,9 +71,13 @@ class Disk {
   [[nodiscard]] std::uint64_t begun() const noexcept { return begun_; }
 
  private:
+  struct Pending {
+    DiskEvent event;
+    std::uint64_t number;
+  };
   struct File {
     std::string synced;
-    std::vector<DiskEvent> pending;
+    std::vector<Pending> pending;
   };
   using Names = std::map<std::string, std::uint32_t, std::less<>>;
 
@@ -82,6 +86,7 @@ class Disk {
   [[nodiscard]] static std::string content(const File& file, Random& random);
 
   bool lie_;
+  std::uint64_t played_ = 0;
   std::map<std::uint32_t, File> files_;
   Names synced_names_;
   std::vector<DiskEvent> pending_names_;

@@ -22,6 +22,8 @@
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -34,7 +36,7 @@ using namespace snkv::test;
 
 struct Arguments {
   std::uint64_t seed = 1;
-  std::uint64_t images = 4000;
+  std::uint64_t images = 10000;
   bool lie = false;
 };
 
@@ -45,6 +47,13 @@ struct Scenario {
   Sync sync;
   std::uint32_t page_size;
   std::uint32_t checkpoint;
+  /// Checkpoints by a thread beside the writer: then a recording is another each time.
+  bool beside = false;
+  /// What every other unit asks for, whatever the store says.
+  std::optional<Sync> others{};
+  [[nodiscard]] Sync of(std::uint64_t number) const {
+    return number % 2 == 0 && others ? *others : sync;
+  }
 };
 constexpr Scenario scenarios[] = {
     {"log, full", Journal::wal, Sync::full, 4096, 20},
@@ -52,19 +61,26 @@ constexpr Scenario scenarios[] = {
     {"log, normal", Journal::wal, Sync::normal, 4096, 20},
     {"log, normal, long log", Journal::wal, Sync::normal, 8192, 400},
     {"rollback journal, full", Journal::rollback, Sync::full, 4096, 1000},
+    {"log, full, beside", Journal::wal, Sync::full, 4096, 20, true},
+    {"log, normal, beside", Journal::wal, Sync::normal, 4096, 10, true},
+    {"log, normal, others off", Journal::wal, Sync::normal, 4096, 20, false, Sync::off},
+    {"log, off, others full", Journal::wal, Sync::off, 4096, 20, false, Sync::full},
+    {"log, off, others full, beside", Journal::wal, Sync::off, 4096, 10, true, Sync::full},
 };
 constexpr std::uint64_t units = 60;
 constexpr std::string_view counter_family = "default";
 constexpr std::string_view counter_key = "unit";
 
 /// The unit as a transaction that also counts it.
-Result<void> carry_out(Store& store, const Unit& unit, std::uint64_t number) {
-  return store.transact([&](Transaction& transaction) -> Result<void> {
-    for (const test::Change& change : unit.changes) {
-      if (auto made = make_change(transaction, change); !made) return made;
-    }
-    return transaction.put(counter_key, patterned(40, number));
-  });
+Result<void> carry_out(Store& store, const Unit& unit, std::uint64_t number,
+                       std::optional<Sync> sync = {}) {
+  auto transaction = store.begin({.sync = sync});
+  if (!transaction) return Unexpected(transaction.error());
+  for (const test::Change& change : unit.changes) {
+    if (auto made = make_change(*transaction, change); !made) return made;
+  }
+  if (auto put = transaction->put(counter_key, patterned(40, number)); !put) return put;
+  return transaction->commit();
 }
 
 /// What the store must contain after each unit, from none on.
@@ -105,13 +121,14 @@ void record(const Scenario& scenario, const History& history, std::uint64_t seed
   auto store = open_store(path, {.journal = scenario.journal,
                                  .sync = scenario.sync,
                                  .page_size = scenario.page_size,
-                                 .wal_autocheckpoint = scenario.checkpoint});
+                                 .wal_autocheckpoint = scenario.checkpoint,
+                                 .background_checkpoints = scenario.beside});
   require(store, "open");
   Random random(seed);
   for (std::uint64_t number = 1; number <= units; ++number) {
     recording.begun(number);
-    require(carry_out(*store, history.unit(number), number), "a unit");
-    if (scenario.sync == Sync::full) recording.durable(number);
+    require(carry_out(*store, history.unit(number), number, scenario.of(number)), "a unit");
+    if (scenario.of(number) == Sync::full) recording.durable(number);
     const std::uint64_t dice = random.below(20);
     if (dice == 0) {
       require(store->sync(), "sync");
@@ -136,6 +153,24 @@ class PowerLoss {
     recording_.stop();
   }
 
+  /// That nothing is written into a log that was cut off but its header, until that is safe: with the old
+  /// header, a part of the old log would be taken for the latest state.
+  void check_truncations() const {
+    std::map<std::uint32_t, bool> cut;  // logs, and whether a truncation is not safe
+    for (const DiskEvent& event : recording_.events()) {
+      if (event.kind == DiskEvent::Kind::create && event.path.ends_with("-wal")) cut[event.file] = false;
+      const auto log = cut.find(event.file);
+      if (log == cut.end()) continue;
+      if (event.kind == DiskEvent::Kind::truncate) log->second = event.offset == 0;
+      if (event.kind == DiskEvent::Kind::sync) log->second = false;
+      constexpr std::uint64_t header = 32;
+      if (event.kind == DiskEvent::Kind::write && log->second && event.offset >= header) {
+        throw Failure{std::string(scenario_.name) + ", seed " + std::to_string(seed_) +
+                      ": frames in a log whose truncation is not safe"};
+      }
+    }
+  }
+
   /// Images at moments spread over the whole recording.
   void check(std::uint64_t images) {
     const auto& events = recording_.events();
@@ -144,6 +179,9 @@ class PowerLoss {
     std::uint64_t done = 0;
     for (std::size_t at = 0; at <= events.size(); ++at) {
       const std::uint64_t due = images * (at + 1) / (events.size() + 1);
+      // Before anything is durable, a store without syncs need not even open.
+      const bool may_be_damaged = scenario_.sync == Sync::off && disk.durable() == 0;
+      if (may_be_damaged) done = due;
       for (; done < due; ++done) check_image(disk, random, at);
       if (at < events.size()) disk.play(events[at]);
     }
@@ -226,6 +264,7 @@ int main(int argc, char* argv[]) {
     for (std::uint64_t done = 0; done < arguments.images; done += images_each, ++rounds) {
       PowerLoss run(scenarios[rounds % std::size(scenarios)], arguments.seed * 1000 + rounds,
                     arguments.lie);
+      run.check_truncations();
       run.check(images_each);
       events += run.events();
       lost += run.lost();
