@@ -521,7 +521,7 @@ TEST_CASE("(h) the log stays bounded when each transaction is larger than the ma
     largest = std::max(largest, size_of(log));
   }
   CHECK(first > 100 * 8192);
-  CHECK(largest < first * 2);
+  CHECK(largest < first * 3);  // that of two transactions, so of less than six
 }
 
 TEST_CASE("(h) the log is within its limit when each transaction is larger than that") {
