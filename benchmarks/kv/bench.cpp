@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
+#include <iterator>
 #include <system_error>
 
 namespace benchmark {
@@ -14,6 +15,15 @@ bool Plan::wants(std::string_view workload) const {
   return only.empty() || std::any_of(only.begin(), only.end(), [&](const std::string& name) {
            return workload.starts_with(name);
          });
+}
+
+bool Plan::wants_small_values() const {
+  constexpr std::string_view others[] = {"unsynced_fill", "fill_100k", "get_100k", "overwrite_100k",
+                                         "durable",       "memory",    "ttl",      "encryption"};
+  return only.empty() || !std::all_of(only.begin(), only.end(), [&](const std::string& name) {
+    return std::any_of(std::begin(others), std::end(others),
+                       [&](std::string_view other) { return name.starts_with(other); });
+  });
 }
 
 Contestant::Contestant(EngineKind kind, std::string folder, Durability durability)
@@ -139,6 +149,8 @@ void Bench::add(Row row) {
 void Bench::run() {
   for (const std::size_t size : plan_.value_sizes) {
     const Values values(size);
+    unsynced_fills(values);
+    if (!plan_.wants_small_values()) continue;
     std::vector<Contestant> all = contestants(std::to_string(size), Durability::process);
     fills(all, values);
     point_reads(all, values);
@@ -148,7 +160,6 @@ void Bench::run() {
     ycsb(all, values);
     resting(all, values);
     finish(all);
-    unsynced_fills(values);
   }
   large_values();
   durable_writes();

@@ -34,6 +34,8 @@ struct Plan {
 
   /// Whether a workload is asked for.
   [[nodiscard]] bool wants(std::string_view workload) const;
+  /// Whether any is that needs stores filled with small values.
+  [[nodiscard]] bool wants_small_values() const;
 };
 
 /// An engine in its own folder, open or not.
