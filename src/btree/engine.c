@@ -276,7 +276,7 @@ uint32_t snkv_bt_max_chunk(snkv_bt *bt) { return snkv_bt_page_size(bt) - 35 - 6;
 
 /* ---- Transactions ---- */
 
-/* Reads of this process that are beginning. A reader that meets a half-written header of the wal-index
+/* Reads of this process that are beginning, and checkpoints, which begin with the same look. One that meets a half-written header of the wal-index
 ** takes the writers' lock for the moment in which it looks again (walIndexReadHdr), so that a writer
 ** finds it taken although nobody writes. In stripes, because readers must not share a cache line. */
 enum { read_stripes = 16 };
@@ -296,11 +296,16 @@ static unsigned int reads_ended(void) {
   return sum;
 }
 
-static int begin_read_trans(snkv_bt *bt, int *cookie) {
+static unsigned int read_stripe(void) {
   static atomic_uint threads;
   static _Thread_local unsigned int stripe = read_stripes;
-  int rc;
   if (stripe == read_stripes) stripe = atomic_fetch_add(&threads, 1) % read_stripes;
+  return stripe;
+}
+
+static int begin_read_trans(snkv_bt *bt, int *cookie) {
+  const unsigned int stripe = read_stripe();
+  int rc;
   bt->db->busyHandler.nBusy = 0; /* [T4] */
   atomic_fetch_add(&reads[stripe].begun, 1);
   rc = sqlite3BtreeBeginTrans(bt->tree, 0, cookie);
@@ -401,8 +406,8 @@ int snkv_bt_set_sync(snkv_bt *bt, int level) {
   return rc;
 }
 
-/* With a busy timeout of zero too, a writer waits for readers that have the lock for a moment only (see
-** begin_read_trans), as long as there were any while it tried. */
+/* With a busy timeout of zero too, a writer waits for those who have the lock for a moment only (see
+** `reads`), as long as there were any while it tried. */
 static int begin_immediate(snkv_bt *bt) {
   enum { step_us = 500, patience_us = 100 * 1000 };
   int left_us = patience_us - 1000 * MIN(bt->db->busyTimeout, patience_us / 1000);
@@ -568,11 +573,14 @@ int64_t snkv_bt_wal_bytes(snkv_bt *bt) {
 }
 
 int snkv_bt_checkpoint(snkv_bt *bt, int mode, uint32_t *frames, uint32_t *checkpointed) {
+  const unsigned int stripe = read_stripe();
   int log = -1, done = -1; /* an interrupted or refused checkpoint leaves them alone [M8] */
   int rc;
   *frames = *checkpointed = 0;
   if (bt->reading) return SQLITE_MISUSE; /* [T12] */
+  atomic_fetch_add(&reads[stripe].begun, 1);
   rc = sqlite3_wal_checkpoint_v2(bt->db, "main", mode, &log, &done);
+  atomic_fetch_add(&reads[stripe].ended, 1);
   *frames = log < 0 ? 0 : (uint32_t)log;
   *checkpointed = done < 0 ? 0 : (uint32_t)done;
   return rc;

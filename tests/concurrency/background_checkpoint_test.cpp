@@ -262,6 +262,21 @@ TEST_CASE("a checkpoint of another handle waits for that of the thread, whatever
   CHECK(result->checkpointed == result->wal_frames);
 }
 
+TEST_CASE("the thread's looks at the log are no reason to find the file locked") {
+  // It takes the writers' lock for a moment where it meets a header that is being written.
+  const TempDir dir;
+  Options impatient = options();
+  impatient.busy_timeout = 0ms;
+  impatient.sync = Sync::off;
+  impatient.wal_autocheckpoint = 1;
+  Store store = open_kind(StoreKind::wal, dir, impatient);
+  for (int i = 0; i < 100'000; ++i) {
+    const auto put = store.put("k", std::to_string(i));
+    if (!put) REQUIRE_OK(put);
+  }
+  CHECK(checkpoints(store) > 100);
+}
+
 TEST_CASE("where there can be no connection for the thread, the commit copies the log") {
   const TempDir dir;
   Store store = open_kind(StoreKind::wal, dir, options());
