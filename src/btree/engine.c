@@ -276,9 +276,10 @@ uint32_t snkv_bt_max_chunk(snkv_bt *bt) { return snkv_bt_page_size(bt) - 35 - 6;
 
 /* ---- Transactions ---- */
 
-/* Reads of this process that are beginning, and checkpoints, which begin with the same look. One that meets a half-written header of the wal-index
-** takes the writers' lock for the moment in which it looks again (walIndexReadHdr), so that a writer
-** finds it taken although nobody writes. In stripes, because readers must not share a cache line. */
+/* Reads of this process that are beginning, and checkpoints, which begin with the same look. One that
+** meets a half-written header of the wal-index takes the writers' lock for the moment in which it looks
+** again (walIndexReadHdr), so that a writer finds it taken although nobody writes. In stripes, because
+** readers must not share a cache line. */
 enum { read_stripes = 16 };
 static struct {
   _Alignas(64) atomic_uint begun;
