@@ -96,6 +96,12 @@ void integrity(Run& run) {
   run.ok(result);
 }
 
+/// The first commit that asks for more than the store syncs what is there before it.
+void put_synced(Run& run) {
+  run.wrote(run.store.put("synced", "1", {.sync = Sync::full}),
+            [](Model& m) { m["default"]["synced"] = {"1"}; });
+}
+
 void autocheckpoint(Run& run) {
   run.options.wal_autocheckpoint = 8;
   run.options.background_checkpoints = false;  // what a thread does is not counted the same each time
@@ -107,6 +113,11 @@ void put_many(Run& run) {
   for (const char* key : keys) {
     run.wrote(run.store.put(key, value), [&](Model& m) { m["default"][key] = {value}; });
   }
+}
+
+void without_syncs_prepare(Run& run) {
+  run.options.sync = Sync::off;
+  run.open_before();
 }
 
 void autocheckpoint_prepare(Run& run) {
@@ -137,6 +148,7 @@ std::vector<Scenario> open_scenarios() {
       {"checkpoint_truncate", "wal", checkpoint<Checkpoint::truncate>, false, open_before_and_write},
       {"checkpoint_rollback", "rollback", checkpoint<Checkpoint::truncate>, false,
        open_before_and_write},
+      {"first_synced", "wal", put_synced, false, without_syncs_prepare},
       {"autocheckpoint", "wal", put_many, false, autocheckpoint_prepare},
       {"sync", "wal", sync, false, open_before_and_write},
       {"sync_rollback", "rollback", sync, false, open_before_and_write},
