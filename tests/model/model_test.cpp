@@ -40,6 +40,11 @@ constexpr std::array configs = {
            .page_size = 4096,
            .views = false,
            .wal_autocheckpoint = 100},
+    Config{.name = "wal-4096-no-thread",
+           .page_size = 4096,
+           .views = false,
+           .wal_autocheckpoint = 100,
+           .beside = false},
     // A cache so small that transactions spill into the log before they commit.
     Config{.name = "wal-8192-tiny-cache",
            .page_size = 8192,

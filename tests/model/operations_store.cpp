@@ -235,7 +235,8 @@ bool stats(World& world) {
   // largest transaction.
   if (world.watches_log()) {
     const std::uint64_t limit =
-        (2u << 20) + 5ull * world.config.wal_autocheckpoint * world.config.page_size;
+        (2u << 20) + (world.config.beside ? 5ull : 2ull) * world.config.wal_autocheckpoint *
+                         world.config.page_size;
     world.require(now->wal_bytes <= limit,
                   "the log has grown to " + std::to_string(now->wal_bytes) + " bytes");
   }

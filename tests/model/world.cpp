@@ -281,6 +281,7 @@ void World::open(int store) {
   options.busy_timeout = std::chrono::milliseconds{0};
   options.cache_size = config.cache_size;
   options.wal_autocheckpoint = config.wal_autocheckpoint;
+  options.background_checkpoints = config.beside;
   options.clock = clock.source();
   options.change_history = change_history;
   // A log that views hold back would be waited for, in vain.

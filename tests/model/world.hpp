@@ -36,6 +36,7 @@ struct Config {
   std::uint64_t plain_keys = 400;
   std::size_t cache_size = 8u << 20;
   std::uint32_t wal_autocheckpoint = 1000;
+  bool beside = true;  ///< Checkpoints by a thread.
 };
 
 /// The store did something else than the oracle. Caught in main, which prints how to replay it.
