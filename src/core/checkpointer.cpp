@@ -9,7 +9,6 @@ namespace snkv::core {
 
 bool Checkpointer::request(StoreState& store) noexcept {
   constexpr const char* operation = "checkpoint";
-  const std::lock_guard one_at_a_time(lifecycle_);
   try {
     if (!connection_.is_open()) {
       btree::Connection connection;
@@ -17,16 +16,13 @@ bool Checkpointer::request(StoreState& store) noexcept {
       if (error.failed()) return false;
       connection_ = std::move(connection);
     }
-    if (!worker_->thread.joinable()) {
-      stopping_ = false;
-      worker_->thread = std::thread([this, &store] { run(store); });
-    }
+    worker_.start([this, &store] { run(store); });
   } catch (const std::exception&) {  // no thread, or no memory
     return false;
   }
   {
     const std::lock_guard lock(worker_->mutex);
-    state_ = State::requested;
+    working_ = true;
   }
   worker_->wake.notify_one();
   return true;
@@ -34,7 +30,7 @@ bool Checkpointer::request(StoreState& store) noexcept {
 
 bool Checkpointer::working() noexcept {
   const std::lock_guard lock(worker_->mutex);
-  return state_ != State::idle;
+  return working_;
 }
 
 std::optional<CheckpointResult> Checkpointer::take_result() noexcept {
@@ -43,17 +39,8 @@ std::optional<CheckpointResult> Checkpointer::take_result() noexcept {
 }
 
 void Checkpointer::stop() noexcept {
-  if (worker_.leaked()) return;
-  const std::lock_guard one_at_a_time(lifecycle_);
-  if (worker_->thread.joinable()) {
-    {
-      const std::lock_guard lock(worker_->mutex);
-      stopping_ = true;
-    }
-    worker_->wake.notify_one();
-    worker_->thread.join();
-  }
-  state_ = State::idle;
+  worker_.stop();
+  working_ = false;
   connection_.close();
 }
 
@@ -65,15 +52,14 @@ void Checkpointer::leak() noexcept {
 void Checkpointer::run(StoreState& store) noexcept {
   std::unique_lock lock(worker_->mutex);
   for (;;) {
-    worker_->wake.wait(lock, [this] { return stopping_ || state_ == State::requested; });
-    if (stopping_) return;
-    state_ = State::running;
+    worker_->wake.wait(lock, [this] { return worker_->stopping || working_; });
+    if (worker_->stopping) return;
     lock.unlock();
     CheckpointResult result;
     const bool done = store.try_checkpoint(connection_, result);
     lock.lock();
     result_ = done ? std::optional(result) : std::nullopt;
-    state_ = State::idle;
+    working_ = false;
   }
 }
 

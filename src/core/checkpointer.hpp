@@ -7,7 +7,6 @@
 
 #include <snkv/stats.hpp>
 
-#include <mutex>
 #include <optional>
 
 namespace snkv::core {
@@ -20,8 +19,8 @@ class Checkpointer {
  public:
   ~Checkpointer() { stop(); }
 
-  /// Asks for a checkpoint, while none is under way. False if there is no thread, connection or memory for
-  /// it.
+  /// Asks for a checkpoint, while none is under way and nobody stops it. False if there is no thread,
+  /// connection or memory for it.
   [[nodiscard]] bool request(StoreState& store) noexcept;
   /// Whether a checkpoint that was asked for has not ended.
   [[nodiscard]] bool working() noexcept;
@@ -33,14 +32,11 @@ class Checkpointer {
   void leak() noexcept;
 
  private:
-  enum class State { idle, requested, running };
   void run(StoreState& store) noexcept;
 
-  std::mutex lifecycle_;  // one start or stop at a time
   WorkerPlace worker_;
   // Guarded by the worker's mutex.
-  bool stopping_ = false;
-  State state_ = State::idle;
+  bool working_ = false;
   std::optional<CheckpointResult> result_;
   btree::Connection connection_;  // the thread's, while there is one
 };

@@ -11,22 +11,7 @@
 namespace snkv::core {
 
 void Housekeeper::start(StoreState& store, std::chrono::milliseconds interval) {
-  const std::lock_guard one_at_a_time(lifecycle_);
-  if (worker_->thread.joinable()) return;
-  stopping_ = false;
-  worker_->thread = std::thread([this, &store, interval] { run(store, interval); });
-}
-
-void Housekeeper::stop() noexcept {
-  if (worker_.leaked()) return;
-  const std::lock_guard one_at_a_time(lifecycle_);
-  if (!worker_->thread.joinable()) return;
-  {
-    const std::lock_guard lock(worker_->mutex);
-    stopping_ = true;
-  }
-  worker_->wake.notify_all();
-  worker_->thread.join();
+  worker_.start([this, &store, interval] { run(store, interval); });
 }
 
 void Housekeeper::run(StoreState& store, std::chrono::milliseconds interval) noexcept {
@@ -35,7 +20,7 @@ void Housekeeper::run(StoreState& store, std::chrono::milliseconds interval) noe
   constexpr std::uint64_t slice = 1000;
   std::uint64_t last_seen = store.feed.sequence();
   std::unique_lock lock(worker_->mutex);
-  while (!worker_->wake.wait_for(lock, interval, [this] { return stopping_; })) {
+  while (!worker_->wake.wait_for(lock, interval, [this] { return worker_->stopping; })) {
     lock.unlock();
     std::uint64_t purged = slice;
     while (purged == slice) {
@@ -46,7 +31,7 @@ void Housekeeper::run(StoreState& store, std::chrono::milliseconds interval) noe
         store.log(LogLevel::info, {text, static_cast<std::size_t>(end - text)});
       }
       const std::lock_guard check(worker_->mutex);
-      if (stopping_) return;
+      if (worker_->stopping) return;
     }
     const std::uint64_t now = store.feed.sequence();
     if (now == last_seen) store.empty_idle_log();

@@ -5,7 +5,6 @@
 #include "core/worker.hpp"
 
 #include <chrono>
-#include <mutex>
 
 namespace snkv::core {
 
@@ -18,15 +17,13 @@ class Housekeeper {
   ~Housekeeper() { stop(); }
   void start(StoreState& store, std::chrono::milliseconds interval);
   /// Waits for a running slice of work to end. Harmless if it was not started.
-  void stop() noexcept;
+  void stop() noexcept { worker_.stop(); }
   /// In a forked child, where the thread does not exist.
   void leak() noexcept { worker_.leak(); }
 
  private:
   void run(StoreState& store, std::chrono::milliseconds interval) noexcept;
 
-  std::mutex lifecycle_;  // one start or stop at a time
-  bool stopping_ = false;  // guarded by the worker's mutex
   WorkerPlace worker_;
 };
 

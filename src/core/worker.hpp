@@ -6,6 +6,7 @@
 #include <memory>
 #include <mutex>
 #include <thread>
+#include <utility>
 
 namespace snkv::core {
 
@@ -13,6 +14,8 @@ struct Worker {
   std::mutex mutex;
   std::condition_variable wake;
   std::thread thread;
+  bool stopping = false;  // guarded by `mutex`
+  std::mutex lifecycle;   // one start or stop at a time
 };
 
 /// Holds a worker in memory of its own, because a forked child has to leave it as it is: the thread
@@ -21,6 +24,27 @@ struct Worker {
 class WorkerPlace {
  public:
   [[nodiscard]] Worker* operator->() const noexcept { return worker_.get(); }
+  /// Has `body` run by the thread, unless it runs already. Throws if there can be no thread.
+  template <class Body>
+  void start(Body body) {
+    const std::lock_guard one_at_a_time(worker_->lifecycle);
+    if (worker_->thread.joinable()) return;
+    worker_->stopping = false;
+    worker_->thread = std::thread(std::move(body));
+  }
+  /// Tells the thread that it is `stopping`, and waits for its end. Harmless if there is none; it may be
+  /// started again.
+  void stop() noexcept {
+    if (leaked()) return;
+    const std::lock_guard one_at_a_time(worker_->lifecycle);
+    if (!worker_->thread.joinable()) return;
+    {
+      const std::lock_guard lock(worker_->mutex);
+      worker_->stopping = true;
+    }
+    worker_->wake.notify_all();
+    worker_->thread.join();
+  }
   void leak() noexcept { static_cast<void>(worker_.release()); }
   [[nodiscard]] bool leaked() const noexcept { return worker_ == nullptr; }
 
