@@ -573,17 +573,43 @@ int64_t snkv_bt_wal_bytes(snkv_bt *bt) {
   return size;
 }
 
+/* How many of the frames that a checkpoint found in the log are in the file now. SQLite's own answer says 0
+** where a writer starts the log anew before it is read, though a log that ends so has been copied whole. A
+** writer changes the header first, and then the number of copied frames. */
+static uint32_t copied_frames(Wal *wal, uint32_t frames) {
+  const u32 copied = __atomic_load_n(&walCkptInfo(wal)->nBackfill, __ATOMIC_ACQUIRE);
+  const u32 last = __atomic_load_n(&walIndexHdr(wal)->mxFrame, __ATOMIC_ACQUIRE);
+  return last < frames || copied > frames ? frames : copied;
+}
+
+/* The frames of a log that has been copied into the file as a whole; 0 if there is none. A writer may start
+** such a log anew at any moment, also while a passive checkpoint goes through its index. SQLite notices that
+** before it copies anything, but has read what was changing. */
+static uint32_t copied_log(Wal *wal) {
+  u32 copied;
+  if (wal == 0 || wal->nWiData < 1 || wal->apWiData[0] == 0) return 0;
+  if (__atomic_load_n(&walIndexHdr(wal)->isInit, __ATOMIC_ACQUIRE) == 0) return 0;
+  copied = __atomic_load_n(&walCkptInfo(wal)->nBackfill, __ATOMIC_ACQUIRE);
+  return __atomic_load_n(&walIndexHdr(wal)->mxFrame, __ATOMIC_ACQUIRE) == copied ? copied : 0;
+}
+
 int snkv_bt_checkpoint(snkv_bt *bt, int mode, uint32_t *frames, uint32_t *checkpointed) {
   const unsigned int stripe = read_stripe();
-  int log = -1, done = -1; /* an interrupted or refused checkpoint leaves them alone [M8] */
+  int log = -1; /* an interrupted or refused checkpoint leaves it alone [M8] */
   int rc;
   *frames = *checkpointed = 0;
   if (bt->reading) return SQLITE_MISUSE; /* [T12] */
+  if (mode == SQLITE_CHECKPOINT_PASSIVE) {
+    *frames = *checkpointed = copied_log(sqlite3BtreePager(bt->tree)->pWal);
+    if (*frames > 0) return SQLITE_OK;
+  }
   atomic_fetch_add(&reads[stripe].begun, 1);
-  rc = sqlite3_wal_checkpoint_v2(bt->db, "main", mode, &log, &done);
+  rc = sqlite3_wal_checkpoint_v2(bt->db, "main", mode, &log, 0);
   atomic_fetch_add(&reads[stripe].ended, 1);
-  *frames = log < 0 ? 0 : (uint32_t)log;
-  *checkpointed = done < 0 ? 0 : (uint32_t)done;
+  if (log > 0) {
+    *frames = (uint32_t)log;
+    *checkpointed = copied_frames(sqlite3BtreePager(bt->tree)->pWal, *frames);
+  }
   return rc;
 }
 
