@@ -156,14 +156,17 @@ void CursorState::advance(bool forward) noexcept {
 
 bool CursorState::step_in_page(bool forward) noexcept {
   if (store_->fork_guard.forked()) return false;
-  const void* record = nullptr;
-  std::uint32_t size = 0;
-  if (snkv_bt_step_in_page(tree_.get(), forward ? 1 : 0, &record, &size) == 0) return false;
   BytesView content;
-  if (!plain_row({record, size}, key, content)) {
-    guarded(operation, [&] { return position(SNKV_BT_OK, 1, forward); });
-    return true;
-  }
+  std::optional<std::int64_t> expires_at;
+  do {
+    const void* record = nullptr;
+    std::uint32_t size = 0;
+    if (snkv_bt_step_in_page(tree_.get(), forward ? 1 : 0, &record, &size) == 0) return false;
+    if (!plain_row({record, size}, key, content, expires_at)) {
+      guarded(operation, [&] { return position(SNKV_BT_OK, 1, forward); });
+      return true;
+    }
+  } while (expires_at && *expires_at <= snapshot_->now);
   value = options_.keys_only ? BytesView() : content;
   valid = forward ? !range_.bounded_above || key < BytesView(range_.high)
                   : !(key < BytesView(range_.low));

@@ -63,8 +63,7 @@ int read_row(snkv_bt_cursor* cursor, Bytes& scratch, Row& row) {
     if (rc != SNKV_BT_OK) return rc;
     data = scratch.data();
   }
-  if (plain_row({data, size}, row.key, row.value)) {
-    row.expires_at.reset();
+  if (plain_row({data, size}, row.key, row.value, row.expires_at)) {
     row.large_id = 0;
     row.large_size = 0;
     return SNKV_BT_OK;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "btree/connection.hpp"
+#include "core/big_endian.hpp"
 #include "core/catalog.hpp"
 
 #include <snkv/bytes.hpp>
@@ -58,9 +59,10 @@ struct LargeValue {
   LargeTag tag{};                ///< in an encrypted store
 };
 
-/// Takes a row apart that is a key and a value and nothing else, as nearly all are; false for any other,
-/// also for a malformed one, which `read_row` understands.
-[[nodiscard]] inline bool plain_row(BytesView record, BytesView& key, BytesView& value) noexcept {
+/// Takes a row apart that has a key, maybe a time, and a value of its own, as nearly all have; false for
+/// any other, also for a malformed one, which `read_row` understands.
+[[nodiscard]] inline bool plain_row(BytesView record, BytesView& key, BytesView& value,
+                                    std::optional<std::int64_t>& expires_at) noexcept {
   const auto* const p = reinterpret_cast<const unsigned char*>(record.data());
   if (record.size() < 4) return false;
   const std::size_t header = p[0];
@@ -80,13 +82,23 @@ struct LargeValue {
   if (header < 4 || header > 8 || record.size() < 8) return false;
   std::size_t key_size = 0;
   std::size_t value_size = 0;
-  if (!blob(key_size) || p[at++] != 0 || !blob(value_size) || at > header) return false;
+  if (!blob(key_size)) return false;
+  const unsigned time = p[at++];
+  if (!blob(value_size) || at > header) return false;
   for (; at < header; ++at) {
     if (p[at] != 0) return false;
   }
-  if (header + key_size + value_size > record.size()) return false;
+  // A time after 1970-01-25 and before the year 6429 takes 6 bytes.
+  constexpr unsigned type_of_six_bytes = 5;
+  if (time != 0 && time != type_of_six_bytes) return false;
+  const std::size_t time_size = time == 0 ? 0 : 6;
+  if (header + key_size + time_size + value_size > record.size()) return false;
   key = {p + header, key_size};
-  value = {p + header + key_size, value_size};
+  value = {p + header + key_size + time_size, value_size};
+  expires_at.reset();
+  if (time == 0) return true;
+  if (p[header + key_size] >= 0x80) return false;  // before 1970
+  expires_at = static_cast<std::int64_t>(big_endian(record.data() + header + key_size, 6));
   return true;
 }
 

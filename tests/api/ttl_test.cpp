@@ -6,11 +6,14 @@
 #include "support/files.hpp"
 #include "support/patterned.hpp"
 #include "support/store_kind.hpp"
+#include "support/sqlite_cli.hpp"
 #include "support/temp_dir.hpp"
 
 #include <snkv/snkv.hpp>
 
+#include <algorithm>
 #include <chrono>
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -83,6 +86,54 @@ TEST_CASE("iterators pass over what has expired") {
   iterator.seek("f");
   CHECK_FALSE(iterator.valid());
   REQUIRE_OK(iterator.status());
+}
+
+TEST_CASE("times are understood whatever the bytes that they take in a row") {
+  const TempDir dir;
+  FakeClock clock;
+  const std::string path = dir.file("test.db");
+  std::vector<std::int64_t> times = {0, 1, -1};
+  for (int bits = 7; bits <= 63; bits += 8) {
+    const auto power = std::uint64_t{1} << bits;
+    for (const std::uint64_t time : {power - 1, power, 0 - power}) {
+      times.push_back(static_cast<std::int64_t>(time));
+    }
+  }
+  std::string sql = "BEGIN;";
+  for (std::size_t i = 0; i < times.size(); ++i) {
+    const std::string time = std::to_string(times[i]);
+    sql += "INSERT INTO 'default'(key, expires_at, value) VALUES(CAST('k" + std::to_string(i) +
+           "' AS BLOB)," + time + ",CAST('" + time + "' AS BLOB));";
+  }
+  REQUIRE_OK(Store::open(path));
+  sqlite_cli(path, sql + "COMMIT");
+  for (const std::int64_t now : times) {
+    CAPTURE(now);
+    clock.set(now);
+    Store store = must(Store::open(path, {.clock = clock.source()}));
+    std::vector<std::string> expected;
+    for (const std::int64_t time : times) {
+      if (time > now) expected.push_back(std::to_string(time));
+    }
+    std::sort(expected.begin(), expected.end());
+    std::vector<std::string> found;
+    std::vector<std::string> one_by_one;
+    Range range = store.all();
+    for (auto [key, value] : range) {
+      found.push_back(value.str());
+      one_by_one.push_back(must(store.get(key)).str());
+      if (now < 0) continue;  // the time that is left could be more than there is
+      CHECK(std::to_string(must(store.ttl(key))->count() + now) == value.str());
+    }
+    REQUIRE_OK(range.status());
+    CHECK(found == one_by_one);
+    std::sort(found.begin(), found.end());
+    CHECK(found == expected);
+    std::vector<std::string> backwards;
+    for (auto [key, value] : store.all().reversed()) backwards.push_back(value.str());
+    std::sort(backwards.begin(), backwards.end());
+    CHECK(backwards == expected);
+  }
 }
 
 TEST_CASE("an expired entry is absent for erase and put too") {
