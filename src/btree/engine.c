@@ -18,6 +18,11 @@
 
 #include "log_vfs.inc.c"
 
+/* Builds with SQLite's asserts want all looks at the index of a log to be where an exception for a page that
+** cannot be read would be caught, which there are on Windows only. */
+#define WAL_LOOK_BEGIN(wal) VVA_ONLY((wal)->nSehTry++;)
+#define WAL_LOOK_END(wal) VVA_ONLY((wal)->nSehTry--;)
+
 /* [B4] What this file takes for granted about the amalgamation. */
 #if SQLITE_VERSION_NUMBER != 3054001 && !defined(SNKV_SQLITE_ANY_VERSION)
 #error "snkv is made for SQLite 3.54.1: it uses internals that other versions may change"
@@ -314,12 +319,18 @@ static int begin_read_trans(snkv_bt *bt, int *cookie) {
   return rc;
 }
 
+/* The header of the index, as it is just now: a writer changes it after the pages, and `copied_frames` after
+** it. */
+static const volatile WalIndexHdr *live_header(const Wal *wal) {
+  return (const volatile WalIndexHdr *)wal->apWiData[0];
+}
+
 /* Whether nothing was committed since the open read transaction began: the first copy of the header in
 ** the wal-index, which a commit writes last, is still the one that the transaction goes by. That is the
 ** look which sqlite3WalBeginReadTransaction takes, without the locks around it. A commit that is writing
 ** the header at this moment has not returned yet. */
 static int is_latest(Wal *wal) {
-  const volatile u64 *live = (const volatile u64 *)walIndexHdr(wal);
+  const volatile u64 *live = (const volatile u64 *)live_header(wal);
   u64 mine[sizeof(WalIndexHdr) / sizeof(u64)];
   u64 difference = 0;
   memcpy(mine, &wal->hdr, sizeof(mine));
@@ -329,10 +340,19 @@ static int is_latest(Wal *wal) {
   return difference == 0;
 }
 
+/* The frames of the log that were copied into the file, as the index has them. */
+static u32 copied_frames(Wal *wal) {
+  u32 copied;
+  WAL_LOOK_BEGIN(wal)
+  copied = __atomic_load_n(&walCkptInfo(wal)->nBackfill, __ATOMIC_ACQUIRE);
+  WAL_LOOK_END(wal)
+  return copied;
+}
+
 /* A reader that stays must not use a log that was copied into the file as a whole, or the log could
 ** never start anew: with a new transaction it does without. */
 static int is_in_the_way(Wal *wal) {
-  return wal->readLock > 0 && AtomicLoad(&walCkptInfo(wal)->nBackfill) == wal->hdr.mxFrame;
+  return wal->readLock > 0 && copied_frames(wal) == wal->hdr.mxFrame;
 }
 
 /* The log of the open read transaction, if others can be seen to commit through it. */
@@ -574,23 +594,22 @@ int64_t snkv_bt_wal_bytes(snkv_bt *bt) {
 }
 
 /* How many of the frames that a checkpoint found in the log are in the file now. SQLite's own answer says 0
-** where a writer starts the log anew before it is read, though a log that ends so has been copied whole. A
-** writer changes the header first, and then the number of copied frames. */
-static uint32_t copied_frames(Wal *wal, uint32_t frames) {
-  const u32 copied = __atomic_load_n(&walCkptInfo(wal)->nBackfill, __ATOMIC_ACQUIRE);
-  const u32 last = __atomic_load_n(&walIndexHdr(wal)->mxFrame, __ATOMIC_ACQUIRE);
+** where a writer starts the log anew before it is read, though a log that ends so has been copied whole. */
+static u32 checkpointed_of(Wal *wal, u32 frames) {
+  const u32 copied = copied_frames(wal);
+  const u32 last = __atomic_load_n(&live_header(wal)->mxFrame, __ATOMIC_ACQUIRE);
   return last < frames || copied > frames ? frames : copied;
 }
 
 /* The frames of a log that has been copied into the file as a whole; 0 if there is none. A writer may start
 ** such a log anew at any moment, also while a passive checkpoint goes through its index. SQLite notices that
 ** before it copies anything, but has read what was changing. */
-static uint32_t copied_log(Wal *wal) {
+static u32 copied_log(Wal *wal) {
   u32 copied;
   if (wal == 0 || wal->nWiData < 1 || wal->apWiData[0] == 0) return 0;
-  if (__atomic_load_n(&walIndexHdr(wal)->isInit, __ATOMIC_ACQUIRE) == 0) return 0;
-  copied = __atomic_load_n(&walCkptInfo(wal)->nBackfill, __ATOMIC_ACQUIRE);
-  return __atomic_load_n(&walIndexHdr(wal)->mxFrame, __ATOMIC_ACQUIRE) == copied ? copied : 0;
+  if (__atomic_load_n(&live_header(wal)->isInit, __ATOMIC_ACQUIRE) == 0) return 0;
+  copied = copied_frames(wal);
+  return __atomic_load_n(&live_header(wal)->mxFrame, __ATOMIC_ACQUIRE) == copied ? copied : 0;
 }
 
 int snkv_bt_checkpoint(snkv_bt *bt, int mode, uint32_t *frames, uint32_t *checkpointed) {
@@ -608,7 +627,7 @@ int snkv_bt_checkpoint(snkv_bt *bt, int mode, uint32_t *frames, uint32_t *checkp
   atomic_fetch_add(&reads[stripe].ended, 1);
   if (log > 0) {
     *frames = (uint32_t)log;
-    *checkpointed = copied_frames(sqlite3BtreePager(bt->tree)->pWal, *frames);
+    *checkpointed = checkpointed_of(sqlite3BtreePager(bt->tree)->pWal, *frames);
   }
   return rc;
 }
@@ -1050,9 +1069,28 @@ static int check_writable(snkv_bt_cursor *cursor) {
   return cursor->bt->poisoned ? SNKV_BT_POISONED : SQLITE_OK;
 }
 
+/* Whether what follows the cursor's entry is the last of the tree. */
+static int at_the_end(BtCursor *btc) {
+  if (btc->eState != CURSOR_VALID || !btc->pPage->leaf || btc->ix != btc->pPage->nCell - 1) return 0;
+  return cursorOnLastPage(btc) && !snkv_bt_without("append");
+}
+
+/* Inserts behind the entry that the cursor is on (`order` < 0), or before it. Where that is the end of the
+** tree, more of the same is likely to come: the full page then stays as it is, and the entry begins a new one,
+** instead of sharing three pages' entries among four. */
+static int insert_beside(snkv_bt_cursor *cursor, const BtreePayload *payload) {
+  const int appending = cursor->order < 0 && at_the_end(cursor->btc);
+  int rc;
+  if (appending) sqlite3BtreeCursorHintFlags(cursor->btc, BTREE_BULKLOAD);
+  rc = sqlite3BtreeInsert(cursor->btc, payload, 0, cursor->order);
+  if (appending) sqlite3BtreeCursorHintFlags(cursor->btc, 0);
+  return rc;
+}
+
 static int insert_record(snkv_bt_cursor *cursor, Mem *fields, int count, const void *record,
                          uint32_t record_size) {
   BtreePayload payload;
+  int order = 0;
   int rc;
   memset(&payload, 0, sizeof(payload));
   payload.pKey = record;
@@ -1061,12 +1099,13 @@ static int insert_record(snkv_bt_cursor *cursor, Mem *fields, int count, const v
   payload.nMem = (u16)count; /* [K2] the key columns only */
   if (snkv_bt_breaks("K2")) payload.nMem = 0;
   before_write(cursor->bt, cursor->root, cursor);
-  if (!cursor->sought || snkv_bt_breaks("K2")) {
+  rc = cursor->sought ? SQLITE_OK : seek_record(cursor, fields, count, &order);
+  if (rc == SQLITE_OK && snkv_bt_breaks("K2")) {
     rc = sqlite3BtreeInsert(cursor->btc, &payload, 0, 0);
-  } else if (cursor->order == 0) {
+  } else if (rc == SQLITE_OK && cursor->order == 0) {
     rc = sqlite3BtreeInsert(cursor->btc, &payload, BTREE_SAVEPOSITION, 0); /* [C4] */
-  } else {
-    rc = sqlite3BtreeInsert(cursor->btc, &payload, 0, cursor->order);
+  } else if (rc == SQLITE_OK) {
+    rc = insert_beside(cursor, &payload);
   }
   return after_write(cursor, rc);
 }
@@ -1086,7 +1125,7 @@ int snkv_bt_insert_expiry(snkv_bt_cursor *cursor, int64_t expires_at, const void
   Mem fields[2];
   int rc = check_writable(cursor);
   if (rc != SQLITE_OK) return rc;
-  cursor->sought = 0; /* always sought anew: these trees are small and written once per put */
+  cursor->sought = 0; /* always sought anew: written once per put */
   fill_mem_int(cursor->bt, &fields[0], expires_at);
   fill_mem(cursor->bt, &fields[1], key, key_size);
   return insert_record(cursor, fields, 2, record, record_size);

@@ -16,6 +16,10 @@ unsigned varint_size(std::uint64_t value) noexcept {
 
 /// Lengths in records fit 8 bytes of varint: the ninth, which takes 8 bits, is never needed.
 std::byte* write_varint(std::byte* out, std::uint64_t value) noexcept {
+  if (value < 0x80) {
+    *out++ = static_cast<std::byte>(value);
+    return out;
+  }
   const unsigned size = varint_size(value);
   for (unsigned i = 0; i < size; ++i) {
     const unsigned shift = 7 * (size - 1 - i);
@@ -93,8 +97,9 @@ std::uint64_t record_size(std::span<const Column> columns) noexcept {
 }
 
 void encode_record(std::span<const Column> columns, std::byte* out) noexcept {
-  out = write_varint(out, sizes_of(columns).header);
+  std::byte* const header = out++;
   for (const Column& column : columns) out = write_varint(out, serial_type(column));
+  *header = static_cast<std::byte>(out - header);  // one byte, see `sizes_of`
   for (const Column& column : columns) {
     if (column.type == Column::Type::integer) {
       const auto bits = static_cast<std::uint64_t>(column.integer);

@@ -218,7 +218,11 @@ static const u8 *walk_page(walk_view *view, u32 number) {
   if (number == 0 || number > view->pages) return 0;
   if (view->wal != 0) {
     u32 frame = 0;
-    if (walFindFrame(view->wal, number, &frame) != SQLITE_OK) return 0;
+    int rc;
+    WAL_LOOK_BEGIN(view->wal)
+    rc = walFindFrame(view->wal, number, &frame);
+    WAL_LOOK_END(view->wal)
+    if (rc != SQLITE_OK) return 0;
     if (frame != 0) {
       return walk_bytes(&view->log, walFrameOffset(frame, view->page_size) + WAL_FRAME_HDRSIZE,
                         view->page_size);

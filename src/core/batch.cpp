@@ -240,13 +240,20 @@ class InKeyOrder {
   [[nodiscard]] Error finish() {
     // Of one key in the order of the batch, in which the steps lie one after the other.
     const auto before = [](const Step& a, const Step& b) {
-      return a.first == b.first ? a.first.data() < b.first.data() : a.first < b.first;
+      const std::strong_ordering order = a.first <=> b.first;
+      return order == 0 ? a.first.data() < b.first.data() : order < 0;
     };
     if (!std::is_sorted(waiting_.begin(), waiting_.end(), before)) {
       std::sort(waiting_.begin(), waiting_.end(), before);
     }
-    for (const Step& step : waiting_) {
-      if (Error error = carry_out(step, {operation, session_, *family_}); error.failed()) return error;
+    // Each step takes the connection's lock, which is cheap for who has it. In between others may look.
+    constexpr std::size_t steps_at_once = 64;
+    for (std::size_t i = 0; i < waiting_.size();) {
+      const btree::Lock lock(session_.connection());
+      for (const std::size_t end = std::min(i + steps_at_once, waiting_.size()); i < end; ++i) {
+        Error error = carry_out(waiting_[i], {operation, session_, *family_});
+        if (error.failed()) return error;
+      }
     }
     waiting_.clear();
     return {};
@@ -269,9 +276,13 @@ Error write_batch(const Target& target, BytesView batch, const WriteOptions& opt
       const FamilyEntry* tables = nullptr;
       Error refused = session.resolve(operation, *target.family, false, tables);
       if (refused.failed()) return refused;
-      refused = for_each(session, target, batch, [&](const Step& step, const auto& family) {
-        Error error = session.resolve(operation, *family, true, tables);
-        return error.failed() ? error : check_ttl(step, session.now());
+      const Family* resolved = nullptr;
+      refused = for_each(session, target, batch, [&](const Step& step, const auto& family) -> Error {
+        if (family.get() != resolved) {
+          if (Error error = session.resolve(operation, *family, true, tables); error.failed()) return error;
+          resolved = family.get();
+        }
+        return check_ttl(step, session.now());
       });
       if (refused.failed()) return refused;
       return change(session, [&]() -> Error {

@@ -328,14 +328,16 @@ void StoreState::limit_log(std::uint32_t frames) noexcept {
   next_limit_ = bytes + options.wal_size_limit / 8;
   // Reads that are under way end soon; snapshots do not.
   constexpr std::chrono::milliseconds patience{20};
+  CheckpointResult result;
   Error error;
   do {
-    CheckpointResult result;
     error = checkpoint("checkpoint", Checkpoint::restart, patience, result);
     if (!error.failed()) {
       next_limit_ = 0;
       return;
     }
+    // Nothing was looked at: another process has its checkpoint just now, and no snapshot is to blame.
+    if (error == Errc::busy && result.wal_frames == 0) return;
     // Anything but `busy` is not for the sake of a snapshot.
   } while (error == Errc::busy && options.expire_snapshots && pins.expire_oldest());
   counters.add(Counters::wal_over_limit);

@@ -6,6 +6,11 @@
 
 #include <snkv/snkv.hpp>
 
+#include <fcntl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <mutex>
@@ -20,6 +25,48 @@ using namespace std::chrono_literals;
 namespace {
 
 using Names = std::vector<std::string>;
+
+/// A process that has the lock of one byte of a file for writing, as long as this lives.
+class LockInChild {
+ public:
+  LockInChild(const std::string& path, ::off_t at) {
+    REQUIRE(::pipe2(ends_.data(), O_CLOEXEC) == 0);
+    std::array<int, 2> ready{};
+    REQUIRE(::pipe2(ready.data(), O_CLOEXEC) == 0);
+    child_ = ::fork();
+    if (child_ == 0) {
+      ::close(ends_[1]);
+      const int file = ::open(path.c_str(), O_RDWR);
+      struct ::flock lock{};
+      lock.l_type = F_WRLCK;
+      lock.l_whence = SEEK_SET;
+      lock.l_start = at;
+      lock.l_len = 1;
+      char byte = ::fcntl(file, F_SETLKW, &lock) == 0 ? 'y' : 'n';
+      ::ssize_t done = ::write(ready[1], &byte, 1);
+      done += ::read(ends_[0], &byte, 1);  // until the other end is closed
+      ::_exit(done > 0 ? 0 : 1);
+    }
+    ::close(ready[1]);
+    char byte = 0;
+    REQUIRE(child_ > 0);
+    REQUIRE(::read(ready[0], &byte, 1) == 1);
+    REQUIRE(byte == 'y');
+    ::close(ready[0]);
+  }
+  LockInChild(const LockInChild&) = delete;
+  LockInChild& operator=(const LockInChild&) = delete;
+  ~LockInChild() {
+    ::close(ends_[0]);
+    ::close(ends_[1]);
+    int status = 0;
+    ::waitpid(child_, &status, 0);
+  }
+
+ private:
+  std::array<int, 2> ends_{};
+  ::pid_t child_ = -1;
+};
 
 std::string describe(const Change& change) {
   static constexpr const char* kinds[] = {"put", "erase", "range", "clear"};
@@ -181,6 +228,35 @@ TEST_CASE("a snapshot that holds back the log is reported, and can be ended") {
     CHECK(reports > 0);
     CHECK(must(store.stats()).wal_over_limit == static_cast<std::uint64_t>(reports));
   }
+}
+
+TEST_CASE("no snapshot is ended because another process copies the log") {
+  const TempDir dir;
+  const std::string path = dir.file("store.db");
+  int reports = 0;
+  Store store = must(open_store(path, {.sync = Sync::off,
+                                       .wal_autocheckpoint = 0,
+                                       .wal_size_limit = 1u << 20,
+                                       .expire_snapshots = true,
+                                       .on_wal_limit = [&](const WalPressure&) { ++reports; }}));
+  must(store.put("k", "old"));
+  Snapshot snapshot = must(store.snapshot());
+  const auto write_megabytes = [&](int count) {
+    for (int i = 0; i < 1000 * count; ++i) {
+      must(store.put(std::to_string(i % 10), std::to_string(i) + std::string(1000, 'x')));
+    }
+  };
+  {
+    // As a checkpoint has it: SQLite's WAL_CKPT_LOCK.
+    const LockInChild lock(path + "-shm", 121);
+    write_megabytes(2);
+    CHECK(must(store.stats()).wal_bytes > (2u << 20));
+    CHECK(must(snapshot.get("k")) == "old");
+    CHECK(reports == 0);
+  }
+  write_megabytes(1);
+  REQUIRE_ERROR(snapshot.get("k"), Errc::expired, "get");
+  CHECK(reports == 0);
 }
 
 TEST_CASE("latencies are measured when asked for") {
