@@ -2,7 +2,9 @@
 
 #include "core/store_state.hpp"
 
+#include <chrono>
 #include <exception>
+#include <thread>
 #include <utility>
 
 namespace snkv::core {
@@ -50,15 +52,21 @@ void Checkpointer::leak() noexcept {
 }
 
 void Checkpointer::run(StoreState& store) noexcept {
+  constexpr int most_attempts = 20;
   std::unique_lock lock(worker_->mutex);
   for (;;) {
     worker_->wake.wait(lock, [this] { return worker_->stopping || working_; });
     if (worker_->stopping) return;
     lock.unlock();
     CheckpointResult result;
-    const bool done = store.try_checkpoint(connection_, result);
+    Error error = store.try_checkpoint(connection_, result);
+    // A commit was just writing the header of the log's index, or another process has its checkpoint.
+    for (int attempt = 1; error == Errc::busy && attempt < most_attempts; ++attempt) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      error = store.try_checkpoint(connection_, result);
+    }
     lock.lock();
-    result_ = done ? std::optional(result) : std::nullopt;
+    result_ = error.failed() ? std::nullopt : std::optional(result);
     working_ = false;
   }
 }

@@ -274,7 +274,7 @@ void StoreState::after_commit() noexcept {
   const bool last = copied_ > 0 && frames - copied_ <= interval / 8;
   if (beside && !last && checkpointer_.request(*this)) return;
   CheckpointResult result;
-  if (try_checkpoint(writer, result) && result.checkpointed == result.wal_frames) {
+  if (!try_checkpoint(writer, result).failed() && result.checkpointed == result.wal_frames) {
     // The log starts anew, and its mark must not be that of the last one.
     next_checkpoint_ = interval;
     copied_ = 0;
@@ -299,11 +299,11 @@ int StoreState::promise(std::optional<Sync> sync, int& level) noexcept {
   return SNKV_BT_OK;
 }
 
-bool StoreState::try_checkpoint(btree::Connection& connection, CheckpointResult& out) noexcept {
+Error StoreState::try_checkpoint(btree::Connection& connection, CheckpointResult& out) noexcept {
   // A failure is no failure of the commit, which has happened: the next one tries again.
-  const Error error = checkpoint(connection, "checkpoint", Checkpoint::passive, {}, out);
+  Error error = checkpoint(connection, "checkpoint", Checkpoint::passive, {}, out);
   if (error.failed() && !(error == Errc::busy)) tell_of_failed_checkpoint(error);
-  return !error.failed();
+  return error;
 }
 
 void StoreState::tell_of_failed_checkpoint(const Error& error) noexcept {

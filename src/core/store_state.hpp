@@ -78,9 +78,8 @@ class StoreState {
                                  std::chrono::milliseconds patience, CheckpointResult& out) {
     return checkpoint(writer, operation, mode, patience, out);
   }
-  /// Copies what can be copied; a failure is told to the log, not to anybody who waits. True if there was
-  /// none.
-  bool try_checkpoint(btree::Connection& connection, CheckpointResult& out) noexcept;
+  /// Copies what can be copied. A failure is told to the log too; not that others were in the way.
+  Error try_checkpoint(btree::Connection& connection, CheckpointResult& out) noexcept;
   /// A transaction begins whose commit promises `sync`: `level` is what the engine is to be told. For the
   /// head of the queue; an engine code.
   [[nodiscard]] int promise(std::optional<Sync> sync, int& level) noexcept;
