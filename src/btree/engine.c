@@ -1069,7 +1069,7 @@ static int check_writable(snkv_bt_cursor *cursor) {
   return cursor->bt->poisoned ? SNKV_BT_POISONED : SQLITE_OK;
 }
 
-/* Whether what follows the cursor's entry is the last of the tree. */
+/* Whether the cursor is on the last entry of its tree. */
 static int at_the_end(BtCursor *btc) {
   if (btc->eState != CURSOR_VALID || !btc->pPage->leaf || btc->ix != btc->pPage->nCell - 1) return 0;
   return cursorOnLastPage(btc) && !snkv_bt_without("append");
