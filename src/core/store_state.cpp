@@ -330,21 +330,24 @@ void StoreState::limit_log(std::uint32_t frames) noexcept {
   constexpr std::chrono::milliseconds patience{20};
   CheckpointResult result;
   Error error;
+  bool snapshots_to_blame = false;
   do {
     error = checkpoint("checkpoint", Checkpoint::restart, patience, result);
     if (!error.failed()) {
       next_limit_ = 0;
       return;
     }
-    // Nothing was looked at: another process has its checkpoint just now, and no snapshot is to blame.
-    if (error == Errc::busy && result.wal_frames == 0) return;
-    // Anything but `busy` is not for the sake of a snapshot.
-  } while (error == Errc::busy && options.expire_snapshots && pins.expire_oldest());
+    // Anything but `busy` is not for the sake of a snapshot; nor is `busy` if nothing was looked at: then
+    // another process has its checkpoint.
+    snapshots_to_blame = error == Errc::busy && result.wal_frames > 0;
+  } while (snapshots_to_blame && options.expire_snapshots && pins.expire_oldest());
   counters.add(Counters::wal_over_limit);
   WalPressure pressure{bytes, 0, {}};
   pressure.snapshots = pins.count(pressure.oldest_snapshot_age);
-  if (error == Errc::busy) {
+  if (snapshots_to_blame) {
     log(LogLevel::warning, "the log is over its size limit: a snapshot or iterator holds it back");
+  } else if (error == Errc::busy) {
+    log(LogLevel::warning, "the log is over its size limit: another process is copying it");
   } else {
     tell_of_failed_checkpoint(error);
   }
