@@ -132,6 +132,7 @@ Error StoreState::open(const Unlock* unlock) {
     if (Error error = check_path(path, options); error.failed()) return error;
   }
   if (options.read_only) {
+    if (Error error = roll_back_dead_writer(); error.failed()) return error;
     ReaderLease lease;
     if (Error error = lease.acquire(operation, *this); error.failed()) return error;
     if (Error error = check_format(lease->connection); error.failed()) return error;
@@ -150,6 +151,32 @@ Error StoreState::open(const Unlock* unlock) {
     housekeeper_.start(*this, options.housekeeping_interval);
   }
   return {};
+}
+
+Error StoreState::roll_back_dead_writer() const {
+  constexpr int hot_journal = SNKV_BT_READONLY | (3 << 8);  // SQLITE_READONLY_ROLLBACK
+  const std::string journal = file + "-journal";
+  if (in_memory || options.immutable || !exists(journal)) return {};
+  const auto look = [&](int flags, btree::Connection& connection) {
+    std::int64_t cookie = 0;
+    const int rc = connection.open(file, flags, timeout_ms(options));
+    return rc == SNKV_BT_OK ? connection.query_int64("PRAGMA schema_version", cookie) : rc;
+  };
+  {
+    btree::Connection reader;
+    // Anything else is told by who opens it. The journal of a writer that lives is no obstacle.
+    if (look(SNKV_BT_OPEN_READONLY, reader) != hot_journal) return {};
+  }
+  btree::Connection connection;
+  const int rc = look(0, connection);
+  if (rc == SNKV_BT_OK) return check_path(path, options);  // there may be nothing left of it
+  const Error error = connection.sql_error(operation, rc);
+  const bool forbidden = error.code() == Errc::read_only || error.code() == Errc::cant_open;
+  return Error(forbidden ? Errc::read_only : error.code(), operation,
+               fmt::format("{}: a writer died in the middle of a commit, and {} has to be rolled back, which "
+                           "takes the right to write both: open the store once for writing ({})",
+                           file_name(), journal, error.detail()),
+               rc);
 }
 
 Error StoreState::create_if_empty(btree::Connection& connection, const Unlock* unlock) {

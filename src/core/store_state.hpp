@@ -127,6 +127,9 @@ class StoreState {
 
  private:
   [[nodiscard]] Error close_if_unused();
+  /// What a writer with a rollback journal has left when it died is rolled back by whoever opens the file next,
+  /// also if that is only to read it.
+  [[nodiscard]] Error roll_back_dead_writer() const;
   [[nodiscard]] Error create_if_empty(btree::Connection& connection, const Unlock* unlock);
   [[nodiscard]] Error initialise(btree::Connection& connection, const KeyRing::StoreId& id,
                                  BytesView key_header);
