@@ -206,12 +206,15 @@ Error CursorState::step(bool forward) {
 Error CursorState::position(int rc, int present, bool forward) {
   valid = false;
   const std::int64_t now = transaction_ != nullptr ? transaction_->session().now() : snapshot_->now;
+  const ReadView view{bt_, &entry_, now, store_.get(), keys_};
   while (rc == SNKV_BT_OK && present != 0) {
     Row row;
     rc = read_row(tree_.get(), scratch_, row);
     if (rc != SNKV_BT_OK) break;
     if (!in_range(row.key)) return {};
-    if (!row.expired(now)) return take_entry(row);
+    bool live = false;
+    if (Error error = is_live(operation, view, row, live); error.failed()) return error;
+    if (live) return take_entry(row);
     rc = forward ? snkv_bt_next(tree_.get(), &present) : snkv_bt_prev(tree_.get(), &present);
   }
   return rc == SNKV_BT_OK ? Error() : btree::engine_error(operation, rc, name());
