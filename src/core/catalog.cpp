@@ -2,6 +2,7 @@
 
 #include "base/printable.hpp"
 #include "btree/record.hpp"
+#include "core/family_seal.hpp"
 #include "core/format.hpp"
 #include "core/key_header.hpp"
 
@@ -126,10 +127,13 @@ Error Catalog::load(const char* operation, snkv_bt* bt, std::uint32_t cookie,
 
   auto catalog = std::make_shared<Catalog>();
   catalog->cookie_ = cookie;
+  NameTags tags;
   if (cipher != nullptr) {
     const auto meta = tables.find("snkv_meta");
     const std::uint32_t root = meta == tables.end() ? 0 : meta->second->root;
+    catalog->meta_root_ = root;
     Error error = read_keys(operation, bt, root, *cipher, catalog->keys_);
+    if (!error.failed() && catalog->keys_->binds_names()) error = tags.read(operation, bt, root);
     if (error.failed()) return error;
   }
   for (const auto& [name, table] : tables) {
@@ -147,12 +151,22 @@ Error Catalog::load(const char* operation, snkv_bt* bt, std::uint32_t cookie,
     };
     entry.large_root = side_table(format::large_table_name(id), format::large_table_sql(id));
     entry.expiry_root = side_table(format::expiry_table_name(id), format::expiry_table_sql(id));
+    if (catalog->keys_ != nullptr && catalog->keys_->binds_names()) {
+      entry.forged = tags.forgery(*catalog->keys_, *entry.family);
+    }
     catalog->families_.push_back(std::move(entry));
   }
   std::sort(catalog->families_.begin(), catalog->families_.end(),
-            [](const FamilyEntry& a, const FamilyEntry& b) { return a.family->id < b.family->id; });
+            [](const FamilyEntry& a, const FamilyEntry& b) {
+              if (a.family->id != b.family->id) return a.family->id < b.family->id;
+              return a.forged.empty() && !b.forged.empty();
+            });
   out = std::move(catalog);
   return {};
+}
+
+Error check_name(const char* operation, const FamilyEntry& entry) {
+  return entry.forged.empty() ? Error() : Error(Errc::tampered, operation, entry.forged);
 }
 
 const FamilyEntry* Catalog::find(std::uint32_t id) const noexcept {

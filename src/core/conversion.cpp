@@ -2,6 +2,7 @@
 /// The functions of core_abi.hpp that encrypt a store which is not, and the opposite: a new file is written
 /// and takes the place of the old one, so that nothing stays behind in its pages.
 #include "base/printable.hpp"
+#include "core/family_seal.hpp"
 #include "core/format.hpp"
 #include "core/key_header.hpp"
 #include "core/progress.hpp"
@@ -72,6 +73,7 @@ class Source {
   /// Refuses what a copy would lose, or leave in clear.
   [[nodiscard]] Error check_schema() {
     for (const FamilyEntry& entry : catalog_->families()) {
+      if (Error error = check_name(operation_, entry); error.failed()) return error;
       if (!entry.altered.empty()) return Error(Errc::schema_mismatch, operation_, entry.altered);
     }
     btree::Statement statement;
@@ -232,8 +234,7 @@ class Copy {
     if (Error error = begin(); error.failed()) return error;
     if (name.id != format::default_family_id) {
       const btree::Lock lock(target_.writer);
-      Error error = target_.session.change_schema(operation_,
-                                                  format::family_table_sql(name.name, name.id));
+      Error error = make_family(operation_, target_.session, name.name, name.id);
       if (error.failed()) return error;
     }
     const ReadView view{source_.store().writer.get(), &from, 0, &source_.store(),
@@ -287,16 +288,14 @@ class Copy {
 
   /// What keeps ids of families from being used again.
   [[nodiscard]] Error numbers() {
-    constexpr const char* select = "SELECT value FROM snkv_meta WHERE key='next_family_id'";
     std::int64_t next = 0;
-    int rc = source_.store().writer.query_int64(select, next);
-    if (rc != SNKV_BT_OK) return source_.store().writer.sql_error(operation_, rc);
-    if (Error error = begin(); error.failed()) return error;
+    Error error =
+        read_next_family_id(operation_, source_.store().writer, source_.catalog().keys(), next);
+    if (!error.failed()) error = begin();
+    if (error.failed()) return error;
     const btree::Lock lock(target_.writer);
     target_.session.close_cursors();
-    rc = target_.writer.execute(
-        fmt::format("UPDATE snkv_meta SET value={} WHERE key='next_family_id'", next));
-    return rc == SNKV_BT_OK ? Error() : target_.writer.sql_error(operation_, rc);
+    return write_next_family_id(operation_, target_.writer, target_.session.keys(), next);
   }
 
   static constexpr std::uint64_t entries_at_once = 4096;

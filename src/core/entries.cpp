@@ -291,7 +291,8 @@ Error purge_all_expired(const Target& target, std::uint64_t limit, std::uint64_t
     };
     if (Error error = with_catalog(operation, target, collect); error.failed()) return error;
     std::uint64_t total = 0;
-    Error refused;  // by the first family of which something was tampered with: the others are purged all the same
+    // Of the first family with an entry that was tampered with: the others are purged all the same.
+    Error refused;
     for (auto& family : families) {
       std::uint64_t now_purged = 0;
       const Target one{target.store, std::move(family), target.scope};

@@ -15,10 +15,13 @@ inline constexpr std::uint32_t application_id = 0x534e4b56;
 /// In `user_version`, and in `snkv_meta` under "format_version".
 inline constexpr std::int64_t version = 1;
 
-/// The version of encrypted stores; all others have the one above. A library that knows no encryption
-/// must not take sealed values for values.
+/// The version of encrypted stores whose names are not bound; a store that is not encrypted has the one
+/// above. A library that knows no encryption must not take sealed values for values.
 inline constexpr std::int64_t encrypted_version = 2;
-inline constexpr std::int64_t newest_version = encrypted_version;
+/// The version of encrypted stores since names are bound (family_seal.hpp), which a library that does not
+/// bind them must not write.
+inline constexpr std::int64_t bound_version = 3;
+inline constexpr std::int64_t newest_version = bound_version;
 /// In `snkv_meta`: the header of an encrypted store (key_header.hpp).
 inline constexpr std::string_view key_header = "keys";
 

@@ -1,6 +1,8 @@
 /// \file
 /// Opening: connections and their pragmas, making a new store, recognising an existing one.
+#include "core/family_seal.hpp"
 #include "core/format.hpp"
+#include "core/key_change.hpp"
 #include "core/key_header.hpp"
 #include "core/store_state.hpp"
 
@@ -131,12 +133,14 @@ Error StoreState::open(const Unlock* unlock) {
   if (!in_memory) {
     if (Error error = check_path(path, options); error.failed()) return error;
   }
+  Bytes header;
+  KeyHeader opened;
   if (options.read_only) {
     if (Error error = roll_back_dead_writer(); error.failed()) return error;
     ReaderLease lease;
     if (Error error = lease.acquire(operation, *this); error.failed()) return error;
     if (Error error = check_format(lease->connection); error.failed()) return error;
-    return unlock_keys(lease->connection, unlock);
+    return unlock_keys(lease->connection, unlock, header, opened);
   }
   if (Error error = open_connection(operation, writer, Role::writer); error.failed()) return error;
   if (snkv_bt_is_readonly(writer.get()) != 0) {
@@ -145,8 +149,11 @@ Error StoreState::open(const Unlock* unlock) {
   }
   if (Error error = create_if_empty(writer, unlock); error.failed()) return error;
   if (Error error = check_format(writer); error.failed()) return error;
-  if (Error error = unlock_keys(writer, unlock); error.failed()) return error;
+  if (Error error = unlock_keys(writer, unlock, header, opened); error.failed()) return error;
   if (Error error = set_journal_mode(writer); error.failed()) return error;
+  if (unlock != nullptr && !opened.binds_names()) {
+    if (Error error = bind_names(operation, *this, header, opened); error.failed()) return error;
+  }
   if (options.housekeeping_interval.count() > 0) {
     housekeeper_.start(*this, options.housekeeping_interval);
   }
@@ -185,13 +192,11 @@ Error StoreState::create_if_empty(btree::Connection& connection, const Unlock* u
   if (rc == SNKV_BT_OK && pages > 0) return {};
   KeyRing::StoreId id{};
   randombytes_buf(id.data(), id.size());
-  Bytes key_header;
+  KeyHeader made;
   if (unlock != nullptr && rc == SNKV_BT_OK) {
     // Before the lock, because making a key of a password takes its time.
-    KeyHeader made;
     Error refused = made.make(operation, unlock->secret, unlock->options, id);
     if (refused.failed()) return refused;
-    key_header = made.encode();
   }
   if (rc == SNKV_BT_OK) rc = connection.execute("BEGIN IMMEDIATE");
   if (rc != SNKV_BT_OK) return connection.sql_error(operation, rc);
@@ -203,7 +208,7 @@ Error StoreState::create_if_empty(btree::Connection& connection, const Unlock* u
   if (rc != SNKV_BT_OK) {
     error = connection.sql_error(operation, rc);
   } else if (application_id == 0) {
-    error = initialise(connection, id, key_header);
+    error = initialise(connection, id, unlock == nullptr ? nullptr : &made);
   }
   if (!error.failed()) {
     rc = connection.execute("COMMIT");
@@ -215,8 +220,8 @@ Error StoreState::create_if_empty(btree::Connection& connection, const Unlock* u
 }
 
 Error StoreState::initialise(btree::Connection& connection, const KeyRing::StoreId& id,
-                             BytesView key_header) {
-  const std::int64_t version = key_header.empty() ? format::version : format::encrypted_version;
+                             const KeyHeader* keys) {
+  const std::int64_t version = keys == nullptr ? format::version : format::bound_version;
   // Everything that makes the file a store is one transaction: nobody sees half a store. The journal
   // mode, which lives outside transactions, follows afterwards.
   const std::string statements[] = {
@@ -233,11 +238,19 @@ Error StoreState::initialise(btree::Connection& connection, const KeyRing::Store
     const int rc = connection.execute(statement);
     if (rc != SNKV_BT_OK) return connection.sql_error(operation, rc);
   }
-  return key_header.empty() ? Error() : write_key_header(operation, connection, key_header);
+  if (keys == nullptr) return {};
+  const auto ring = keys->ring();
+  const Family family{std::string(format::default_family), format::default_family_id};
+  Error error = write_key_header(operation, connection, keys->encode());
+  if (!error.failed()) error = write_name_tag(operation, connection, *ring, family);
+  if (!error.failed()) {
+    error = write_next_family_id(operation, connection, ring.get(), format::default_family_id + 1);
+  }
+  return error;
 }
 
-Error StoreState::unlock_keys(btree::Connection& connection, const Unlock* unlock) {
-  Bytes header;
+Error StoreState::unlock_keys(btree::Connection& connection, const Unlock* unlock, Bytes& header,
+                              KeyHeader& opened) {
   if (Error error = read_key_header(operation, connection, header); error.failed()) return error;
   if (header.empty()) {
     if (unlock == nullptr) return {};
@@ -247,16 +260,27 @@ Error StoreState::unlock_keys(btree::Connection& connection, const Unlock* unloc
   if (unlock == nullptr) {
     return Error(Errc::auth_failed, operation, fmt::format("{} is encrypted", file_name()));
   }
-  KeyHeader opened;
   Error error = opened.open(operation, header, unlock->secret, unlock->options);
   if (!error.failed()) error = check_store_id(operation, connection, opened.store());
+  if (!error.failed()) error = check_bound_version(connection, opened);
   if (error.failed()) {
     const std::string detail =
         error.detail().empty() ? file_name() : fmt::format("{}: {}", file_name(), error.detail());
     return Error(error.code(), operation, detail);
   }
   cipher = std::make_unique<Cipher>(opened.ring());
+  // Whoever opens it for writing binds the names: this handle is to go on.
+  if (!opened.binds_names()) cipher->expect(opened.ring_with_names());
   return {};
+}
+
+/// The version of the file is not authenticated, and decides who may write it.
+Error StoreState::check_bound_version(btree::Connection& connection, const KeyHeader& opened) const {
+  std::int64_t version = 0;
+  const int rc = connection.query_int64("PRAGMA user_version", version);
+  if (rc != SNKV_BT_OK) return connection.sql_error(operation, rc);
+  if (opened.binds_names() == (version >= format::bound_version)) return {};
+  return Error(Errc::tampered, operation, "the format version was changed");
 }
 
 Error StoreState::check_format(btree::Connection& connection) const {
@@ -295,7 +319,7 @@ Error StoreState::check_format(btree::Connection& connection) const {
   if (version < 1 || user_version < 1) return refuse(Errc::corrupt, "has no format version");
   Bytes header;
   if (Error error = read_key_header(operation, connection, header); error.failed()) return error;
-  if ((user_version == format::encrypted_version) == header.empty()) {
+  if ((user_version >= format::encrypted_version) == header.empty()) {
     return refuse(Errc::corrupt, header.empty() ? "has lost the header of its encryption"
                                                 : "has a header of encryption and is not encrypted");
   }

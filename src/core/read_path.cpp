@@ -19,7 +19,7 @@ Error resolve(const char* operation, const Catalog& catalog, const Target& targe
   if (target.family == nullptr) return Error(Errc::closed, operation, "the handle is empty");
   out = catalog.find(target.family->id);
   if (out == nullptr) return Error(Errc::dropped, operation, base::printable(target.family->name));
-  return {};
+  return check_name(operation, *out);
 }
 
 }  // namespace detail

@@ -126,11 +126,12 @@ struct LargeValue {
 [[nodiscard]] Error row_value(const char* operation, const ReadView& view, const Row& row,
                               Bytes& buffer, BytesView& out);
 
-/// `tampered` if the row, or what it says of a large value, is not what was sealed under its key with its expiry.
+/// `tampered` if the row, or what it says of a large value, is not what was sealed under its key with its
+/// expiry.
 [[nodiscard]] Error authenticate(const char* operation, const ReadView& view, const Row& row);
 
-/// Whether the entry of a row is there, or has expired. An encrypted store does not believe a row which says that
-/// it has expired before it is authenticated: `tampered`. Nothing else decides this.
+/// Whether the entry of a row is there, or has expired. An encrypted store does not believe a row which
+/// says that it has expired before it is authenticated: `tampered`. Nothing else decides this.
 [[nodiscard]] inline Error is_live(const char* operation, const ReadView& view, const Row& row,
                                    bool& live) {
   live = !row.looks_expired(view.now);
@@ -157,12 +158,12 @@ template <class Body>
 /// The entry of an index of expiries that the cursor is on.
 [[nodiscard]] int read_expiry(snkv_bt_cursor* cursor, Bytes& scratch, std::int64_t& at, Bytes& key);
 
-/// Counts the entries that have expired, up to `most`, by the index of expiries. In an encrypted store the index
-/// is not authenticated: see `count_gone`.
+/// Counts the entries that have expired, up to `most`, by the index of expiries. In an encrypted store the
+/// index is not authenticated: see `count_gone`.
 [[nodiscard]] int count_expired(const ReadView& view, std::uint64_t most, std::uint64_t& entries);
 
-/// Counts the entries that have expired. In an encrypted store each is authenticated: `tampered`. The cursor of
-/// the rows loses its position.
+/// Counts the entries that have expired. In an encrypted store each is authenticated: `tampered`. The
+/// cursor of the rows loses its position.
 [[nodiscard]] Error count_gone(const char* operation, const ReadView& view, snkv_bt_cursor* rows,
                                std::uint64_t& entries);
 

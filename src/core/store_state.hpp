@@ -37,6 +37,8 @@ struct Unlock {
   const EncryptionOptions& options;
 };
 
+class KeyHeader;
+
 class StoreState {
  public:
   enum class Role { writer, reader };
@@ -127,13 +129,17 @@ class StoreState {
 
  private:
   [[nodiscard]] Error close_if_unused();
-  /// What a writer with a rollback journal has left when it died is rolled back by whoever opens the file next,
-  /// also if that is only to read it.
+  /// What a writer with a rollback journal has left when it died is rolled back by whoever opens the file
+  /// next, also if that is only to read it.
   [[nodiscard]] Error roll_back_dead_writer() const;
   [[nodiscard]] Error create_if_empty(btree::Connection& connection, const Unlock* unlock);
+  /// `keys` is null for a store that is not encrypted.
   [[nodiscard]] Error initialise(btree::Connection& connection, const KeyRing::StoreId& id,
-                                 BytesView key_header);
-  [[nodiscard]] Error unlock_keys(btree::Connection& connection, const Unlock* unlock);
+                                 const KeyHeader* keys);
+  /// `header` and `opened` get what the store is unlocked with.
+  [[nodiscard]] Error unlock_keys(btree::Connection& connection, const Unlock* unlock, Bytes& header,
+                                  KeyHeader& opened);
+  [[nodiscard]] Error check_bound_version(btree::Connection& connection, const KeyHeader& opened) const;
   [[nodiscard]] Error check_format(btree::Connection& connection) const;
   [[nodiscard]] Error check_size(btree::Connection& connection) const;
   [[nodiscard]] Error set_journal_mode(btree::Connection& connection) const;

@@ -51,8 +51,8 @@ struct PurgeProgress {
   Bytes refused_key;
 };
 
-/// Erases at most `limit` expired entries, those first that expired first. What cannot be purged is no failure,
-/// which would undo the rest: `progress` tells it.
+/// Erases at most `limit` expired entries, those first that expired first. What cannot be purged is no
+/// failure, which would undo the rest: `progress` tells it.
 [[nodiscard]] Error purge_entries(const WriteContext& context, std::uint64_t limit,
                                   PurgeProgress& progress, std::uint64_t& purged);
 

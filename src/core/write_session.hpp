@@ -43,7 +43,7 @@ class WriteSession {
   [[nodiscard]] Error commit(const char* operation) noexcept;
   void rollback() noexcept;
 
-  /// The family as this transaction sees it: `dropped`, or with `for_writing` `schema_mismatch`.
+  /// The family as this transaction sees it: `dropped`, `tampered`, or with `for_writing` `schema_mismatch`.
   [[nodiscard]] Error resolve(const char* operation, const Family& family, bool for_writing,
                               const FamilyEntry*& out) const;
 

@@ -1,6 +1,6 @@
-// A writer with a rollback journal that died in the middle of a commit left a file that could only be opened for
-// writing: `is_encrypted` and `read_only` gave an error of the engine, so a program could not even learn how to
-// open its store.
+// A writer with a rollback journal that died in the middle of a commit left a file that could only be
+// opened for writing: `is_encrypted` and `read_only` gave an error of the engine, so a program could not
+// even learn how to open its store.
 #include "support/check.hpp"
 #include "support/child_process.hpp"
 #include "support/files.hpp"

@@ -36,8 +36,8 @@ std::string move_expiry(const std::string& name, const std::string& to) {
                        : "INSERT INTO snkv_expiry_1 VALUES(" + to + ", CAST('" + name + "' AS BLOB));");
 }
 
-/// Two entries whose expiry was changed into the past, "forged" and "large", between two that live, and one that
-/// has expired indeed.
+/// Two entries whose expiry was changed into the past, "forged" and "large", between two that live, and one
+/// that has expired indeed.
 std::string make_store(const TempDir& dir) {
   const std::string path = dir.file("a.db");
   {
