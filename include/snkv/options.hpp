@@ -63,7 +63,9 @@ struct Options {
   bool create_if_missing = true;
   /// Fail with `Errc::exists` when the store exists already. Not stored.
   bool error_if_exists = false;
-  /// Refuse every write; the file must exist. Not stored.
+  /// Refuse every write; the file must exist. Not stored. If a writer with `Journal::rollback` has died in
+  /// the middle of a commit, opening rolls that back all the same; `read_only` is the error if the file
+  /// cannot be written.
   bool read_only = false;
   /// With `read_only`: promise that nobody changes the file, so that it can be read from a medium
   /// or folder that cannot be written (no locks, no log file). A false promise gives wrong answers.

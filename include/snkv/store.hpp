@@ -69,7 +69,8 @@ class Store : public EntryWriter {
     return facade::as_result(std::move(error), Store(std::move(target)));
   }
 
-  /// Whether the store in the file `path` is encrypted. Errors as of `open` with `read_only`.
+  /// Whether the store in the file `path` is encrypted. Errors as of `open` with `read_only`. Like that it
+  /// rolls back what a writer has left that died (see `Options::read_only`).
   [[nodiscard]] static Result<bool> is_encrypted(std::string_view path) {
     bool out = false;
     Error error = core::file_is_encrypted(path, out);
