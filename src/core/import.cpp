@@ -51,7 +51,9 @@ class UnfinishedStore {
   /// `mode`: who may do what with its file, from the first moment on.
   [[nodiscard]] Error open(const ImportedStore& wanted, ::mode_t mode) {
     const int file = ::open(path_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, mode);
-    if (file < 0) return system_error(errno == EEXIST ? Errc::exists : errc_of_errno(errno), operation, path_);
+    if (file < 0) {
+      return system_error(errno == EEXIST ? Errc::exists : errc_of_errno(errno), operation, path_);
+    }
     ::close(file);
     made_ = true;
     Options options;

@@ -20,7 +20,8 @@ class Iterator:
             use(it.key, it.value)
             it.next()
 
-    A reverse iterator can also go forward, with first and next; a forward one goes forward only. Until it is positioned it stands on the first entry in its direction. Both ways of using it may
+    A reverse iterator can also go forward, with first and next; a forward one goes forward only.
+    Until it is positioned it stands on the first entry in its direction. Both ways of using it may
     be mixed: a for loop begins with the current entry.
 
     It stays valid while others write, clear or drop, but it holds back the recycling of the
