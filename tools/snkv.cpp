@@ -38,9 +38,10 @@ constexpr const char* usage = R"(usage: snkv <command> ...
   decrypt FILE                       the opposite
   change-password FILE               of an encrypted store
   rotate-key FILE                    encrypts everything anew with another key
-  import-original FILE NEW [--new-password-file P]
+  import-original FILE NEW [--plain]
                                      makes the store NEW of a database that SNKV's C library wrote;
-                                     it is encrypted if P is given
+                                     NEW is encrypted if a new password is given, and of an encrypted
+                                     FILE in any case, unless --plain says that it shall not be
 
 Passwords: of an encrypted store or database the first line of the file in --password-file ("-" is
 standard input), or $SNKV_PASSWORD; a new one of --new-password-file, or $SNKV_NEW_PASSWORD. Else
@@ -172,16 +173,32 @@ void rotate_key(const Arguments& arguments) {
   must(store.rotate_key(secret, std::ref(bar)));
 }
 
+/// What is to open the store that is made of a database; none if it shall not be encrypted.
+std::optional<Secret> secret_of_copy(const Arguments& arguments, const std::string& database,
+                                     BytesView password_of_database) {
+  if (arguments.flag("plain")) {
+    if (arguments.option(new_password.option).empty()) return std::nullopt;
+    throw Misuse{"a new password, and --plain"};
+  }
+  std::string given = given_password(arguments, new_password);
+  if (!given.empty()) return Secret::password_from(given);
+  // Opened now, so that nobody is asked for a new password whose old one was wrong.
+  if (!must(OriginalStore::open(database, password_of_database)).is_encrypted()) return std::nullopt;
+  try {
+    return password(arguments, new_password);
+  } catch (const Misuse& misuse) {
+    throw Misuse{database + " is encrypted: " + misuse.text + "; or --plain for a store that is not"};
+  }
+}
+
 void take_over(const Arguments& arguments) {
   const auto& values = arguments.values(2);
   ImportOptions options;
   const Secret of_database = Secret::password(given_password(arguments, old_password));
   options.password = of_database.bytes();
-  std::optional<Secret> of_store;
-  if (!arguments.option(new_password.option).empty()) {
-    of_store = password(arguments, new_password);
-    options.secret = &*of_store;
-  }
+  const std::optional<Secret> of_store = secret_of_copy(arguments, values[0], options.password);
+  if (of_store) options.secret = &*of_store;
+  options.decrypt = arguments.flag("plain");
   std::uint64_t vectors = 0;
 #if defined(SNKV_TOOL_VECTORS)
   options.also = [&](const OriginalStore& original, Store& store) -> Result<void> {
@@ -199,6 +216,15 @@ void take_over(const Arguments& arguments) {
   for (const auto& [name, made] : report.renamed) {
     std::printf("family %s is called %s\n", printable(name).c_str(), printable(made).c_str());
   }
+  for (const std::string& name : report.unknown) {
+    std::printf("family %s is of a kind that is not known here; its entries were taken over as they are\n",
+                printable(name).c_str());
+  }
+#if !defined(SNKV_TOOL_VECTORS)
+  for (const std::string& name : report.vectors) {
+    std::printf("the vectors in family %s were left out: this build has none\n", printable(name).c_str());
+  }
+#endif
   std::printf("%llu entries in %llu families, %llu vectors; %llu that had expired were left out\n",
               static_cast<unsigned long long>(report.entries),
               static_cast<unsigned long long>(report.families),
@@ -208,8 +234,9 @@ void take_over(const Arguments& arguments) {
 
 int run(int count, char** arguments) {
   const std::string_view command = count < 2 ? "" : arguments[1];
-  const auto with = [&](std::initializer_list<std::string_view> options) {
-    return Arguments(count - 2, arguments + 2, options);
+  const auto with = [&](std::initializer_list<std::string_view> options,
+                        std::initializer_list<std::string_view> flags = {}) {
+    return Arguments(count - 2, arguments + 2, options, flags);
   };
   if (command == "info") {
     info(with({"password-file"}));
@@ -230,7 +257,7 @@ int run(int count, char** arguments) {
   } else if (command == "rotate-key") {
     rotate_key(with({"password-file"}));
   } else if (command == "import-original") {
-    take_over(with({"password-file", "new-password-file"}));
+    take_over(with({"password-file", "new-password-file"}, {"plain"}));
   } else if (command == "help" || command == "--help") {
     std::fputs(usage, stdout);
   } else {

@@ -186,7 +186,7 @@ std::optional<TimePoint> expiry(std::int64_t expire_ms) {
 /// Checks an item and takes it over; its code if it is none.
 int item_of(const KVVecItem& given, std::int64_t expire_ms, std::size_t dim, VectorItem& out) {
   const auto key = buffer(given.pKey, given.nKey);
-  const auto value = buffer(given.pVal, given.nVal);
+  const auto value = value_buffer(given.pVal, given.nVal);
   if (!key || key->empty() || !value || expire_ms < 0) return KVSTORE_ERROR;
   if (given.pVec == nullptr) return KVVEC_BAD_VECTOR;
   if (!parse_metadata(given.pMeta, given.nMeta, out.metadata)) return KVSTORE_ERROR;
@@ -390,7 +390,7 @@ int kvstore_vec_put_batch(KVVecStore* vectors, const KVVecItem* items, int count
 int kvstore_vec_kv_put(KVVecStore* vectors, const void* key, int key_size, const void* value,
                        int value_size) {
   return api::with_key(vectors, key, key_size, [&](api::Vectors& open, snkv::BytesView bytes) {
-    const auto contents = api::buffer(value, value_size);
+    const auto contents = api::value_buffer(value, value_size);
     if (!contents) return KVSTORE_ERROR;
     return api::done(open.store.put(bytes, *contents));
   });

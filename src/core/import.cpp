@@ -1,5 +1,6 @@
 /// \file
 /// `import_original` of core_abi.hpp: a store made of a database of SNKV's C library.
+#include "core/file_system.hpp"
 #include "core/format.hpp"
 #include "core/original.hpp"
 #include "core/progress.hpp"
@@ -7,12 +8,14 @@
 
 #include <snkv/detail/core_abi.hpp>
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
+#include <cerrno>
 #include <chrono>
 #include <cstdio>
 #include <memory>
@@ -40,19 +43,25 @@ class UnfinishedStore {
   UnfinishedStore(const UnfinishedStore&) = delete;
   UnfinishedStore& operator=(const UnfinishedStore&) = delete;
   ~UnfinishedStore() {
-    if (target.store == nullptr) return;  // there is nothing of ours
+    if (!made_) return;
     target = Target();
     for (const char* suffix : {"", "-wal", "-shm"}) std::remove((path_ + suffix).c_str());
   }
 
-  [[nodiscard]] Error open(const ImportedStore& wanted) {
+  /// `mode`: who may do what with its file, from the first moment on.
+  [[nodiscard]] Error open(const ImportedStore& wanted, ::mode_t mode) {
+    const int file = ::open(path_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, mode);
+    if (file < 0) {
+      return system_error(errno == EEXIST ? Errc::exists : errc_of_errno(errno), operation, path_);
+    }
+    ::close(file);
+    made_ = true;
     Options options;
     options.page_size = wanted.options.page_size;
     options.cache_size = wanted.options.cache_size;
     options.clock = wanted.options.clock;
     // What a power cut leaves is of no use anyway.
     options.sync = Sync::off;
-    options.error_if_exists = true;
     if (wanted.secret == nullptr) return open_store(path_, options, target);
     return open_encrypted(path_, *wanted.secret, options, wanted.encryption, target);
   }
@@ -61,7 +70,16 @@ class UnfinishedStore {
 
  private:
   std::string path_;
+  bool made_ = false;
 };
+
+/// What others may do with the new store: no more than with the database, and nothing if it is encrypted.
+/// Its owner has to read and write it in any case.
+::mode_t mode_of_copy(const Original& original, const ImportedStore& wanted) noexcept {
+  constexpr ::mode_t of_owner = S_IRUSR | S_IWUSR;
+  constexpr ::mode_t of_others = S_IRGRP | S_IWGRP | S_IROTH | S_IWOTH;
+  return of_owner | (wanted.secret != nullptr ? 0 : original.file.mode() & of_others);
+}
 
 /// Writes entries, many in one transaction.
 class Loader {
@@ -197,9 +215,19 @@ Error import_into(std::string_view from, std::string_view to, BytesView password
   if (Error error = check_free(std::string(to)); error.failed()) return error;
   std::shared_ptr<const Original> original;
   if (Error error = open_original(from, password, original); error.failed()) return error;
+  if (original->cipher.encrypted() && wanted.secret == nullptr && !wanted.decrypt) {
+    return Error(Errc::invalid_argument, operation,
+                 fmt::format("{} is encrypted: give a secret for the new store, or say that it shall not be "
+                             "encrypted",
+                             from));
+  }
+  report.unknown = original_unknown_families(*original);
+  for (OriginalVectors& vectors : original_vectors(*original)) {
+    report.vectors.push_back(std::move(vectors.vectors));
+  }
 
   UnfinishedStore store(to);
-  if (Error error = store.open(wanted); error.failed()) return error;
+  if (Error error = store.open(wanted, mode_of_copy(*original, wanted)); error.failed()) return error;
   ProgressReport shown(progress);
   Error error = Import(*original, store.target, shown, report).families(original);
   if (!error.failed()) error = also(original, store.target);

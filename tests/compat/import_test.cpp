@@ -45,12 +45,14 @@ TEST_CASE("everything in a database of the C library is in the store that is mad
   const std::string path = dir.file("new.db");
   const Sample sample = any_sample();
   const ImportReport report =
-      must(import_original(*sample.path, path, {.password = sample.password}));
+      must(import_original(*sample.path, path, {.password = sample.password, .decrypt = true}));
   CHECK(report.families == 3);
   CHECK(report.entries == 504 + 55);
   CHECK(report.expiring == 51);
   CHECK(report.expired == 0);
   CHECK(report.renamed.empty());
+  CHECK(report.unknown.empty());
+  CHECK(report.vectors.empty());
 
   Store store = must(Store::open(path, {.create_if_missing = false}));
   CHECK(everything_of(store) == sample_contents());

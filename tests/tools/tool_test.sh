@@ -59,8 +59,9 @@ gives '559 entries in 3 families, 0 vectors; 0 that had expired were left out' \
   import-original "$data/original-plain.db" plain.db
 printf 'hunter2\n' >password
 gives '559 entries in 3 families, 0 vectors; 0 that had expired were left out' \
-  import-original "$data/original-encrypted.db" with_file.db --password-file password
-SNKV_PASSWORD=hunter2 "$snkv" import-original "$data/original-encrypted.db" with_variable.db >/dev/null
+  import-original "$data/original-encrypted.db" with_file.db --password-file password --plain
+SNKV_PASSWORD=hunter2 SNKV_NEW_PASSWORD=unused \
+  "$snkv" import-original "$data/original-encrypted.db" with_variable.db --plain >/dev/null
 for store in plain with_file with_variable; do
   gives 'value of user 7' get $store.db user:0007
   gives 'token' get $store.db s49 --family sessions
@@ -95,6 +96,25 @@ fails 1 'not a store' import-original password x.db
 gives '559 entries in 3 families, 0 vectors; 0 that had expired were left out' \
   import-original "$data/original-encrypted.db" sealed.db --password-file password \
   --new-password-file <(echo 'new password')
+# What was encrypted stays so, unless that is not wished; nobody is asked in vain.
+fails 2 'is encrypted: a password is needed: --new-password-file, or $SNKV_NEW_PASSWORD; or --plain' \
+  import-original "$data/original-encrypted.db" x.db --password-file password
+fails 2 'a new password, and --plain' import-original "$data/original-encrypted.db" x.db \
+  --password-file password --new-password-file password --plain
+[[ ! -e x.db ]]
+SNKV_PASSWORD=hunter2 SNKV_NEW_PASSWORD=next \
+  "$snkv" import-original "$data/original-encrypted.db" next.db >/dev/null
+SNKV_PASSWORD=next gives 'value of user 7' get next.db user:0007
+if grep -q 'value of user' next.db; then exit 1; fi
+SNKV_NEW_PASSWORD=next "$snkv" import-original "$data/original-plain.db" also_next.db >/dev/null
+if grep -q 'value of user' also_next.db; then exit 1; fi
+cp "$data/original-plain.db" private-plain.db
+chmod 600 private-plain.db
+"$snkv" import-original private-plain.db private.db >/dev/null
+[[ $(stat -c %a private.db) == 600 ]]
+asked $'one\none' 0 'once more' import-original "$data/original-encrypted.db" asked.db --password-file password
+SNKV_PASSWORD=one gives 'value of user 7' get asked.db user:0007
+
 fails 2 'a password is needed' get sealed.db user:0007 </dev/null
 fails 1 'wrong or missing password' get sealed.db user:0007 --password-file password
 gives 'value of user 7' get sealed.db user:0007 --password-file <(echo 'new password')

@@ -295,10 +295,20 @@ struct OriginalCursor {
   bool valid = false;
 };
 
+/// The families that belong to its vectors, of one of the layouts that versions of the library have written.
+struct OriginalVectors {
+  std::string vectors;        ///< Floats by key.
+  std::string metadata;       ///< Text of JSON objects by key; may not be there.
+  std::string configuration;  ///< May not be there.
+};
+
 SNKV_API Error open_original(std::string_view path, BytesView password,
                              std::shared_ptr<const Original>& out);
 SNKV_API bool original_is_encrypted(const Original& original) noexcept;
 SNKV_API std::vector<std::string> original_families(const Original& original);
+/// Those of `original_families` whose names the library keeps for itself.
+SNKV_API std::vector<std::string> original_unknown_families(const Original& original);
+SNKV_API std::vector<OriginalVectors> original_vectors(const Original& original);
 SNKV_API Error open_original_cursor(const std::shared_ptr<const Original>& original,
                                     std::string_view family, OriginalCursor*& out);
 SNKV_API Error original_next(OriginalCursor& cursor);
@@ -307,11 +317,13 @@ SNKV_API void close_original_cursor(OriginalCursor* cursor) noexcept;
 /// Called with the database and the new store before that appears.
 using ImportAlso =
     std::function<Error(const std::shared_ptr<const Original>& original, const Target& store)>;
-/// What the new store is to be; without a secret it is not encrypted.
+/// What the new store is to be; without a secret it is not encrypted, which of an encrypted database is only
+/// made if `decrypt` says so.
 struct ImportedStore {
   const Options& options;
   const Secret* secret;
   const EncryptionOptions& encryption;
+  bool decrypt;
 };
 SNKV_API Error import_original(std::string_view from, std::string_view to, BytesView password,
                                const ImportedStore& wanted, const ImportAlso& also,

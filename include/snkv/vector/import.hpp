@@ -11,12 +11,14 @@
 #include <snkv/vector/store.hpp>
 
 #include <algorithm>
+#include <charconv>
 #include <cstdint>
 #include <cstring>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -25,21 +27,27 @@ inline namespace SNKV_EXPECTED_NAMESPACE {
 
 namespace import_detail {
 
-/// Families of the C library: vectors, and text of JSON objects, by key; and the configuration.
-inline constexpr std::string_view original_vectors = "__snkv_vec__";
-inline constexpr std::string_view original_metadata = "__snkv_vec_tags__";
-inline constexpr std::string_view original_configuration = "__snkv_vec_meta__";
-
 /// A configured value: text, or a number as text or in up to 8 bytes, the largest first.
 struct OriginalValue {
   std::string text;
 
-  [[nodiscard]] bool is(std::string_view name, std::uint64_t number) const {
-    if (text == name || text == std::to_string(number)) return true;
-    if (text.empty() || text.size() > 8 || text.front() >= ' ') return false;
+  [[nodiscard]] std::optional<std::uint64_t> number() const {
     std::uint64_t value = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (error == std::errc() && end == text.data() + text.size()) return value;
+    if (text.empty() || text.size() > 8 || text.front() >= ' ') return std::nullopt;
+    value = 0;
     for (const char c : text) value = value << 8 | static_cast<unsigned char>(c);
-    return value == number;
+    return value;
+  }
+  [[nodiscard]] bool is(std::string_view name, std::uint64_t as_number) const {
+    return text == name || number() == as_number;
+  }
+  /// The number of a parameter, brought into the range that it has here; empty if it is none.
+  [[nodiscard]] std::optional<std::uint32_t> parameter(std::uint32_t least, std::uint32_t most) const {
+    const auto value = number();
+    if (!value || *value == 0) return std::nullopt;
+    return static_cast<std::uint32_t>(std::clamp<std::uint64_t>(*value, least, most));
   }
 };
 
@@ -103,13 +111,13 @@ class OriginalCompanion {
   std::optional<OriginalScan> scan_;
 };
 
-/// The options of a collection like the one in the database, but for the dimensions.
-[[nodiscard]] inline Result<VectorStoreOptions> original_options(const OriginalStore& original) {
+/// The options of a collection like the one in the database, but for the name and the dimensions.
+[[nodiscard]] inline Result<VectorStoreOptions> original_options(const OriginalStore& original,
+                                                                 const OriginalVectors& families) {
   VectorStoreOptions options;
-  options.name = "default";
   // The file will get another name, under which what is saved would not be found.
   options.auto_save = false;
-  auto scan = original.scan(original_configuration);
+  auto scan = original.scan(families.configuration);
   if (!scan) return Unexpected(std::move(scan).error());
   for (;;) {
     auto more = scan->next();
@@ -118,6 +126,9 @@ class OriginalCompanion {
     const OriginalValue value{scan->value().str()};
     if (scan->key() == "metric" || scan->key() == "space") options.metric = original_metric(value);
     if (scan->key() == "dtype") options.dtype = original_type(value);
+    if (scan->key() == "connectivity") options.m = value.parameter(2, 64);
+    if (scan->key() == "expansion_add") options.ef_construction = value.parameter(4, 4096);
+    if (scan->key() == "expansion_search") options.ef_search = value.parameter(1, 65536);
   }
   if (!options.metric) {
     return Unexpected(Error(Errc::corrupt, "import_original_vectors", "the metric is not known"));
@@ -161,23 +172,19 @@ class OriginalLoader {
   std::vector<Row> rows_;
 };
 
-}  // namespace import_detail
-
-/// Puts the vectors and the metadata of a database into the collection "default" of `store`, which has
-/// its entries already; how many. None, and no collection, if it has no vectors. Vectors whose keys have
-/// no value, or have expired, are left out. `corrupt` if a vector has another size than the others, or
-/// metadata are no JSON object.
-[[nodiscard]] inline Result<std::uint64_t> import_original_vectors(const OriginalStore& original,
-                                                                   const Store& store) {
+/// Puts what is in these families into the collection `name`.
+[[nodiscard]] inline Result<std::uint64_t> import_collection(const OriginalStore& original,
+                                                             const Store& store,
+                                                             const OriginalVectors& families,
+                                                             const std::string& name) {
   const auto damaged = [](BytesView key, const char* what) {
     return Unexpected(Error(Errc::corrupt, "import_original_vectors", key.str() + ": " + what));
   };
-  auto scan = original.scan(import_detail::original_vectors);
-  if (!scan && scan.error() == Errc::not_found) return std::uint64_t{0};
+  auto scan = original.scan(families.vectors);
   if (!scan) return Unexpected(std::move(scan).error());
   auto values = import_detail::OriginalCompanion::open(original, "default");
   if (!values) return Unexpected(std::move(values).error());
-  auto metadata = import_detail::OriginalCompanion::open(original, import_detail::original_metadata);
+  auto metadata = import_detail::OriginalCompanion::open(original, families.metadata);
   if (!metadata) return Unexpected(std::move(metadata).error());
 
   std::optional<import_detail::OriginalLoader> loader;
@@ -188,8 +195,9 @@ class OriginalLoader {
     if (!more) return Unexpected(std::move(more).error());
     if (!*more) break;
     if (!loader) {
-      auto options = import_detail::original_options(original);
+      auto options = import_detail::original_options(original, families);
       if (!options) return Unexpected(std::move(options).error());
+      options->name = name;
       size = scan->value().size();
       options->dim = size / 4;
       auto vectors = VectorStore<>::open(store, *options);
@@ -220,6 +228,29 @@ class OriginalLoader {
   if (loader) {
     auto flushed = loader->flush();
     if (!flushed) return Unexpected(std::move(flushed).error());
+  }
+  return imported;
+}
+
+}  // namespace import_detail
+
+/// Puts the vectors and the metadata of a database into the collection "default" of `store`, which has
+/// its entries already; how many. The collection gets the parameters of the index, brought into the ranges
+/// that they have here. None, and no collection, if it has no vectors. Vectors whose keys have
+/// no value, or have expired, are left out. `corrupt` if a vector has another size than the others, or
+/// metadata are no JSON object.
+///
+/// If programs of several versions of the library have put vectors into the database, those of the youngest
+/// go to "default", and those of the others to collections that are called like the families they are in.
+[[nodiscard]] inline Result<std::uint64_t> import_original_vectors(const OriginalStore& original,
+                                                                   const Store& store) {
+  std::uint64_t imported = 0;
+  std::string name = "default";
+  for (const OriginalVectors& families : original.vectors()) {
+    if (imported > 0) name = families.vectors;
+    auto added = import_detail::import_collection(original, store, families, name);
+    if (!added) return added;
+    imported += *added;
   }
   return imported;
 }
