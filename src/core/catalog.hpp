@@ -47,11 +47,14 @@ class Catalog {
   /// What the values are sealed with; null in a store that is not encrypted. Whoever changes the keys
   /// changes the cookie too.
   [[nodiscard]] const KeyRing* keys() const noexcept { return keys_.get(); }
+  /// The tree of `snkv_meta`.
+  [[nodiscard]] std::uint32_t meta_root() const noexcept { return meta_root_; }
   /// Sorted by id.
   [[nodiscard]] const std::vector<FamilyEntry>& families() const noexcept { return families_; }
 
  private:
   std::uint32_t cookie_ = 0;
+  std::uint32_t meta_root_ = 0;
   std::vector<FamilyEntry> families_;
   std::shared_ptr<const KeyRing> keys_;
 };

@@ -2,6 +2,7 @@
 
 #include "base/printable.hpp"
 #include "core/format.hpp"
+#include "core/meta.hpp"
 #include "core/read_path.hpp"
 #include "core/run.hpp"
 #include "core/store_state.hpp"
@@ -57,9 +58,10 @@ Error not_found(const char* operation, std::string_view name) {
 Error create(const char* operation, WriteSession& session, std::string_view name,
              std::shared_ptr<const Family>& out) {
   btree::Connection& connection = session.connection();
-  std::int64_t id = 0;
-  int rc = connection.query_int64("SELECT value FROM snkv_meta WHERE key='next_family_id'", id);
-  if (rc != SNKV_BT_OK) return connection.sql_error(operation, rc);
+  Meta meta;
+  Error error = read_meta(operation, session.bt(), session.catalog().meta_root(), meta);
+  if (error.failed()) return error;
+  std::int64_t id = meta.next_family_id.value_or(0);
   if (id <= format::default_family_id || id > 0xffffffff) {
     return Error(Errc::corrupt, operation, "snkv_meta has no usable next_family_id");
   }
@@ -68,11 +70,12 @@ Error create(const char* operation, WriteSession& session, std::string_view name
   id = std::max<std::int64_t>(id, session.store().next_family_id);
   session.store().next_family_id = id + 1;
   session.close_cursors();
-  rc = connection.execute(
+  // The table is known to be the library's own: the catalog of this transaction is.
+  const int rc = connection.execute(
       fmt::format("UPDATE snkv_meta SET value={} WHERE key='next_family_id'", id + 1));
   if (rc != SNKV_BT_OK) return connection.sql_error(operation, rc);
   const auto family_id = static_cast<std::uint32_t>(id);
-  Error error = session.change_schema(operation, format::family_table_sql(name, family_id));
+  error = session.change_schema(operation, format::family_table_sql(name, family_id));
   if (error.failed()) return error;
   const FamilyEntry* entry = session.catalog().find(family_id);
   if (entry == nullptr) return Error(Errc::internal, operation, "the new family is not there");

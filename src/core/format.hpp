@@ -19,8 +19,16 @@ inline constexpr std::int64_t version = 1;
 /// must not take sealed values for values.
 inline constexpr std::int64_t encrypted_version = 2;
 inline constexpr std::int64_t newest_version = encrypted_version;
-/// In `snkv_meta`: the header of an encrypted store (key_header.hpp).
+/// Keys of `snkv_meta`. The last is that of the header of an encrypted store (key_header.hpp).
+inline constexpr std::string_view format_version = "format_version";
+inline constexpr std::string_view store_id = "store_id";
+inline constexpr std::string_view next_family_id = "next_family_id";
 inline constexpr std::string_view key_header = "keys";
+
+/// The table of what concerns the store as a whole, and the exact text of the statement that makes it.
+inline constexpr std::string_view meta_table = "snkv_meta";
+inline constexpr std::string_view meta_table_sql =
+    "CREATE TABLE snkv_meta(key TEXT NOT NULL PRIMARY KEY, value ANY NOT NULL) STRICT, WITHOUT ROWID";
 
 inline constexpr std::string_view default_family = "default";
 inline constexpr std::uint32_t default_family_id = 1;

@@ -127,11 +127,15 @@ class StoreState {
 
  private:
   [[nodiscard]] Error close_if_unused();
-  [[nodiscard]] Error create_if_empty(btree::Connection& connection, const Unlock* unlock);
+  [[nodiscard]] Error unreadable(int rc) const;
+  [[nodiscard]] Error check_empty(btree::Connection& connection, bool& empty) const;
+  /// Unless another process has done so meanwhile.
+  [[nodiscard]] Error create(btree::Connection& connection, const Unlock* unlock);
   [[nodiscard]] Error initialise(btree::Connection& connection, const KeyRing::StoreId& id,
                                  BytesView key_header);
   [[nodiscard]] Error unlock_keys(btree::Connection& connection, const Unlock* unlock);
   [[nodiscard]] Error check_format(btree::Connection& connection) const;
+  [[nodiscard]] Error check_sql(btree::Connection& connection) const;
   [[nodiscard]] Error check_size(btree::Connection& connection) const;
   [[nodiscard]] Error set_journal_mode(btree::Connection& connection) const;
   [[nodiscard]] std::string file_name() const;
