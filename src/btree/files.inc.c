@@ -1,6 +1,13 @@
 /*
 ** files.inc.c: which files the engine opens, and what their errors are called. Part of engine.c.
 */
+static int is_full(int reason) {
+#ifdef EDQUOT
+  if (reason == EDQUOT) return 1;
+#endif
+  return reason == ENOSPC;
+}
+
 #if SQLITE_OS_UNIX
 
 /* Whether another error than these leaves hope that the file can be read where it cannot be written. */
@@ -45,12 +52,10 @@ static int open_regular(const char *path, int flags, int mode) {
 ** disk could not be read just now, which the engine has a code for that becomes SQLITE_CORRUPT, says nothing
 ** about what is on it. */
 static int file_error(const sqlite3_file *file, int rc) {
-  int reason;
   if (rc == SQLITE_IOERR_CORRUPTFS) return SQLITE_IOERR_READ;
   if ((rc & 0xff) != SQLITE_IOERR || rc == SQLITE_IOERR_SHORT_READ) return rc;
   if (file->pMethods->xFileControl != unixFileControl) return rc;
-  reason = ((const unixFile *)file)->lastErrno;
-  return reason == ENOSPC || reason == EDQUOT ? SQLITE_FULL : rc;
+  return is_full(((const unixFile *)file)->lastErrno) ? SQLITE_FULL : rc;
 }
 
 /* Once, before the first file is opened. */

@@ -61,6 +61,14 @@ static int logvfsPlainSync(sqlite3_file *file, int flags) {
   return file_error(file, logvfsState(file)->below->xSync(file, flags));
 }
 
+/* The index of a log has no place for its errors. */
+static int logvfsShmMap(sqlite3_file *file, int page, int size, int extend, void volatile **out) {
+  int rc;
+  errno = 0;
+  rc = logvfsState(file)->below->xShmMap(file, page, size, extend, out);
+  return rc == SQLITE_IOERR_SHMOPEN && is_full(errno) ? SQLITE_FULL : rc;
+}
+
 /* Writes what was collected. A failure is one of the transaction, which will be rolled back: nothing of
 ** it is needed any more. */
 static int logvfsFlush(sqlite3_file *file) {
@@ -198,6 +206,7 @@ static int logvfsOpen(sqlite3_vfs *vfs, sqlite3_filename name, sqlite3_file *fil
   mine->methods.xWrite = logvfsPlainWrite;
   mine->methods.xTruncate = logvfsPlainTruncate;
   mine->methods.xSync = logvfsPlainSync;
+  if (mine->below->iVersion >= 2 && mine->below->xShmMap != 0) mine->methods.xShmMap = logvfsShmMap;
   mine->tail = -1;
   /* Without this promise frames are padded and written in other pieces. */
   if ((flags & SQLITE_OPEN_WAL) != 0 && !snkv_bt_without("log_buffer") &&

@@ -60,10 +60,15 @@ Error Catalog::load(const char* operation, snkv_bt* bt, std::uint32_t cookie,
     entry.family = std::make_shared<const Family>(Family{table.name, id});
     entry.root = table.root;
     entry.altered = alteration(table, format::family_table_sql(table.name, id), schema);
+    entry.is_readable = table.is_ours || format::has_family_rows(table.sql, table.name);
     const auto side_table = [&](const std::string& name, const std::string& sql) {
       const SchemaRow* const found = schema.table(name);
       if (found == nullptr) return std::uint32_t{0};
       if (entry.altered.empty()) entry.altered = alteration(*found, sql, schema);
+      // Reads do not need the index of expiries.
+      if (name == format::large_table_name(id) && !found->is_ours && !format::has_large_rows(found->sql, name)) {
+        entry.is_readable = false;
+      }
       return found->root;
     };
     entry.large_root = side_table(format::large_table_name(id), format::large_table_sql(id));

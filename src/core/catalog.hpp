@@ -27,6 +27,7 @@ struct FamilyEntry {
   std::uint32_t root = 0;
   std::uint32_t large_root = 0;   ///< 0: no large value was ever stored
   std::uint32_t expiry_root = 0;  ///< 0: no entry that expires was ever stored
+  bool is_readable = true;        ///< its rows are as the library has them, whatever else was changed
   std::string altered;            ///< what SQL did to its tables; empty if nothing [K8]
 };
 

@@ -64,6 +64,7 @@ void CursorState::guarded(const char* caller, Body&& body) noexcept {
   const auto run = [&](snkv_bt* bt, const Catalog& catalog) -> Error {
     const FamilyEntry* found = catalog.find(family_->id);
     if (found == nullptr) return Error(Errc::dropped, caller, name());
+    if (!found->is_readable) return Error(Errc::schema_mismatch, caller, found->altered);
     if (found->root != entry_.root) tree_.close();
     entry_.root = found->root;
     entry_.large_root = found->large_root;

@@ -65,6 +65,13 @@ Error DatabaseHeader::check(const char* operation, bool read_only) const {
   return {};
 }
 
+Error DatabaseHeader::check_roots(const char* operation, const Schema& schema) const {
+  const std::uint32_t largest = number(largest_root_at);
+  if (largest == 0 || largest == schema.largest_root()) return {};
+  return Error(Errc::corrupt, operation,
+               fmt::format("names page {} as the largest root, which is {}", largest, schema.largest_root()));
+}
+
 Error check_version(const char* operation, const DatabaseHeader& header, const Meta& meta) {
   const auto corrupt = [&](const char* why) { return Error(Errc::corrupt, operation, why); };
   const std::int64_t version = meta.format_version.value_or(0);

@@ -23,6 +23,9 @@ class DatabaseHeader {
   /// for what no store has.
   [[nodiscard]] Error check(const char* operation, bool read_only) const;
 
+  /// `corrupt` if the file, where trees are to be found by the engine, has their last root elsewhere.
+  [[nodiscard]] Error check_roots(const char* operation, const Schema& schema) const;
+
   [[nodiscard]] std::int64_t user_version() const noexcept { return static_cast<std::int32_t>(number(60)); }
 
  private:

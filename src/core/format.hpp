@@ -53,6 +53,11 @@ inline constexpr int chunk_bits = 20;
 /// The id in such a text, even when it was altered since; 0 if there is none.
 [[nodiscard]] std::uint32_t family_id_of(std::string_view sql);
 
+/// Whether rows are laid out as in such a table, though SQL may have renamed its columns or added some.
+[[nodiscard]] bool has_family_rows(std::string_view sql, std::string_view name);
+/// The same for a side table of large values.
+[[nodiscard]] bool has_large_rows(std::string_view sql, std::string_view name);
+
 /// Bytes as SQL has them: x'00ff'.
 [[nodiscard]] std::string blob_literal(BytesView bytes);
 

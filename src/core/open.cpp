@@ -265,6 +265,7 @@ Error StoreState::check_format(btree::Connection& connection) const {
     std::uint32_t meta_root = 0;
     error = header.check(operation, options.read_only);
     if (!error.failed()) error = schema.load(operation, lock.get());
+    if (!error.failed()) error = header.check_roots(operation, schema);
     if (!error.failed()) error = schema.meta_root(operation, meta_root);
     if (!error.failed()) error = read_meta(operation, lock.get(), meta_root, meta);
     if (!error.failed()) error = check_version(operation, header, meta);

@@ -18,6 +18,7 @@ Error resolve(const char* operation, const Catalog& catalog, const Target& targe
   if (target.family == nullptr) return Error(Errc::closed, operation, "the handle is empty");
   out = catalog.find(target.family->id);
   if (out == nullptr) return Error(Errc::dropped, operation, base::printable(target.family->name));
+  if (!out->is_readable) return Error(Errc::schema_mismatch, operation, out->altered);
   return {};
 }
 

@@ -184,6 +184,12 @@ const SchemaRow* Schema::attached(std::string_view table) const {
   return found == attached_.end() ? nullptr : &rows_[found->second];
 }
 
+std::uint32_t Schema::largest_root() const noexcept {
+  std::uint32_t largest = schema_root;
+  for (const SchemaRow& row : rows_) largest = std::max(largest, row.root);
+  return largest;
+}
+
 Error Schema::meta_root(const char* operation, std::uint32_t& root) const {
   const SchemaRow* const meta = table(format::meta_table);
   const auto refuse = [&](std::string_view why) {

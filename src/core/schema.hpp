@@ -46,6 +46,8 @@ class Schema {
   [[nodiscard]] const SchemaRow* attached(std::string_view table) const;
   /// The tree of `snkv_meta`, once it is known to be the library's own; `corrupt` if it is not.
   [[nodiscard]] Error meta_root(const char* operation, std::uint32_t& root) const;
+  /// The last page that is the root of a tree.
+  [[nodiscard]] std::uint32_t largest_root() const noexcept;
   /// Whether everything in the file is as the library makes it.
   [[nodiscard]] bool is_all_ours() const noexcept { return all_ours_; }
 

@@ -75,25 +75,30 @@ inline std::string poke_writes(Store& store, const std::string& path) {
 /// The secret is that of stores of `make_encrypted`.
 inline Secret poke_secret() { return Secret::key(std::string(Secret::key_size, 'k')); }
 
-inline std::string poke(const std::string& path, bool encrypted) {
-  const auto open = [&](const Options& options) {
-    return encrypted ? Store::open_encrypted(path, poke_secret(), options, poke_encryption)
-                     : Store::open(path, options);
-  };
+inline Result<Store> poke_open(const std::string& path, bool encrypted, const Options& options) {
+  return encrypted ? Store::open_encrypted(path, poke_secret(), options, poke_encryption)
+                   : Store::open(path, options);
+}
+
+/// Reads and writes.
+inline std::string poke_entries(const std::string& path, bool encrypted) {
   std::string complaint = judge("is_encrypted", Store::is_encrypted(path));
-  if (auto store = open({.read_only = true}); store) {
+  if (auto store = poke_open(path, encrypted, {.read_only = true}); store) {
     complaint += poke_reads(*store);
   } else {
     complaint += judge("open read-only", store);
   }
-  if (auto store = open({}); store) {
-    complaint += poke_reads(*store);
-    complaint += poke_writes(*store, path);
-    complaint += poke_reads(*store);
-    complaint += judge("close", store->close());
-  } else {
-    complaint += judge("open", store);
-  }
+  auto store = poke_open(path, encrypted, {});
+  if (!store) return complaint + judge("open", store);
+  complaint += poke_reads(*store);
+  complaint += poke_writes(*store, path);
+  complaint += poke_reads(*store);
+  return complaint + judge("close", store->close());
+}
+
+/// And what changes the keys.
+inline std::string poke(const std::string& path, bool encrypted) {
+  std::string complaint = poke_entries(path, encrypted);
   if (auto store = Store::open_encrypted(path, Secret::password("wrong"), {}, poke_encryption); !store) {
     complaint += judge("open_encrypted", store);
   }

@@ -207,3 +207,26 @@ TEST_CASE("no definition in the file is ever evaluated") {
     CHECK(report == "");
   }
 }
+
+TEST_CASE("a family whose rows mean something else is not read") {
+  const std::string change = GENERATE(
+      std::string("replace(sql, ', WITHOUT ROWID', '')"),
+      std::string("replace(sql, 'value BLOB, large_id INTEGER', 'large_id INTEGER, value BLOB')"),
+      std::string("replace(sql, 'expires_at INTEGER, value BLOB', 'value BLOB, expires_at INTEGER')"),
+      std::string("replace(sql, 'value BLOB', 'old BLOB, value BLOB AS (old)')"),
+      std::string("replace(sql, 'PRIMARY KEY', 'PRIMARY KEY DESC')"));
+  CAPTURE(change);
+  const TempDir dir;
+  const std::string path = dir.file("a.db");
+  make_store(path, false);
+  static_cast<void>(sqlite_cli(path, set_row("name='users'", "sql=" + change)));
+  const Store store = must(Store::open(path));
+  const ColumnFamily users = must(store.open_column_family("users"));
+  REQUIRE_ERROR(users.get("key1"), Errc::schema_mismatch, "get");
+  REQUIRE_ERRC(users.count(), Errc::schema_mismatch);
+  Range scan = users.all();
+  for (auto [key, value] : scan) static_cast<void>(value.size());
+  REQUIRE_ERRC(scan.status(), Errc::schema_mismatch);
+  REQUIRE_ERROR(store.verify(), Errc::schema_mismatch, "verify");
+  CHECK(must(store.get("key1")) == BytesView(std::string(100, 'v')));
+}

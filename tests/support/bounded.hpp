@@ -50,7 +50,7 @@ template <class Body>
     ::itimerval cpu{};
     cpu.it_value.tv_sec = static_cast<::time_t>(bounds.seconds * scale);
     ::setitimer(ITIMER_PROF, &cpu, nullptr);  // SIGPROF ends it
-    ::alarm(60 * scale);                      // and SIGALRM what waits
+    ::alarm(scale * (60 + 5 * bounds.seconds));  // and SIGALRM what waits
     const std::uint64_t allowed = bounds.memory + bounds.file_bytes;
     if (!memory_is_sanitized) {
       ::rlimit data{};
