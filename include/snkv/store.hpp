@@ -213,8 +213,8 @@ class Store : public EntryWriter {
     return facade::as_result(std::move(error), std::move(freed));
   }
 
-  /// Reads the whole file and checks its structure; `corrupt` with the findings if it is damaged.
-  /// O(file size).
+  /// Reads the whole file and checks its structure; `corrupt` with the findings if it is damaged. Of tables
+  /// that are not the library's it checks the pages, and evaluates nothing that they define. O(file size).
   [[nodiscard]] Result<void> integrity_check() const {
     return facade::as_result(core::integrity_check(target_));
   }
@@ -272,7 +272,8 @@ class Store : public EntryWriter {
   /// are for its `?`, in order: nullptr, integers, floating-point numbers, text (`std::string_view`),
   /// blobs (`BytesView`), and `std::optional` of these. Errors: `invalid_argument` (SQL that is wrong,
   /// several statements or none, the number of parameters), `read_only` (it would change something),
-  /// `too_large`, `busy`. Calculates the first row; what it costs to do so is up to the query.
+  /// `too_large`, `busy`. Calculates the first row; what it costs to do so is up to the query: of a file from
+  /// elsewhere it evaluates the views, generated columns and the like that the statement names.
   template <class... Parameters>
     requires(std::constructible_from<SqlValue, const Parameters&> && ...)
   [[nodiscard]] Result<SqlRows> sql(std::string_view statement, const Parameters&... parameters) const {

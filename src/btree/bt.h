@@ -82,6 +82,10 @@ void snkv_bt_close(snkv_bt *bt);
 ** nothing is written before the first transaction [S6]. */
 void snkv_bt_configure_new(snkv_bt *bt, uint32_t page_size);
 
+/* Size of the page cache and the size that a log is cut to when it starts anew (<0: none). Nothing is read or
+** written. */
+void snkv_bt_configure(snkv_bt *bt, uint32_t cache_kib, int64_t journal_size_limit);
+
 void snkv_bt_set_busy_timeout(snkv_bt *bt, int busy_timeout_ms);
 
 /* Whether raw read transactions read pages where they lie in memory: in mappings of the file and its log,
@@ -223,6 +227,24 @@ int snkv_bt_count_until(snkv_bt_cursor *cursor, const void *high, uint32_t high_
                         uint64_t *entries);
 /* Empties a tree, in O(pages). */
 int snkv_bt_clear(snkv_bt *bt, uint32_t root);
+
+/* ---- What the file says about itself, read without SQL ---- */
+
+/* The header of the database, as the open transaction sees it; zeros for an empty file. */
+enum { SNKV_BT_HEADER_SIZE = 100 };
+int snkv_bt_header(snkv_bt *bt, unsigned char *header);
+
+/* Whether the text of a row of sqlite_schema defines what the row says: a thing of this type and name, and
+** for an index this table; SNKV_BT_VIRTUAL for a table without a tree. SQLite goes by the text alone. The
+** strings end with a NUL. */
+enum { SNKV_BT_VIRTUAL = 2 };
+int snkv_bt_defines(const char *sql, const char *type, const char *name, const char *table);
+
+/* The engine's check of pages: each is used once, and the cells on it make sense; `roots` are those of all
+** trees of the file. *findings: at most `most` lines, NULL for none, to be given to
+** snkv_bt_free_findings. In a transaction. */
+int snkv_bt_check_trees(snkv_bt *bt, const uint32_t *roots, uint32_t count, int most, char **findings);
+void snkv_bt_free_findings(char *findings);
 
 /* ---- SQL: for schema changes and maintenance ---- */
 

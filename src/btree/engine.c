@@ -248,6 +248,16 @@ void snkv_bt_configure_new(snkv_bt *bt, uint32_t page_size) {
   sqlite3_mutex_leave(bt->db->mutex);
 }
 
+/* The same as the pragmas, without the schema that they would read first. */
+void snkv_bt_configure(snkv_bt *bt, uint32_t cache_kib, int64_t journal_size_limit) {
+  const int size = cache_kib == 0 ? -1 : -(int)MIN(cache_kib, 0x7fffffff);
+  sqlite3_mutex_enter(bt->db->mutex);
+  bt->db->aDb[0].pSchema->cache_size = size;
+  sqlite3BtreeSetCacheSize(bt->tree, size);
+  sqlite3PagerJournalSizeLimit(sqlite3BtreePager(bt->tree), journal_size_limit);
+  sqlite3_mutex_leave(bt->db->mutex);
+}
+
 void snkv_bt_set_busy_timeout(snkv_bt *bt, int busy_timeout_ms) {
   sqlite3_busy_timeout(bt->db, busy_timeout_ms);
 }
@@ -420,14 +430,17 @@ static int run(snkv_bt *bt, sqlite3_stmt **stmt, const char *sql) {
   return rc;
 }
 
+/* [S7] What PRAGMA synchronous does, without the schema that it would read first. */
 int snkv_bt_set_sync(snkv_bt *bt, int level) {
-  static const char *const sql[] = {"PRAGMA synchronous=OFF", "PRAGMA synchronous=NORMAL",
-                                    "PRAGMA synchronous=FULL", "PRAGMA synchronous=EXTRA"};
-  int rc;
   if (bt->sync == level + 1) return SQLITE_OK;
-  rc = sqlite3_exec(bt->db, sql[level], 0, 0, 0); /* [S7] */
-  if (rc == SQLITE_OK) bt->sync = level + 1;
-  return rc;
+  if (!bt->db->autoCommit) return SQLITE_MISUSE;
+  sqlite3_mutex_enter(bt->db->mutex);
+  bt->db->aDb[0].safety_level = (u8)(level + 1);
+  bt->db->aDb[0].bSyncSet = 1;
+  setAllPagerFlags(bt->db);
+  bt->sync = level + 1;
+  sqlite3_mutex_leave(bt->db->mutex);
+  return SQLITE_OK;
 }
 
 /* With a busy timeout of zero too, a writer waits for those who have the lock for a moment only (see
@@ -695,6 +708,8 @@ void snkv_bt_before_fork(void) {}
 void snkv_bt_after_fork_in_parent(void) {}
 void snkv_bt_after_fork_in_child(void) {}
 #endif
+
+#include "schema.inc.c"
 
 #include "sql.inc.c"
 

@@ -27,6 +27,7 @@ struct FamilyEntry {
   std::uint32_t root = 0;
   std::uint32_t large_root = 0;   ///< 0: no large value was ever stored
   std::uint32_t expiry_root = 0;  ///< 0: no entry that expires was ever stored
+  bool is_readable = true;        ///< its rows are as the library has them, whatever else was changed
   std::string altered;            ///< what SQL did to its tables; empty if nothing [K8]
   std::string forged;             ///< what of it is not authentic, in an encrypted store; empty if nothing
 };
@@ -46,7 +47,7 @@ class Catalog {
                                   const Cipher* cipher, std::shared_ptr<const Catalog>& out);
 
   [[nodiscard]] std::uint32_t cookie() const noexcept { return cookie_; }
-  /// The tree of `snkv_meta`; 0 if it was not looked for, because the store is not encrypted.
+  /// The tree of `snkv_meta`.
   [[nodiscard]] std::uint32_t meta_root() const noexcept { return meta_root_; }
   /// The family with this id; nullptr if it was dropped. O(log n). Who reads or writes it has to ask
   /// `check_name` first.

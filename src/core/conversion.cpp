@@ -7,6 +7,7 @@
 #include "core/key_header.hpp"
 #include "core/progress.hpp"
 #include "core/read_path.hpp"
+#include "core/schema.hpp"
 #include "core/store_state.hpp"
 #include "core/unfinished_file.hpp"
 #include "core/write_path.hpp"
@@ -56,7 +57,7 @@ class Source {
     // Changing the mode takes the file to itself, and brings all of it into one file.
     if (Error error = store_.open(unlock); error.failed()) return error;
     if (Error error = lock(); error.failed()) return error;
-    file_ = ::open(store_.file.c_str(), O_RDWR | O_CLOEXEC);
+    file_ = ::open(store_.file.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     struct stat info {};
     if (file_ < 0 || ::fstat(file_, &info) != 0) return system_error(operation_, store_.file);
     size_ = info.st_size;
@@ -76,18 +77,15 @@ class Source {
       if (Error error = check_name(operation_, entry); error.failed()) return error;
       if (!entry.altered.empty()) return Error(Errc::schema_mismatch, operation_, entry.altered);
     }
-    btree::Statement statement;
-    int rc = statement.prepare(store_.writer,
-                               "SELECT type, name FROM sqlite_schema WHERE name NOT GLOB 'sqlite_*'");
-    if (rc == SNKV_BT_OK) rc = statement.step();
-    for (; rc == SNKV_BT_ROW; rc = statement.step()) {
-      const std::string_view name = statement.bytes(1).view();
-      if (is_ours(name)) continue;
+    Schema schema;
+    if (Error error = schema.load(operation_, store_.writer.get()); error.failed()) return error;
+    for (const SchemaRow& row : schema.rows()) {
+      if (row.name.starts_with("sqlite_") || is_ours(row.name)) continue;
       return Error(Errc::schema_mismatch, operation_,
-                   fmt::format("the {} {} is not the library's: it has to be dropped first",
-                               statement.bytes(0).view(), base::printable(name)));
+                   fmt::format("the {} {} is not the library's: it has to be dropped first", row.type,
+                               base::printable(row.name)));
     }
-    return rc == SNKV_BT_DONE ? Error() : store_.writer.sql_error(operation_, rc);
+    return {};
   }
 
   [[nodiscard]] int count(std::uint64_t& entries) {
@@ -289,8 +287,7 @@ class Copy {
   /// What keeps ids of families from being used again.
   [[nodiscard]] Error numbers() {
     std::int64_t next = 0;
-    Error error =
-        read_next_family_id(operation_, source_.store().writer, source_.catalog().keys(), next);
+    Error error = read_next_family_id(operation_, source_.store().writer.get(), source_.catalog(), next);
     if (!error.failed()) error = begin();
     if (error.failed()) return error;
     const btree::Lock lock(target_.writer);

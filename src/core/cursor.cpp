@@ -65,6 +65,7 @@ void CursorState::guarded(const char* caller, Body&& body) noexcept {
     const FamilyEntry* found = catalog.find(family_->id);
     if (found == nullptr) return Error(Errc::dropped, caller, name());
     if (Error error = check_name(caller, *found); error.failed()) return error;
+    if (!found->is_readable) return Error(Errc::schema_mismatch, caller, found->altered);
     if (found->root != entry_.root) tree_.close();
     entry_.root = found->root;
     entry_.large_root = found->large_root;

@@ -59,7 +59,7 @@ Error create(const char* operation, WriteSession& session, std::string_view name
              std::shared_ptr<const Family>& out) {
   btree::Connection& connection = session.connection();
   std::int64_t id = 0;
-  Error error = read_next_family_id(operation, connection, session.keys(), id);
+  Error error = read_next_family_id(operation, session.bt(), session.catalog(), id);
   if (error.failed()) return error;
   // One that is in use, or was, would make what belonged to one family good for another.
   const auto& families = session.catalog().families();
@@ -72,6 +72,7 @@ Error create(const char* operation, WriteSession& session, std::string_view name
   id = std::max<std::int64_t>(id, session.store().next_family_id);
   session.store().next_family_id = id + 1;
   session.close_cursors();
+  // The table is known to be the library's own: the catalog of this transaction is.
   error = write_next_family_id(operation, connection, session.keys(), id + 1);
   if (error.failed()) return error;
   const auto family_id = static_cast<std::uint32_t>(id);

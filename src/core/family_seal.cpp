@@ -1,9 +1,9 @@
 #include "core/family_seal.hpp"
 
 #include "base/printable.hpp"
-#include "btree/record.hpp"
 #include "core/big_endian.hpp"
 #include "core/format.hpp"
+#include "core/meta.hpp"
 #include "core/sodium.hpp"
 #include "core/write_session.hpp"
 
@@ -20,7 +20,6 @@ namespace {
 
 constexpr std::byte version{1};
 constexpr std::string_view family_prefix = "family_";
-constexpr std::string_view next_key = "next_family_tag";
 
 void append(Bytes& out, std::size_t& at, const void* data, std::size_t size) {
   if (size > 0) std::memcpy(out.data() + at, data, size);
@@ -88,26 +87,10 @@ std::uint32_t id_of(std::string_view key) noexcept {
 }  // namespace
 
 Error NameTags::read(const char* operation, snkv_bt* bt, std::uint32_t meta_root) {
-  if (meta_root == 0) return {};
-  btree::Cursor cursor;
-  int valid = 0;
-  int rc = cursor.open(bt, meta_root, SNKV_BT_ROWS, false);
-  if (rc == SNKV_BT_OK) rc = snkv_bt_first(cursor.get(), &valid);
-  while (rc == SNKV_BT_OK && valid != 0) {
-    const void* data = nullptr;
-    std::uint32_t local = 0;
-    std::uint32_t size = 0;
-    rc = snkv_bt_payload(cursor.get(), &data, &local, &size);
-    if (rc != SNKV_BT_OK) break;
-    // The rows of tags are short: one that does not lie in its page is none.
-    btree::ColumnExtent extents[2];
-    if (local == size && btree::parse_record({data, local}, size, extents)) {
-      const auto* const record = static_cast<const std::byte*>(data);
-      const std::uint32_t id = id_of(btree::decode_column(extents[0], record).bytes.view());
-      if (id != 0) tags_.emplace(id, btree::decode_column(extents[1], record).bytes);
-    }
-    rc = snkv_bt_next(cursor.get(), &valid);
-  }
+  const int rc = for_each_meta_row(bt, meta_root, [&](std::string_view key, const btree::Column& value) {
+    if (const std::uint32_t id = id_of(key); id != 0) tags_.emplace(id, value.bytes);
+    return SNKV_BT_OK;
+  });
   return rc == SNKV_BT_OK ? Error() : btree::engine_error(operation, rc, "reading snkv_meta");
 }
 
@@ -151,21 +134,14 @@ Error forget_family(const char* operation, WriteSession& session, std::uint32_t 
   return rc == SNKV_BT_OK ? Error() : connection.sql_error(operation, rc);
 }
 
-Error read_next_family_id(const char* operation, btree::Connection& connection, const KeyRing* keys,
-                          std::int64_t& id) {
-  int rc = connection.query_int64("SELECT value FROM snkv_meta WHERE key='next_family_id'", id);
-  if (rc != SNKV_BT_OK) return connection.sql_error(operation, rc);
-  if (keys != nullptr && keys->binds_names()) {
-    btree::Statement statement;
-    const std::string sql = fmt::format("SELECT value FROM snkv_meta WHERE key='{}'", next_key);
-    rc = statement.prepare(connection, sql.c_str());
-    if (rc == SNKV_BT_OK) rc = statement.step();
-    if (rc != SNKV_BT_ROW && rc != SNKV_BT_DONE) return connection.sql_error(operation, rc);
-    if (rc == SNKV_BT_DONE || !same(statement.bytes(0), next_row(*keys, id))) {
-      return Error(Errc::tampered, operation, "snkv_meta: next_family_id");
-    }
-  }
-  return {};
+Error read_next_family_id(const char* operation, snkv_bt* bt, const Catalog& catalog, std::int64_t& id) {
+  Meta meta;
+  if (Error error = read_meta(operation, bt, catalog.meta_root(), meta); error.failed()) return error;
+  id = meta.next_family_id.value_or(0);
+  const KeyRing* const keys = catalog.keys();
+  if (keys == nullptr || !keys->binds_names()) return {};
+  if (meta.next_family_tag && same(*meta.next_family_tag, next_row(*keys, id))) return {};
+  return Error(Errc::tampered, operation, "snkv_meta: next_family_id");
 }
 
 Error write_next_family_id(const char* operation, btree::Connection& connection, const KeyRing* keys,
@@ -174,13 +150,13 @@ Error write_next_family_id(const char* operation, btree::Connection& connection,
       fmt::format("UPDATE snkv_meta SET value={} WHERE key='next_family_id'", id));
   if (rc != SNKV_BT_OK) return connection.sql_error(operation, rc);
   if (keys == nullptr || !keys->binds_names()) return {};
-  return write_row(operation, connection, next_key, next_row(*keys, id));
+  return write_row(operation, connection, format::next_family_tag, next_row(*keys, id));
 }
 
 Error rewrite_name_tags(const char* operation, btree::Connection& connection, const Catalog& catalog,
                         const KeyRing& keys) {
   std::int64_t next = 0;
-  Error error = read_next_family_id(operation, connection, catalog.keys(), next);
+  Error error = read_next_family_id(operation, connection.get(), catalog, next);
   for (const FamilyEntry& entry : catalog.families()) {
     if (!error.failed()) error = check_name(operation, entry);
   }

@@ -53,10 +53,11 @@ class NameTags {
 /// Removes the tag of a family that is dropped.
 [[nodiscard]] Error forget_family(const char* operation, WriteSession& session, std::uint32_t id);
 
-/// The id that the next family gets: `tampered` if it is not what was written there. `keys` is null in a
-/// store that is not encrypted.
-[[nodiscard]] Error read_next_family_id(const char* operation, btree::Connection& connection,
-                                        const KeyRing* keys, std::int64_t& id);
+/// The id that the next family gets, in the transaction of the catalog: `tampered` if it is not what was written
+/// there, 0 if there is none.
+[[nodiscard]] Error read_next_family_id(const char* operation, snkv_bt* bt, const Catalog& catalog,
+                                        std::int64_t& id);
+/// `keys` is null in a store that is not encrypted.
 [[nodiscard]] Error write_next_family_id(const char* operation, btree::Connection& connection,
                                          const KeyRing* keys, std::int64_t id);
 

@@ -2,6 +2,7 @@
 
 #include "core/big_endian.hpp"
 #include "core/format.hpp"
+#include "core/meta.hpp"
 #include "core/sodium.hpp"
 
 #include <fmt/format.h>
@@ -274,38 +275,17 @@ Error KeyHeader::open(const char* operation, BytesView header, const Secret& sec
   return {};
 }
 
-namespace {
-
-/// The blob of a row of `snkv_meta`, empty if there is none.
-Error read_meta(const char* operation, btree::Connection& connection, std::string_view key,
-                Bytes& out) {
-  btree::Statement statement;
-  const std::string sql = fmt::format("SELECT value FROM snkv_meta WHERE key='{}'", key);
-  int rc = statement.prepare(connection, sql.c_str());
-  if (rc == SNKV_BT_OK) rc = statement.step();
-  if (rc != SNKV_BT_ROW && rc != SNKV_BT_DONE) return connection.sql_error(operation, rc);
-  out = rc == SNKV_BT_ROW ? Bytes(statement.bytes(0)) : Bytes();
-  return {};
-}
-
-}  // namespace
-
 Error read_key_header(const char* operation, btree::Connection& connection, Bytes& out) {
-  return read_meta(operation, connection, format::key_header, out);
+  Meta meta;
+  if (Error error = read_meta(operation, connection, meta); error.failed()) return error;
+  out = std::move(meta.key_header).value_or(Bytes());
+  return {};
 }
 
 Error write_key_header(const char* operation, btree::Connection& connection, BytesView header) {
   const int rc = connection.execute(fmt::format("REPLACE INTO snkv_meta VALUES('{}', {})",
                                                 format::key_header, format::blob_literal(header)));
   return rc == SNKV_BT_OK ? Error() : connection.sql_error(operation, rc);
-}
-
-Error check_store_id(const char* operation, btree::Connection& connection,
-                     const KeyRing::StoreId& id) {
-  Bytes stored;
-  if (Error error = read_meta(operation, connection, "store_id", stored); error.failed()) return error;
-  if (stored == BytesView(id)) return {};
-  return Error(Errc::tampered, operation, "the header of the encryption is that of another store");
 }
 
 }  // namespace snkv::core

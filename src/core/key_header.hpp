@@ -108,12 +108,10 @@ class KeyHeader {
 
 // ---- The row of snkv_meta that has it ----
 
-/// Empty if there is none.
+/// That of the latest state, or of the write transaction that is open; empty if there is none.
 [[nodiscard]] Error read_key_header(const char* operation, btree::Connection& connection, Bytes& out);
+/// In a write transaction in which `snkv_meta` is known to be the library's own.
 [[nodiscard]] Error write_key_header(const char* operation, btree::Connection& connection,
                                      BytesView header);
-/// `tampered` if the header belongs to another store.
-[[nodiscard]] Error check_store_id(const char* operation, btree::Connection& connection,
-                                   const KeyRing::StoreId& id);
 
 }  // namespace snkv::core

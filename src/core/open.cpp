@@ -1,9 +1,12 @@
 /// \file
 /// Opening: connections and their pragmas, making a new store, recognising an existing one.
+#include "core/database_header.hpp"
 #include "core/family_seal.hpp"
 #include "core/format.hpp"
 #include "core/key_change.hpp"
 #include "core/key_header.hpp"
+#include "core/meta.hpp"
+#include "core/schema.hpp"
 #include "core/store_state.hpp"
 
 #include <atomic>
@@ -64,6 +67,9 @@ Error check_path(const std::string& path, const Options& options) {
   if (S_ISDIR(info.st_mode)) {
     return Error(Errc::cant_open, operation, fmt::format("{} is a folder", path));
   }
+  if (!S_ISREG(info.st_mode)) {
+    return Error(Errc::cant_open, operation, fmt::format("{} is no regular file", path));
+  }
   if (info.st_size == 0 && (options.read_only || !options.create_if_missing)) {
     return Error(Errc::not_a_store, operation, fmt::format("{} is empty", path));
   }
@@ -100,28 +106,20 @@ Error StoreState::open_connection(const char* caller, btree::Connection& connect
   }
   snkv_bt_walk(connection.get(), options.map_file ? 1 : 0);
   snkv_bt_configure_new(connection.get(), options.page_size);
+  // After a snapshot made the log grow, the next writer that starts it anew gives the space back.
+  snkv_bt_configure(connection.get(), static_cast<std::uint32_t>(options.cache_size / 1024),
+                    options.wal_size_limit == 0 ? -1 : static_cast<std::int64_t>(options.wal_size_limit));
   // Making a store and changing its journal mode go through a rollback journal, with which NORMAL has a small
   // risk of damage; writes set their own level. With a rollback journal only EXTRA syncs the folder too,
   // without which a power cut can bring the journal back, and with it the state before the last commit.
-  const char* const full = options.journal == Journal::rollback ? "EXTRA" : "FULL";
-  const std::string pragmas[] = {
-      fmt::format("PRAGMA cache_size=-{}", options.cache_size / 1024),
-      fmt::format("PRAGMA synchronous={}", options.sync == Sync::off ? "OFF" : full),
-      // After a snapshot made the log grow, the next writer that starts it anew gives the space back.
-      fmt::format("PRAGMA journal_size_limit={}",
-                  options.wal_size_limit == 0 ? -1 : static_cast<std::int64_t>(options.wal_size_limit)),
-  };
-  for (const std::string& pragma : pragmas) {
-    rc = connection.execute(pragma);
-    if (rc != SNKV_BT_OK) {
-      const Error error = connection.sql_error(caller, rc);
-      // There is nothing wrong with the statement: it is the schema that cannot be read, as that of
-      // programs that keep something of their own in the header.
-      const Errc code = error == Errc::internal ? Errc::not_a_store : error.code();
-      return Error(code, caller, fmt::format("{}: {}", file_name(), error.detail()), rc);
-    }
-  }
-  return {};
+  constexpr int full = 2;
+  constexpr int full_with_folder = 3;
+  const int level = options.sync == Sync::off             ? 0
+                    : options.journal == Journal::rollback ? full_with_folder
+                                                           : full;
+  rc = snkv_bt_set_sync(connection.get(), level);
+  if (rc == SNKV_BT_OK) return {};
+  return btree::engine_error(caller, rc, file_name());
 }
 
 Error StoreState::open(const Unlock* unlock) {
@@ -144,10 +142,18 @@ Error StoreState::open(const Unlock* unlock) {
   }
   if (Error error = open_connection(operation, writer, Role::writer); error.failed()) return error;
   if (snkv_bt_is_readonly(writer.get()) != 0) {
+    // It says so itself, or it could not be opened for writing just now.
+    if (::access(file.c_str(), W_OK) == 0) {
+      return Error(Errc::cant_open, operation, fmt::format("{} could not be opened for writing", file_name()));
+    }
     return Error(Errc::read_only, operation,
                  fmt::format("{} cannot be written; open it with read_only", file_name()));
   }
-  if (Error error = create_if_empty(writer, unlock); error.failed()) return error;
+  bool empty = false;
+  if (Error error = check_empty(writer, empty); error.failed()) return error;
+  if (empty) {
+    if (Error error = create(writer, unlock); error.failed()) return error;
+  }
   if (Error error = check_format(writer); error.failed()) return error;
   if (Error error = unlock_keys(writer, unlock, header, opened); error.failed()) return error;
   if (Error error = set_journal_mode(writer); error.failed()) return error;
@@ -186,19 +192,31 @@ Error StoreState::roll_back_dead_writer() const {
                rc);
 }
 
-Error StoreState::create_if_empty(btree::Connection& connection, const Unlock* unlock) {
-  std::int64_t pages = 0;
-  int rc = connection.query_int64("PRAGMA page_count", pages);
-  if (rc == SNKV_BT_OK && pages > 0) return {};
+Error StoreState::unreadable(int rc) const {
+  return btree::engine_error(operation, rc, file_name());
+}
+
+Error StoreState::check_empty(btree::Connection& connection, bool& empty) const {
+  const btree::Lock lock(connection);
+  const btree::ReadTransaction transaction(lock);
+  if (transaction.rc() != SNKV_BT_OK) return unreadable(transaction.rc());
+  std::uint32_t pages = 0;
+  std::uint32_t free_pages = 0;
+  snkv_bt_pages(lock.get(), &pages, &free_pages);
+  empty = pages == 0;
+  return {};
+}
+
+Error StoreState::create(btree::Connection& connection, const Unlock* unlock) {
   KeyRing::StoreId id{};
   randombytes_buf(id.data(), id.size());
   KeyHeader made;
-  if (unlock != nullptr && rc == SNKV_BT_OK) {
+  if (unlock != nullptr) {
     // Before the lock, because making a key of a password takes its time.
     Error refused = made.make(operation, unlock->secret, unlock->options, id);
     if (refused.failed()) return refused;
   }
-  if (rc == SNKV_BT_OK) rc = connection.execute("BEGIN IMMEDIATE");
+  int rc = connection.execute("BEGIN IMMEDIATE");
   if (rc != SNKV_BT_OK) return connection.sql_error(operation, rc);
   Error error;
   // Asked again under the write lock, because another process may have made the file meanwhile; by its
@@ -227,8 +245,7 @@ Error StoreState::initialise(btree::Connection& connection, const KeyRing::Store
   const std::string statements[] = {
       fmt::format("PRAGMA application_id={}", format::application_id),
       fmt::format("PRAGMA user_version={}", version),
-      "CREATE TABLE snkv_meta(key TEXT NOT NULL PRIMARY KEY, value ANY NOT NULL) STRICT, "
-      "WITHOUT ROWID",
+      std::string(format::meta_table_sql),
       fmt::format("INSERT INTO snkv_meta VALUES('format_version', {}), "
                   "('store_id', {}), ('next_family_id', {})",
                   version, format::blob_literal(id), format::default_family_id + 1),
@@ -251,7 +268,9 @@ Error StoreState::initialise(btree::Connection& connection, const KeyRing::Store
 
 Error StoreState::unlock_keys(btree::Connection& connection, const Unlock* unlock, Bytes& header,
                               KeyHeader& opened) {
-  if (Error error = read_key_header(operation, connection, header); error.failed()) return error;
+  Meta found;
+  if (Error error = read_meta(operation, connection, found); error.failed()) return error;
+  header = std::move(found.key_header).value_or(Bytes());
   if (header.empty()) {
     if (unlock == nullptr) return {};
     return Error(Errc::invalid_argument, operation,
@@ -261,7 +280,9 @@ Error StoreState::unlock_keys(btree::Connection& connection, const Unlock* unloc
     return Error(Errc::auth_failed, operation, fmt::format("{} is encrypted", file_name()));
   }
   Error error = opened.open(operation, header, unlock->secret, unlock->options);
-  if (!error.failed()) error = check_store_id(operation, connection, opened.store());
+  if (!error.failed() && found.store_id.value_or(Bytes()) != BytesView(opened.store())) {
+    error = Error(Errc::tampered, operation, "the header of the encryption is that of another store");
+  }
   if (!error.failed()) error = check_bound_version(connection, opened);
   if (error.failed()) {
     const std::string detail =
@@ -284,46 +305,35 @@ Error StoreState::check_bound_version(btree::Connection& connection, const KeyHe
 }
 
 Error StoreState::check_format(btree::Connection& connection) const {
-  const auto refuse = [this](Errc code, std::string why) {
-    return Error(code, operation, fmt::format("{} {}", file_name(), why));
-  };
-  const auto failed = [&](int rc) {
-    Error error = connection.sql_error(operation, rc);
-    return Error(error.code(), operation, fmt::format("{}: {}", file_name(), error.detail()), rc);
-  };
-  std::int64_t application_id = 0;
-  std::int64_t user_version = 0;
-  int rc = connection.query_int64("PRAGMA application_id", application_id);
-  if (rc == SNKV_BT_OK) rc = connection.query_int64("PRAGMA user_version", user_version);
-  if (rc != SNKV_BT_OK) return failed(rc);
-  if (application_id != static_cast<std::int64_t>(format::application_id)) {
-    return refuse(Errc::not_a_store, "is an SQLite database, but not a store of snkv");
+  const btree::Lock lock(connection);
+  Error error;
+  {
+    const btree::ReadTransaction transaction(lock);
+    if (transaction.rc() != SNKV_BT_OK) return unreadable(transaction.rc());
+    DatabaseHeader header;
+    if (const int rc = header.read(lock.get()); rc != SNKV_BT_OK) return unreadable(rc);
+    Schema schema;
+    Meta meta;
+    std::uint32_t meta_root = 0;
+    error = header.check(operation, options.read_only);
+    if (!error.failed()) error = schema.load(operation, lock.get());
+    if (!error.failed()) error = header.check_roots(operation, schema);
+    if (!error.failed()) error = schema.meta_root(operation, meta_root);
+    if (!error.failed()) error = read_meta(operation, lock.get(), meta_root, meta);
+    if (!error.failed()) error = check_version(operation, header, meta);
   }
-  if (user_version > format::newest_version) {
-    return refuse(Errc::unsupported_version,
-                  fmt::format("has format version {}; this library knows {} at most", user_version,
-                              format::newest_version));
-  }
-  std::int64_t version = 0;
-  rc = connection.query_int64("SELECT value FROM snkv_meta WHERE key='format_version'", version, -1);
-  if (rc != SNKV_BT_OK) {
-    if (btree::errc_of(rc) != Errc::internal) return failed(rc);
-    return refuse(Errc::corrupt, fmt::format("has no usable table snkv_meta: {}",
-                                             connection.sql_error(operation, rc).detail()));
-  }
-  if (version > format::newest_version) {
-    return refuse(Errc::unsupported_version,
-                  fmt::format("has format version {}; this library knows {} at most", version,
-                              format::newest_version));
-  }
-  if (version < 1 || user_version < 1) return refuse(Errc::corrupt, "has no format version");
-  Bytes header;
-  if (Error error = read_key_header(operation, connection, header); error.failed()) return error;
-  if ((user_version >= format::encrypted_version) == header.empty()) {
-    return refuse(Errc::corrupt, header.empty() ? "has lost the header of its encryption"
-                                                : "has a header of encryption and is not encrypted");
-  }
-  return check_size(connection);
+  if (!error.failed()) error = check_size(connection);
+  if (!error.failed()) error = check_sql(connection);
+  if (!error.failed()) return {};
+  return Error(error.code(), operation, fmt::format("{}: {}", file_name(), error.detail()), error.extended());
+}
+
+/// The engine must be able to take the definitions in, too, of which it evaluates none.
+Error StoreState::check_sql(btree::Connection& connection) const {
+  const int rc = connection.execute("SELECT 1 FROM sqlite_schema LIMIT 0");
+  if (rc == SNKV_BT_OK) return {};
+  const Error error = connection.sql_error(operation, rc);
+  return error == Errc::internal ? Error(Errc::corrupt, operation, error.detail(), rc) : error;
 }
 
 Error StoreState::check_size(btree::Connection& connection) const {
@@ -334,7 +344,7 @@ Error StoreState::check_size(btree::Connection& connection) const {
   // engine would read as zeros.
   struct stat log {};
   if (::stat((file + "-wal").c_str(), &log) == 0 && log.st_size > 0) return {};
-  return Error(Errc::corrupt, operation, fmt::format("{} ends in the middle of a page", file_name()));
+  return Error(Errc::corrupt, operation, "it ends in the middle of a page");
 }
 
 Error StoreState::set_journal_mode(btree::Connection& connection) const {

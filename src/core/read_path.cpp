@@ -19,7 +19,9 @@ Error resolve(const char* operation, const Catalog& catalog, const Target& targe
   if (target.family == nullptr) return Error(Errc::closed, operation, "the handle is empty");
   out = catalog.find(target.family->id);
   if (out == nullptr) return Error(Errc::dropped, operation, base::printable(target.family->name));
-  return check_name(operation, *out);
+  if (Error error = check_name(operation, *out); error.failed()) return error;
+  if (!out->is_readable) return Error(Errc::schema_mismatch, operation, out->altered);
+  return {};
 }
 
 }  // namespace detail

@@ -193,7 +193,7 @@ void NewSideFile::remove_leftovers() const noexcept {
     if (folder == nullptr) return;
     while (const ::dirent* entry = ::readdir(folder)) {
       if (!std::string_view(entry->d_name).starts_with(start)) continue;
-      const int file = ::openat(::dirfd(folder), entry->d_name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+      const int file = ::openat(::dirfd(folder), entry->d_name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
       if (file < 0) continue;
       if (::flock(file, LOCK_EX | LOCK_NB) == 0) ::unlinkat(::dirfd(folder), entry->d_name, 0);
       ::close(file);
@@ -248,8 +248,10 @@ OpenSideFile::~OpenSideFile() {
 Error OpenSideFile::open(const StoreState& store, std::string path) {
   if (!sodium_ready()) return Error(Errc::io_error, "side_file", "no source of random bytes");
   path_ = std::move(path);
-  file_ = ::open(path_.c_str(), O_RDONLY | O_CLOEXEC);
+  // Only a regular file, and no link to one: it is neither waited for nor followed.
+  file_ = ::open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
   if (file_ < 0) {
+    if (errno == ELOOP || errno == ENXIO) return damaged(path_, "is no regular file");
     return errno == ENOENT ? Error(Errc::not_found, "side_file", path_)
                            : system_error("side_file", path_);
   }

@@ -132,7 +132,10 @@ class StoreState {
   /// What a writer with a rollback journal has left when it died is rolled back by whoever opens the file
   /// next, also if that is only to read it.
   [[nodiscard]] Error roll_back_dead_writer() const;
-  [[nodiscard]] Error create_if_empty(btree::Connection& connection, const Unlock* unlock);
+  [[nodiscard]] Error unreadable(int rc) const;
+  [[nodiscard]] Error check_empty(btree::Connection& connection, bool& empty) const;
+  /// Unless another process has done so meanwhile.
+  [[nodiscard]] Error create(btree::Connection& connection, const Unlock* unlock);
   /// `keys` is null for a store that is not encrypted.
   [[nodiscard]] Error initialise(btree::Connection& connection, const KeyRing::StoreId& id,
                                  const KeyHeader* keys);
@@ -141,6 +144,7 @@ class StoreState {
                                   KeyHeader& opened);
   [[nodiscard]] Error check_bound_version(btree::Connection& connection, const KeyHeader& opened) const;
   [[nodiscard]] Error check_format(btree::Connection& connection) const;
+  [[nodiscard]] Error check_sql(btree::Connection& connection) const;
   [[nodiscard]] Error check_size(btree::Connection& connection) const;
   [[nodiscard]] Error set_journal_mode(btree::Connection& connection) const;
   [[nodiscard]] std::string file_name() const;

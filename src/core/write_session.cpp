@@ -91,7 +91,7 @@ Error WriteSession::resolve(const char* operation, const Family& family, bool fo
   out = catalog_->find(family.id);
   if (out == nullptr) return Error(Errc::dropped, operation, base::printable(family.name));
   if (Error error = check_name(operation, *out); error.failed()) return error;
-  if (for_writing && !out->altered.empty()) {
+  if (!out->altered.empty() && (for_writing || !out->is_readable)) {
     return Error(Errc::schema_mismatch, operation, out->altered);
   }
   return {};
