@@ -71,6 +71,9 @@ struct snkv_bt_cursor {
   int order;       /* its result */
   const void *sought_key; /* and the key it was for: compared as a pointer, never read */
   uint32_t sought_size;
+  int forward;    /* the direction of the engine's own cursor, */
+  u32 page;       /* where it is, */
+  u64 crossed;    /* and how often it went to another page since it was sought */
   int walking;    /* the pages are read in place, and the position is in `path` */
   walk_path path;
 };
