@@ -58,8 +58,8 @@ class Filter {
   [[nodiscard]] const vector_detail::FilterNode& node() const noexcept { return *node_; }
   [[nodiscard]] const vector_detail::FilterPointer& pointer() const noexcept { return node_; }
 
-  /// Why it cannot be used: `invalid_argument` for one that is nested more than `max_filter_depth` deep, which
-  /// matches nothing, nor does its opposite.
+  /// Why it cannot be used: `invalid_argument` for one that is nested more than `max_filter_depth`
+  /// deep, which matches nothing, nor does its opposite.
   [[nodiscard]] Error error(const char* operation) const {
     return vector_detail::error_of(operation, *node_);
   }

@@ -60,8 +60,8 @@ struct Quantizer {
   [[nodiscard]] bool trained() const noexcept { return scale > 0; }
 
   /// Learns the ranges from `count` vectors, given by `vector_at(i)`, which is called by this
-  /// thread only; untrained if it gives null. Of each dimension the outermost thousandth at either end is left out, and
-  /// clamped.
+  /// thread only; untrained if it gives null. Of each dimension the outermost thousandth at either
+  /// end is left out, and clamped.
   template <class VectorAt>
   [[nodiscard]] static Quantizer train(std::size_t dim, std::size_t count, VectorAt&& vector_at,
                                        ThreadPool& pool) {

@@ -93,8 +93,8 @@ struct CollectionTables {
   return out + (key.size() > 64 ? "...\"" : "\"");
 }
 
-/// Takes the row of an entry apart: `corrupt` for what cannot be one in a collection of this state. `out`
-/// refers to `row`.
+/// Takes the row of an entry apart: `corrupt` for what cannot be one in a collection of this state.
+/// `out` refers to `row`.
 [[nodiscard]] inline Error read_item_row(const char* operation, BytesView key, BytesView row,
                                          const StateRow& state, ItemRow& out) {
   const char* why = nullptr;
@@ -110,9 +110,9 @@ struct CollectionTables {
   return why == nullptr ? Error() : damaged(operation, "the row of " + printable(key) + why);
 }
 
-/// `corrupt` if the state says that there are more numbers than there are rows for. Each number belongs to an
-/// entry or is free, and what is kept in memory grows with the largest of them: so it is not believed before
-/// it is looked for. A few are. O(pages of the entries, and free numbers).
+/// `corrupt` if the state says that there are more numbers than there are rows for. Each number
+/// belongs to an entry or is free, and what is kept in memory grows with the largest of them: so it
+/// is not believed before it is looked for. A few are. O(pages of the entries, and free numbers).
 [[nodiscard]] inline Error check_numbers(const char* operation, const CollectionTables& tables,
                                          const StateRow& state) {
   constexpr std::uint64_t few = 65536;

@@ -264,8 +264,8 @@ class Generation {
     for (Slot slot = 0; slot < slots; ++slot) source.read(skipped.data(), skipped.size());
   }
 
-  /// Whether the exact vectors of these slots have an order by each of their components: a quantizer is trained
-  /// on that.
+  /// Whether the exact vectors of these slots have an order by each of their components: a
+  /// quantizer is trained on that.
   [[nodiscard]] bool are_finite(Slot slots) const noexcept {
     if (!has_exact()) return true;
     constexpr std::uint32_t exponent = 0x7f800000;

@@ -78,9 +78,9 @@ class FrozenImage {
   return stamp;
 }
 
-/// The rest of it, into an index that is new, and empty names and metadata. Numbers have to be below `bound`. If the source has an
-/// error afterwards, names and metadata are of no use, and the index is as before. Throws
-/// std::bad_alloc.
+/// The rest of it, into an index that is new, and empty names and metadata. Numbers have to be
+/// below `bound`. If the source has an error afterwards, names and metadata are of no use, and the
+/// index is as before. Throws std::bad_alloc.
 inline void read_image(ByteSource& source, const ImageStamp& stamp, IndexCore& index,
                        NameTable& names, MetadataIndex& metadata,
                        std::uint32_t bound = max_slots) {

@@ -122,7 +122,8 @@ class IndexCore {
   }
   /// To be told of many vectors before they are put: an empty index then trains its quantizer on
   /// them, and need not keep them in another form first. `vector_at(i)` gives one of `count`, as it
-  /// is going to be put; null where that is not known after all. Throws std::bad_alloc, and has changed nothing then.
+  /// is going to be put; null where that is not known after all. Throws std::bad_alloc, and has
+  /// changed nothing then.
   template <class VectorAt>
   void expect(std::size_t count, VectorAt&& vector_at, ThreadPool& pool) {
     if (config_.type != ElementType::i8 || count < training_size) return;

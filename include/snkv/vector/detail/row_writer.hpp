@@ -138,8 +138,8 @@ class RowWriter {
     return as_error_of(operation_, std::move(error));
   }
 
-  /// Removes an entry if it has expired, and in any case the row of meta that says so: nothing would ever get past
-  /// one that is wrong.
+  /// Removes an entry if it has expired, and in any case the row of meta that says so: nothing
+  /// would ever get past one that is wrong.
   [[nodiscard]] Error purge(BytesView expiry_row, BytesView key, bool& existed) {
     existed = false;
     bool found = false;

@@ -52,9 +52,9 @@ class Segments {
     }
   }
 
-  /// Makes room for the first `rows` rows and fills them by `fill(memory, bytes)`, in order and in pieces that
-  /// lie together. There is room for the next piece only when the one before is filled: stops when `fill` returns
-  /// false. Throws std::bad_alloc.
+  /// Makes room for the first `rows` rows and fills them by `fill(memory, bytes)`, in order and in
+  /// pieces that lie together. There is room for the next piece only when the one before is filled:
+  /// stops when `fill` returns false. Throws std::bad_alloc.
   template <class Fill>
   bool fill_pieces(std::uint64_t rows, Fill&& fill) {
     for (std::uint64_t row = 0; row < rows;) {

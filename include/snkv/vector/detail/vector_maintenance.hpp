@@ -60,8 +60,8 @@ template <std::size_t Dim, class MetricTag>
   return options;
 }
 
-/// Opens the store of a collection by `open(store_options)`. There is a new file only where the collection is to
-/// be made, and can be.
+/// Opens the store of a collection by `open(store_options)`. There is a new file only where the
+/// collection is to be made, and can be.
 template <class Open>
 [[nodiscard]] Result<Store> open_file(std::string_view path, const VectorStoreOptions& options,
                                       Open&& open) {
