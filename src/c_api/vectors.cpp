@@ -142,6 +142,8 @@ int open(const Given& given, BytesView password, KVVecStore** out) {
   if (Error error = c_api::options_of({}, store_options); error.failed()) {
     return failed_to_open(error);
   }
+  // Before there is a file.
+  if (auto checked = VectorStore<>::check(options); !checked) return failed_to_open(checked.error());
   auto store = open_file(given.path, password, store_options);
   if (!store) return failed_to_open(store.error());
   auto vectors = VectorStore<>::open(*store, options);
@@ -174,7 +176,7 @@ bool parse_metadata(const void* data, int size, Json& out) {
   const auto bytes = buffer(data, size);
   if (!bytes) return false;
   out = bytes->empty() ? Json::object()
-                       : Json::parse(bytes->view(), nullptr, /*allow_exceptions=*/false);
+                       : vector_detail::parse_json(bytes->view());
   return out.is_object();
 }
 

@@ -211,6 +211,7 @@ class VectorStore:
             "threads": _integer("threads", threads, 0),
             "memory_limit": _integer("memory_limit", memory_limit, 0),
         }
+        _snkv.VectorCollection.check(name, config)  # before there is a file
         if password is not None:
             self._kv = KVStore.open_encrypted(path, password, **kv_kwargs)
         else:

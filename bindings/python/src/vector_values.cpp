@@ -102,9 +102,10 @@ py::object to_python(const snkv::Json& json) {
 
 snkv::Json json_argument(py::handle text) {
   if (text.is_none()) return {};
-  snkv::Json out = snkv::Json::parse(py::cast<std::string>(text), nullptr, false);
+  snkv::Json out = snkv::vector_detail::parse_json(py::cast<std::string>(text));
   if (out.is_discarded()) {
-    raise(snkv::Error(snkv::Errc::invalid_argument, "put", "metadata that are no JSON"));
+    raise(snkv::Error(snkv::Errc::invalid_argument, "put",
+                      "metadata that are no JSON, or nested too deeply"));
   }
   return out;
 }

@@ -105,6 +105,8 @@ SNKV_API Error query_status(const Query& query);
 // ---- Column families ----
 enum class FamilyMode { open, create, open_or_create };
 SNKV_API Error family(const Target& target, std::string_view name, FamilyMode mode, Target& out);
+/// `invalid_argument` for what can be the name of no family.
+SNKV_API Error check_family_name(const char* operation, std::string_view name);
 SNKV_API Error drop_family(const Target& target, std::string_view name);
 SNKV_API Error list_families(const Target& target, std::vector<std::string>& out);
 SNKV_API std::string_view family_name(const Target& target) noexcept;

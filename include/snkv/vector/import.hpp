@@ -217,7 +217,7 @@ class OriginalLoader {
     if (!*alive || !*has_value) continue;
     Json object;
     if (*has_metadata) {
-      object = Json::parse(metadata->value().view(), nullptr, /*allow_exceptions=*/false);
+      object = vector_detail::parse_json(metadata->value().view());
       if (!object.is_object()) return damaged(scan->key(), "the metadata are no JSON object");
     }
     auto put = loader->put(scan->key(), scan->value(), values->value(), std::move(object),

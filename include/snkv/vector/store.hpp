@@ -224,15 +224,19 @@ class VectorStore : public VectorOperations {
  public:
   VectorStore() noexcept = default;
 
+  /// Whether these options can open or make a collection: `invalid_argument` for what `open` would
+  /// refuse whatever there is. Opens nothing.
+  [[nodiscard]] static Result<void> check(const VectorStoreOptions& options);
   /// Opens the store in the file `path` and in it the collection; makes what is missing, unless the
-  /// options say otherwise. Besides the errors of `Store::open`: `not_found`, `exists`,
-  /// `dimension_mismatch`, `metric_mismatch`, `dtype_mismatch`, `invalid_argument` (the name, an
-  /// option out of its range, a new collection without dimensions), `no_memory` (the memory limit),
-  /// `aborted`, `index_dropped` (with `create_if_missing` false).
+  /// options say otherwise. Makes no file for a collection that is not to be made, or cannot be.
+  /// Besides the errors of `Store::open`: `not_found`, `exists`, `dimension_mismatch`,
+  /// `metric_mismatch`, `dtype_mismatch`, `invalid_argument` (the name, an option out of its range,
+  /// a new collection without dimensions), `no_memory` (the memory limit), `aborted`,
+  /// `index_dropped` (with `create_if_missing` false).
   [[nodiscard]] static Result<VectorStore> open(std::string_view path,
                                                 const VectorStoreOptions& options = {});
-  /// The same in an encrypted store (see `Store::open_encrypted`): values, vectors, metadata and what is
-  /// saved of the index are encrypted, keys are not.
+  /// The same in an encrypted store (see `Store::open_encrypted`): values, vectors, metadata and
+  /// what is saved of the index are encrypted, keys are not.
   [[nodiscard]] static Result<VectorStore> open_encrypted(std::string_view path, const Secret& secret,
                                                           const VectorStoreOptions& options = {},
                                                           const EncryptionOptions& encryption = {});

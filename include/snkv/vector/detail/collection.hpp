@@ -72,7 +72,7 @@ class Collection {
   }
 
   [[nodiscard]] Error catch_up(const char* operation, const Progress& progress = {}) const {
-    return image_->catch_up(operation, tables_, progress);
+    return named(operation, image_->catch_up(operation, tables_, progress));
   }
 
   /// Whether a snapshot can be written beside the file.
@@ -142,7 +142,7 @@ class Collection {
       Error error = writer.start();
       if (!error.failed()) error = work(writer, tables);
       if (!error.failed()) error = writer.finish();
-      return error;
+      return named(operation, std::move(error));
     };
     if (scope != nullptr) return within(operation, tables_.in(scope), run);
     OwnTransaction transaction;
@@ -150,6 +150,14 @@ class Collection {
     if (error.failed()) return as_error_of(operation, std::move(error));
     error = run(tables_.in(transaction.scope()));
     return error.failed() ? error : as_error_of(operation, transaction.commit());
+  }
+
+  /// Rows that are damaged are those of a collection, of which a store may have many.
+  [[nodiscard]] Error named(const char* operation, Error error) const {
+    if (!(error == Errc::corrupt)) return error;
+    const std::string whose = "collection " + printable(name_) + ": ";
+    if (error.detail().starts_with(whose)) return error;
+    return Error(Errc::corrupt, operation, whose + error.detail(), error.extended());
   }
 
   /// Runs `run(tables)` as a part of a caller's transaction.

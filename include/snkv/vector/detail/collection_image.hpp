@@ -30,6 +30,8 @@
 
 namespace snkv::vector_detail {
 
+static_assert(max_numbers == max_slots);
+
 struct ImageOptions {
   std::array<std::uint8_t, 16> store{};  ///< which store it is of
   bool keep_vectors = true;
@@ -249,7 +251,10 @@ class CollectionImage {
     if (source.error().failed() || !is_ours(frozen, state, stamp)) return {};
     const std::unique_lock lock(names_mutex_);
     try {
-      read_image(source, stamp, core_, names_, metadata_);
+      read_image(source, stamp, core_, names_, metadata_, state.next_number);
+    } catch (const std::bad_alloc&) {
+      // There may be room for what is made of the rows.
+      source.refuse("there is no memory for it");
     } catch (...) {
       names_.clear();
       metadata_.clear();
@@ -291,14 +296,16 @@ class CollectionImage {
     };
     std::vector<Touched> touched;
     std::unordered_map<std::uint32_t, std::size_t> places;
+    std::uint64_t largest = 0;
     std::uint64_t expected = from + 1;
     RowCursor cursor(frozen.log, {Bytes(change_key(from + 1).view()), Bytes(), false});
     for (; cursor.valid(); cursor.next(), ++expected) {
       ChangeRow row;
       if (cursor.key().size() != 8 || big_endian_at<std::uint64_t>(cursor.key(), 0) != expected ||
-          !decode(cursor.value(), row) || row.number >= max_slots) {
+          !decode(cursor.value(), row) || row.number >= state.next_number) {
         return damaged(operation, "change " + std::to_string(expected) + " cannot be read");
       }
+      largest = std::max<std::uint64_t>(largest, row.number);
       const auto [at, is_new] = places.try_emplace(row.number, touched.size());
       if (is_new) touched.push_back({row.number, false, false, {}});
       Touched& one = touched[at->second];
@@ -308,6 +315,10 @@ class CollectionImage {
     }
     if (Error error = cursor.status(); error.failed()) return as_error_of(operation, error);
     if (expected != state.sequence + 1) return damaged(operation, "the log ends too early");
+    // A change takes the smallest number that is free.
+    if (largest >= bound() + touched.size()) {
+      if (Error error = check_numbers(operation, frozen, state); error.failed()) return error;
+    }
     if (Error error = check_memory(operation, touched.size()); error.failed()) return error;
 
     std::vector<std::uint32_t> numbers;
@@ -319,7 +330,7 @@ class CollectionImage {
         numbers.size(),
         [&](std::size_t i) {
           if (!unread.failed()) unread = prepare(operation, frozen, numbers[i]);
-          return prepared_.data();
+          return unread.failed() ? nullptr : prepared_.data();
         },
         pool_);
     if (unread.failed()) return unread;
@@ -332,8 +343,10 @@ class CollectionImage {
       Error error = core::get(frozen.items, one.key, row);
       if (error.failed() && !(error == Errc::not_found)) return as_error_of(operation, error);
       ItemRow item;
-      if (error.failed() || !decode(row, item) || item.number != one.number) {
-        return damaged(operation, "an entry and the log do not agree");
+      if (error.failed()) return damaged(operation, printable(one.key) + " of the log is missing");
+      if (error = read_item_row(operation, one.key, row, state, item); error.failed()) return error;
+      if (item.number != one.number) {
+        return damaged(operation, printable(one.key) + " has another number than in the log");
       }
       if (error = put(operation, frozen, one.key, item, one.vector); error.failed()) return error;
     }
@@ -346,22 +359,26 @@ class CollectionImage {
     const std::uint64_t known = read([](const NameTable& names, auto&) { return names.live(); });
     const std::uint64_t more = state.live > known ? state.live - known : 0;
     if (Error error = check_memory(operation, more); error.failed()) return error;
+    if (state.next_number > bound()) {
+      if (Error error = check_numbers(operation, frozen, state); error.failed()) return error;
+    }
     std::vector<bool> seen(state.next_number);
     std::uint64_t done = 0;
     RowCursor cursor(frozen.items, {});
     for (; cursor.valid(); cursor.next(), ++done) {
       ItemRow item;
-      if (!decode(cursor.value(), item) || item.number >= state.next_number || seen[item.number]) {
-        return damaged(operation, "the row of an entry cannot be read");
-      }
-      seen[item.number] = true;
       const std::string_view key = cursor.key().view();
+      Error error = read_item_row(operation, key, cursor.value(), state, item);
+      if (!error.failed() && seen[item.number]) {
+        error = damaged(operation, "the row of " + printable(key) + " has the number of another one");
+      }
+      if (error.failed()) return error;
+      seen[item.number] = true;
       const bool same = read([&](const NameTable& names, auto&) {
-        return names.changed(item.number) == item.changed && names.key(item.number) == key;
+        return names.is(item.number, key, item.changed);
       });
       if (!same) {
-        Error error = put(operation, frozen, key, item, true);
-        if (error.failed()) return error;
+        if (error = put(operation, frozen, key, item, true); error.failed()) return error;
       }
       if (done % 256 == 0 && progress && !progress(done, state.live)) {
         return Error(Errc::aborted, operation, "");
@@ -369,11 +386,16 @@ class CollectionImage {
     }
     if (Error error = cursor.status(); error.failed()) return as_error_of(operation, error);
     if (done != state.live) return damaged(operation, "the number of entries is wrong");
-    const std::uint32_t bound = read([](const NameTable& names, auto&) { return names.bound(); });
-    for (std::uint32_t number = 0; number < bound; ++number) {
+    const std::uint32_t end = bound();
+    for (std::uint32_t number = 0; number < end; ++number) {
       if (number >= seen.size() || !seen[number]) erase(number);
     }
     return {};
+  }
+
+  /// One more than the largest number that is known.
+  [[nodiscard]] std::uint32_t bound() const {
+    return read([](const NameTable& names, auto&) { return names.bound(); });
   }
 
   /// Reads a vector into `prepared_`, in the form in which it is compared.
@@ -381,8 +403,12 @@ class CollectionImage {
                               std::uint32_t number) {
     float* to = prepared_.data();
     Error error = read_vector(operation, frozen.vectors, number, config_.dim, to);
-    if (!error.failed()) prepare_vector(config_.metric, to, config_.dim, to);
-    return error;
+    if (error.failed()) return error;
+    if (config_.metric == Metric::cosine && !(length(to, config_.dim) > 0)) {
+      return damaged(operation, "vector " + std::to_string(number) + " has no direction");
+    }
+    prepare_vector(config_.metric, to, config_.dim, to);
+    return {};
   }
   [[nodiscard]] Error put(const char* operation, const CollectionTables& frozen,
                           std::string_view key, const ItemRow& item, bool with_vector) {
@@ -391,7 +417,7 @@ class CollectionImage {
     }
     Json document = Json::object();
     if (!item.metadata.empty()) {
-      document = Json::parse(item.metadata, nullptr, false);
+      document = parse_json(item.metadata);
       if (!document.is_object()) return damaged(operation, "metadata are no JSON object");
     }
     // All of it or nothing, for who reads.

@@ -40,6 +40,12 @@ struct CollectionOpening {
   return {};
 }
 
+/// Why a collection can neither be opened nor made so, whatever there is; ok otherwise.
+[[nodiscard]] inline Error check_opening(const char* operation, const CollectionOpening& opening) {
+  if (Error error = check_wish(operation, opening.wish); error.failed()) return error;
+  return core::check_family_name(operation, opening.name);
+}
+
 /// `target` is the store, bound to nothing.
 class CollectionOpener {
  public:
@@ -48,8 +54,7 @@ class CollectionOpener {
 
   [[nodiscard]] Error open(const CollectionOpening& opening,
                            std::shared_ptr<Collection>& out) const {
-    if (Error error = check_wish(operation_, opening.wish); error.failed()) return error;
-    if (Error error = check_name(opening.name); error.failed()) return error;
+    if (Error error = check_opening(operation_, opening); error.failed()) return error;
     CollectionConfig config;
     CollectionTables tables;
     if (Error error = find_or_create(opening, config, tables); error.failed()) return error;
@@ -69,7 +74,7 @@ class CollectionOpener {
   /// Removes a collection with its values.
   [[nodiscard]] Error drop(std::string_view name, bool& existed) const {
     existed = false;
-    if (Error error = check_name(name); error.failed()) return error;
+    if (Error error = core::check_family_name(operation_, name); error.failed()) return error;
     std::optional<CollectionConfig> config;
     Error error = CollectionCatalog(operation_, store_).find(name, config);
     if (error.failed() || !config) return error;
@@ -124,12 +129,6 @@ class CollectionOpener {
     core::detach(store_, image_name(id));
     // If that fails, it is a file that nobody will read: ids are not used again.
     static_cast<void>(core::remove_side_file(store_, CollectionImage::side_suffix(id)));
-  }
-
-  [[nodiscard]] Error check_name(std::string_view name) const {
-    core::Target family;
-    Error error = core::family(store_, name, core::FamilyMode::open, family);
-    return error == Errc::not_found ? Error() : as_error_of(operation_, std::move(error));
   }
 
   [[nodiscard]] Error find_or_create(const CollectionOpening& opening, CollectionConfig& config,
@@ -213,7 +212,8 @@ class CollectionOpener {
         &context, image);
     if (error.failed()) return as_error_of(operation_, std::move(error));
     out = std::static_pointer_cast<CollectionImage>(std::move(image));
-    return {};
+    if (out->config() == config) return {};
+    return damaged(operation_, "two collections have the same id");
   }
 
   /// Reads what is committed, and links it.

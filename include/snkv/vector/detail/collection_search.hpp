@@ -28,6 +28,10 @@ struct EntryCondition {
   const FilterNode* filter = nullptr;         ///< null: all
   const EntryPredicate* predicate = nullptr;  ///< null: all
   [[nodiscard]] bool is_all() const noexcept { return filter == nullptr && predicate == nullptr; }
+  /// Why it cannot be used; ok if it can.
+  [[nodiscard]] Error error(const char* operation) const {
+    return filter == nullptr ? Error() : error_of(operation, *filter);
+  }
   [[nodiscard]] bool matches(std::string_view key, const Json& metadata) const {
     return (filter == nullptr || vector_detail::matches(*filter, metadata)) &&
            (predicate == nullptr || (*predicate)(key, metadata));
@@ -36,7 +40,7 @@ struct EntryCondition {
 
 /// The metadata of a row; null if there are none, discarded if they cannot be read.
 [[nodiscard]] inline Json parse_metadata(std::string_view text) {
-  return text.empty() ? Json() : Json::parse(text, nullptr, false);
+  return text.empty() ? Json() : parse_json(text);
 }
 
 /// A condition on numbers, as of one moment: what the index of metadata says, and for the rest the

@@ -27,7 +27,8 @@ class EntryScan {
   template <class Use>
   [[nodiscard]] Error run(std::string_view after, Use&& use) {
     now_ = core::now(tables_.meta);
-    Error error = ask_index();
+    Error error = condition_.error(operation_);
+    if (!error.failed()) error = ask_index();
     if (error.failed()) return error;
     // Some rows one by one cost as much as many in a row.
     constexpr std::uint64_t seek_cost = 8;

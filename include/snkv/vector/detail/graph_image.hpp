@@ -81,9 +81,11 @@ inline Slot Graph::read(ByteSource& source, std::vector<Slot>& lost) {
                       "the graph is damaged")) {
     return 0;
   }
-  reserve(slots);
-  codes_.for_each_piece(slots,
-                        [&](std::byte* memory, std::size_t bytes) { source.read(memory, bytes); });
+  const bool has_codes = codes_.fill_pieces(slots, [&](std::byte* memory, std::size_t bytes) {
+    source.read(memory, bytes);
+    return !source.error().failed();
+  });
+  if (!has_codes) return 0;
   if (!source.require(slots <= source.remaining() / links_.stride() &&
                           upper <= source.remaining() / upper_.stride(),
                       "links of the graph are missing")) {
@@ -93,7 +95,7 @@ inline Slot Graph::read(ByteSource& source, std::vector<Slot>& lost) {
   Slot dead_slots = 0;
   Slot first_unlinked = slots;
   std::uint32_t next_upper = 0;
-  upper_.reserve(upper);
+  nodes_.reserve(slots);
   for (Slot slot = 0; slot < slots; ++slot) {
     const std::uint8_t level = levels[slot];
     const bool is_dead = bit_of(dead, slot);
@@ -127,14 +129,19 @@ inline Slot Graph::read(ByteSource& source, std::vector<Slot>& lost) {
 }
 
 inline bool Graph::read_links(ByteSource& source, Slot slots) {
-  links_.for_each_piece(slots,
-                        [&](std::byte* memory, std::size_t bytes) { source.read(memory, bytes); });
+  const bool has_links = links_.fill_pieces(slots, [&](std::byte* memory, std::size_t bytes) {
+    source.read(memory, bytes);
+    return !source.error().failed();
+  });
+  if (!has_links) return false;
   for (Slot slot = 0; slot < slots; ++slot) {
     if (!source.require(are_sound(slot, 0, slots), "a link of the graph leads nowhere"))
       return false;
   }
+  std::uint64_t uppers = 0;
   for (Slot slot = 0; slot < slots; ++slot) {
     for (unsigned level = 1; level <= this->level(slot); ++level) {
+      upper_.reserve(++uppers);
       source.read(list(slot, level).first, upper_.stride());
       if (!source.require(are_sound(slot, level, slots), "a link of the graph leads nowhere")) {
         return false;

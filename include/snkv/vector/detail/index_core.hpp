@@ -122,7 +122,8 @@ class IndexCore {
   }
   /// To be told of many vectors before they are put: an empty index then trains its quantizer on
   /// them, and need not keep them in another form first. `vector_at(i)` gives one of `count`, as it
-  /// is going to be put. Throws std::bad_alloc, and has changed nothing then.
+  /// is going to be put; null where that is not known after all. Throws std::bad_alloc, and has
+  /// changed nothing then.
   template <class VectorAt>
   void expect(std::size_t count, VectorAt&& vector_at, ThreadPool& pool) {
     if (config_.type != ElementType::i8 || count < training_size) return;
@@ -133,6 +134,7 @@ class IndexCore {
     const std::lock_guard lock(change_mutex_);
     if (generation()->graph.size() != 0) return;
     Quantizer quantizer = Quantizer::train(config_.dim, count, vector_at, pool);
+    if (!quantizer.trained()) return;
     replace(std::make_shared<Generation>(
         Codec(config_.metric, config_.type, config_.dim, *kernels_, std::move(quantizer)),
         config_.m, config_.ef_construction, config_.keep_vectors));

@@ -93,8 +93,7 @@ class RecordReader : public nlohmann::json_sax<Json> {
         begin_value(Json::object());
         return true;
       case State::value:
-        open(Json::object());
-        return true;
+        return open(Json::object());
       case State::vector:
         return refuse_number();
     }
@@ -118,8 +117,7 @@ class RecordReader : public nlohmann::json_sax<Json> {
       case State::vector:
         return refuse_number();
       case State::value:
-        open(Json::array());
-        return true;
+        return open(Json::array());
       case State::members:
         break;
     }
@@ -234,7 +232,14 @@ class RecordReader : public nlohmann::json_sax<Json> {
     if (parent.is_array()) return parent.emplace_back(std::move(value));
     return parent[name_] = std::move(value);
   }
-  void open(Json empty) { open_.push_back(&add(std::move(empty))); }
+  bool open(Json empty) {
+    // Of a record or header this is a member, so what is in it is one deeper.
+    if (open_.size() >= static_cast<std::size_t>(max_metadata_depth)) {
+      return refuse(place() + "." + member_ + " is nested too deeply");
+    }
+    open_.push_back(&add(std::move(empty)));
+    return true;
+  }
   bool close() {
     open_.pop_back();
     if (open_.empty()) state_ = State::members;

@@ -111,8 +111,7 @@ class RowWriter {
       }
       if (error.failed()) return as_error_of(operation_, std::move(error));
       if (!found) ++state_.live;
-      state_.with_metadata += item.metadata.empty() ? 0 : 1;
-      state_.with_metadata -= had_metadata ? 1 : 0;
+      count_metadata(had_metadata, !item.metadata.empty());
     }
     return write_value(change, item.expires_at, item.expires_at != expired_at);
   }
@@ -123,9 +122,10 @@ class RowWriter {
     bool found = false;
     if (Error error = read(key, found); error.failed() || !found) return error;
     existed = !old_.expired(now_);
+    if (state_.live == 0) return damaged(operation_, "there are more entries than the state says");
     if (Error error = note(ChangeKind::erase, old_.number, key); error.failed()) return error;
     --state_.live;
-    if (!old_.metadata.empty()) --state_.with_metadata;
+    count_metadata(!old_.metadata.empty(), false);
     bool was = false;
     Error error = core::erase(tables_.vectors, vector_key(old_.number).view(), {}, was);
     if (!error.failed() && old_.expires_at != 0) {
@@ -138,8 +138,26 @@ class RowWriter {
     return as_error_of(operation_, std::move(error));
   }
 
+  /// Removes an entry if it has expired, and in any case the row of meta that says so: nothing
+  /// would ever get past one that is wrong.
+  [[nodiscard]] Error purge(BytesView expiry_row, BytesView key, bool& existed) {
+    existed = false;
+    bool found = false;
+    Error error = key.empty() ? Error() : read(key, found);
+    if (error == Errc::invalid_argument) error = {};  // what can be no key
+    if (!error.failed() && found && old_.expired(now_)) {
+      bool was = false;
+      existed = true;
+      error = erase(key, was);
+    }
+    bool was = false;
+    if (!error.failed()) error = core::erase(tables_.meta, expiry_row, {}, was);
+    return as_error_of(operation_, std::move(error));
+  }
+
   /// The caller has erased the values.
   [[nodiscard]] Error clear() {
+    if (Error error = check_sequence(); error.failed()) return error;
     Error error = core::clear(tables_.items, {});
     if (!error.failed()) error = core::clear(tables_.vectors, {});
     if (!error.failed()) error = core::clear(tables_.log, {});
@@ -183,15 +201,13 @@ class RowWriter {
 
   [[nodiscard]] Error finish() {
     if (state_ == before_) return {};
+    state_.with_metadata = std::min(state_.with_metadata, state_.live);
     return as_error_of(operation_,
                        core::put(tables_.meta, StateRow::key, state_.encode().view(), {}));
   }
 
-  /// For messages: at most 64 bytes of a key, those that cannot be printed as dots.
   [[nodiscard]] static std::string printable(BytesView key) {
-    std::string out = "\"";
-    for (const char c : key.view().substr(0, 64)) out += c >= ' ' && c <= '~' ? c : '.';
-    return out + (key.size() > 64 ? "...\"" : "\"");
+    return vector_detail::printable(key);
   }
 
  private:
@@ -208,7 +224,18 @@ class RowWriter {
     return {};
   }
 
+  [[nodiscard]] Error check_sequence() const {
+    if (state_.sequence < StateRow::max_sequence) return {};
+    return damaged(operation_, "the state has a sequence that no collection gets to");
+  }
+  /// A state that counts too few of them is not made one that cannot be read.
+  void count_metadata(bool before, bool after) noexcept {
+    if (after) ++state_.with_metadata;
+    if (before && state_.with_metadata > 0) --state_.with_metadata;
+  }
+
   [[nodiscard]] Error note(ChangeKind kind, std::uint32_t number, BytesView key) {
+    if (Error error = check_sequence(); error.failed()) return error;
     ++state_.sequence;
     state_.chain = next_chain(state_.chain, state_.sequence, kind, key);
     const ChangeRow row{kind, number, state_.chain, key.view()};
@@ -219,7 +246,7 @@ class RowWriter {
   /// A number for a new entry: a free one if there is one.
   [[nodiscard]] Error take_number(std::uint32_t& number) {
     if (state_.free_numbers() == 0) {
-      if (state_.next_number >= max_slots) {
+      if (state_.next_number >= max_numbers) {
         return Error(Errc::full, operation_, "a collection has at most 2147483647 entries");
       }
       number = state_.next_number++;

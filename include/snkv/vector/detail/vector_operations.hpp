@@ -19,17 +19,9 @@ namespace snkv {
 
 namespace vector_detail {
 
-[[nodiscard]] inline bool is_nested_deeper(const Json& json, int levels) noexcept {
-  if (!json.is_structured()) return false;
-  if (levels == 0) return true;
-  return std::any_of(json.begin(), json.end(),
-                     [&](const Json& child) { return is_nested_deeper(child, levels - 1); });
-}
-
 /// The text of metadata as rows have it. Null: `out` stays empty.
 [[nodiscard]] inline Error metadata_text(const char* operation, BytesView key, const Json& metadata,
                                          std::optional<std::string>& out) {
-  constexpr int deepest = 64;
   const auto refuse = [&](const char* why) {
     return Error(Errc::invalid_argument, operation,
                  "the metadata of " + RowWriter::printable(key) + why);
@@ -41,7 +33,7 @@ namespace vector_detail {
     out.emplace();
     return {};
   }
-  if (is_nested_deeper(metadata, deepest)) return refuse(" are nested too deeply");
+  if (is_nested_deeper(metadata, max_metadata_depth)) return refuse(" are nested too deeply");
   out = metadata.dump(-1, ' ', false, Json::error_handler_t::replace);
   // What is no UTF-8 was replaced by U+FFFD, which may have been there before, too.
   if (out->find("\xef\xbf\xbd") != std::string::npos &&

@@ -135,6 +135,7 @@ inline Result<std::uint64_t> VectorOperations::count(const Filter& filter) const
   if (collection_ == nullptr) return Unexpected(vector_facade::closed(operation));
   std::uint64_t entries = 0;
   const vector_detail::EntryCondition condition{&filter.node(), nullptr};
+  if (Error error = condition.error(operation); error.failed()) return Unexpected(std::move(error));
   if (scope_ == nullptr) {
     Error error = collection_->catch_up(operation);
     if (error.failed()) return Unexpected(std::move(error));

@@ -81,6 +81,7 @@ namespace vector_facade {
     return refuse("max_distance is no number");
   }
   out.condition = condition_of(options.filter, options.predicate);
+  if (Error error = out.condition.error(operation); error.failed()) return error;
   out.k = k;
   out.radius = radius;
   if (radius && options.max_distance) out.radius = std::min(*radius, *options.max_distance);
