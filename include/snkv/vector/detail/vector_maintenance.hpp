@@ -51,7 +51,8 @@ using vector_detail::Collection;
           .m = config.m,
           .ef_construction = config.ef_construction,
           .ef_search = collection.ef_search(),
-          .count = count};
+          .count = count,
+          .damaged = collection.damage().size()};
 }
 
 inline void add_degrees(const vector_detail::Graph& graph, VectorStats& out) {
@@ -130,10 +131,9 @@ inline Result<void> VectorOperations::compact(const Progress& progress) {
   if (collection_ == nullptr) return Unexpected(vector_facade::closed(operation));
   Error error = collection_->catch_up(operation);
   if (error.failed()) return Unexpected(std::move(error));
-  const bool done = collection_->image().compact(
-      [&](std::uint64_t step, std::uint64_t total) { return !progress || progress(step, total); });
-  if (!done) return Unexpected(Error(Errc::aborted, operation, ""));
-  if (!collection_->saves_by_itself()) return {};
+  vector_detail::CallerProgress told(progress, &collection_->image());
+  if (!collection_->image().compact(told)) return Unexpected(told.error(operation));
+  if (!collection_->saves_by_itself() || collection_->damage().size() != 0) return {};
   return facade::as_result(collection_->save(operation, {}));
 }
 
@@ -144,7 +144,9 @@ inline Result<void> VectorOperations::save(const Progress& progress) {
     return Unexpected(Error(Errc::read_only, operation, "the store was opened read-only"));
   }
   if (!collection_->can_save()) return facade::as_result(collection_->catch_up(operation));
-  return facade::as_result(collection_->save(operation, progress));
+  vector_detail::CallerProgress told(progress, &collection_->image());
+  return facade::as_result(
+      told.explain(operation, collection_->save(operation, told.function())));
 }
 
 inline Result<std::uint64_t> VectorOperations::purge_expired(std::uint64_t limit) {
@@ -159,18 +161,17 @@ inline Result<std::uint64_t> VectorOperations::purge_expired(std::uint64_t limit
     std::uint64_t found = 0;
     const auto purge = [&](vector_detail::RowWriter& writer,
                            const vector_detail::CollectionTables& tables) -> Error {
-      std::vector<std::string> keys;
+      std::vector<std::pair<std::string, std::string>> keys;  // of the order of expiries; of entries
       vector_detail::RowCursor cursor(
           tables.meta, {Bytes(vector_detail::expiry_key(0, 0).view()),
                         Bytes(vector_detail::expiry_key(writer.now() + 1, 0).view()), true});
       for (; cursor.valid() && keys.size() < wanted; cursor.next()) {
-        keys.push_back(cursor.value().str());
+        keys.emplace_back(cursor.key().str(), cursor.value().str());
       }
       Error error = vector_detail::as_error_of(operation, cursor.status());
-      for (const std::string& key : keys) {
-        bool existed = false;
+      for (const auto& [expiry, key] : keys) {
         if (error.failed()) break;
-        error = writer.erase(key, existed);
+        error = writer.purge(expiry, key);
       }
       found = keys.size();
       return error;
