@@ -7,6 +7,7 @@
 #include <snkv/import.hpp>
 #include <snkv/snkv.hpp>
 #if defined(SNKV_TOOL_VECTORS)
+#include <snkv/vector.hpp>
 #include <snkv/vector/import.hpp>
 #endif
 
@@ -38,10 +39,13 @@ constexpr const char* usage = R"(usage: snkv <command> ...
   decrypt FILE                       the opposite
   change-password FILE               of an encrypted store
   rotate-key FILE                    encrypts everything anew with another key
-  import-original FILE NEW [--plain]
+  import-original FILE NEW [--plain] [--refused stop|skip]
                                      makes the store NEW of a database that SNKV's C library wrote;
                                      NEW is encrypted if a new password is given, and of an encrypted
-                                     FILE in any case, unless --plain says that it shall not be
+                                     FILE in any case, unless --plain says that it shall not be. Vectors
+                                     and metadata that cannot be taken over stop it, or are left out and
+                                     listed
+  repair-vectors FILE                removes rows of vectors and metadata that are damaged
 
 Passwords: of an encrypted store or database the first line of the file in --password-file ("-" is
 standard input), or $SNKV_PASSWORD; a new one of --new-password-file, or $SNKV_NEW_PASSWORD. Else
@@ -129,10 +133,61 @@ void get(const Arguments& arguments) {
   std::fwrite(value.data(), 1, value.size(), stdout);
 }
 
+#if defined(SNKV_TOOL_VECTORS)
+void print(const std::string& collection, const VectorCheckReport& report) {
+  for (const VectorDamage& row : report.rows) {
+    std::printf("collection %s: %s%s%s\n", printable(collection).c_str(),
+                printable(row.key).c_str(), row.key.empty() ? "" : ": ", row.what.c_str());
+  }
+  if (report.damaged > report.rows.size()) {
+    std::printf("collection %s: %llu more\n", printable(collection).c_str(),
+                static_cast<unsigned long long>(report.damaged - report.rows.size()));
+  }
+}
+
+/// How many rows of all collections are damaged.
+std::uint64_t verify_vectors(const Store& store) {
+  std::uint64_t damaged = 0;
+  VectorCollections collections(store);
+  for (const std::string& name : must(collections.list())) {
+    const auto vectors = must(collections.open(name, {.auto_save = false}));
+    const VectorCheckReport report = must(vectors.verify());
+    print(name, report);
+    damaged += report.damaged;
+  }
+  return damaged;
+}
+
+void repair_vectors(const Arguments& arguments) {
+  const std::string& path = arguments.values(1)[0];
+  const Options options{.create_if_missing = false};
+  auto opened = Store::open(path, options);
+  if (!opened && opened.error() == Errc::auth_failed) {
+    opened = Store::open_encrypted(path, password(arguments, old_password), options);
+  }
+  const Store store = must(std::move(opened));
+  VectorCollections collections(store);
+  for (const std::string& name : must(collections.list())) {
+    auto vectors = must(collections.open(name));
+    const VectorCheckReport report = must(vectors.repair());
+    print(name, report);
+    std::printf("collection %s: %llu entries removed, %llu without metadata now\n",
+                printable(name).c_str(), static_cast<unsigned long long>(report.removed),
+                static_cast<unsigned long long>(report.without_metadata));
+  }
+}
+#endif
+
 void verify(const Arguments& arguments) {
   const Store store = open(arguments, arguments.values(1)[0]);
   ProgressBar bar("verifying");
   const VerifyReport report = must(store.verify(std::ref(bar)));
+#if defined(SNKV_TOOL_VECTORS)
+  if (const std::uint64_t damaged = verify_vectors(store); damaged != 0) {
+    throw Failure{Error(Errc::corrupt, "verify",
+                        std::to_string(damaged) + " rows of vectors are damaged; see repair-vectors")};
+  }
+#endif
   std::printf("%llu entries in %llu families, all in order\n",
               static_cast<unsigned long long>(report.entries),
               static_cast<unsigned long long>(report.families));
@@ -200,9 +255,14 @@ void take_over(const Arguments& arguments) {
   if (of_store) options.secret = &*of_store;
   options.decrypt = arguments.flag("plain");
   std::uint64_t vectors = 0;
+  SkippedEntries skipped;
+  const std::string refused = arguments.option("refused", "stop");
+  if (refused != "stop" && refused != "skip") throw Misuse{"--refused is stop or skip"};
 #if defined(SNKV_TOOL_VECTORS)
   options.also = [&](const OriginalStore& original, Store& store) -> Result<void> {
-    auto imported = import_original_vectors(original, store);
+    auto imported = import_original_vectors(
+        original, store,
+        {.refused = refused == "skip" ? Refused::skip : Refused::stop, .skipped = &skipped});
     if (!imported) return Unexpected(std::move(imported).error());
     vectors = *imported;
     return {};
@@ -225,6 +285,12 @@ void take_over(const Arguments& arguments) {
     std::printf("the vectors in family %s were left out: this build has none\n", printable(name).c_str());
   }
 #endif
+  for (const SkippedEntry& entry : skipped.first) {
+    std::printf("%s has no vector now: %s\n", printable(entry.key).c_str(), entry.reason.c_str());
+  }
+  if (skipped.count > 0) {
+    std::printf("%llu vectors were left out\n", static_cast<unsigned long long>(skipped.count));
+  }
   std::printf("%llu entries in %llu families, %llu vectors; %llu that had expired were left out\n",
               static_cast<unsigned long long>(report.entries),
               static_cast<unsigned long long>(report.families),
@@ -257,7 +323,11 @@ int run(int count, char** arguments) {
   } else if (command == "rotate-key") {
     rotate_key(with({"password-file"}));
   } else if (command == "import-original") {
-    take_over(with({"password-file", "new-password-file"}, {"plain"}));
+    take_over(with({"password-file", "new-password-file", "refused"}, {"plain"}));
+#if defined(SNKV_TOOL_VECTORS)
+  } else if (command == "repair-vectors") {
+    repair_vectors(with({"password-file"}));
+#endif
   } else if (command == "help" || command == "--help") {
     std::fputs(usage, stdout);
   } else {

@@ -57,6 +57,9 @@ asked() {
 
 gives '559 entries in 3 families, 0 vectors; 0 that had expired were left out' \
   import-original "$data/original-plain.db" plain.db
+gives '559 entries in 3 families, 0 vectors; 0 that had expired were left out' \
+  import-original "$data/original-plain.db" skipping.db --refused skip
+gives '' repair-vectors skipping.db
 printf 'hunter2\n' >password
 gives '559 entries in 3 families, 0 vectors; 0 that had expired were left out' \
   import-original "$data/original-encrypted.db" with_file.db --password-file password --plain
@@ -81,6 +84,7 @@ fails 2 'there is no option --famly' list plain.db --famly x
 fails 2 'needs a value' list plain.db --prefix
 fails 2 'needs a number' list plain.db --limit many
 fails 2 'cannot read a password' import-original "$data/original-plain.db" x.db --password-file none
+fails 2 '--refused is stop or skip' import-original "$data/original-plain.db" x.db --refused maybe
 fails 1 'not found' get plain.db no-such-key
 fails 1 'not found' get plain.db key --family none
 fails 1 'cannot open' info none.db

@@ -128,6 +128,8 @@ using MakeAttachment = std::shared_ptr<void> (*)(void* context);
 SNKV_API Error attachment(const Target& target, std::string_view name, MakeAttachment make,
                           void* context, std::shared_ptr<void>& out);
 SNKV_API void detach(const Target& target, std::string_view name) noexcept;
+/// Tells the store's log (`Options::log`). Without locks that the log may want.
+SNKV_API void log(const Target& target, LogLevel level, std::string_view message) noexcept;
 
 // ---- Entries ----
 SNKV_API Error get(const Target& target, BytesView key, Bytes& value);

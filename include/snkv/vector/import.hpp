@@ -8,10 +8,12 @@
 #pragma once
 
 #include <snkv/import.hpp>
+#include <snkv/vector/detail/callbacks.hpp>
 #include <snkv/vector/store.hpp>
 
 #include <algorithm>
 #include <charconv>
+#include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <optional>
@@ -24,6 +26,17 @@
 
 namespace snkv {
 inline namespace SNKV_EXPECTED_NAMESPACE {
+
+/// What `import_original_vectors` does with vectors and metadata that are refused.
+struct OriginalVectorsImport {
+  /// The values are entries of the store already, so `skip` and `keep_value` are the same here: the entry
+  /// stays, without vector and metadata.
+  Refused refused = Refused::stop;
+  /// Gets what was left out; null: nobody does. Must live until the call returns.
+  SkippedEntries* skipped = nullptr;
+  /// Called for each of them.
+  OnSkipped on_skipped{};
+};
 
 namespace import_detail {
 
@@ -111,7 +124,7 @@ class OriginalCompanion {
   std::optional<OriginalScan> scan_;
 };
 
-/// The options of a collection like the one in the database, but for the name and the dimensions.
+/// The options of a collection like the one in the database, but for the name; dim is 0 if it is not known.
 [[nodiscard]] inline Result<VectorStoreOptions> original_options(const OriginalStore& original,
                                                                  const OriginalVectors& families) {
   VectorStoreOptions options;
@@ -126,6 +139,9 @@ class OriginalCompanion {
     const OriginalValue value{scan->value().str()};
     if (scan->key() == "metric" || scan->key() == "space") options.metric = original_metric(value);
     if (scan->key() == "dtype") options.dtype = original_type(value);
+    if (scan->key() == "ndim" && value.number().value_or(0) <= max_dimension) {
+      options.dim = static_cast<std::size_t>(value.number().value_or(0));
+    }
     if (scan->key() == "connectivity") options.m = value.parameter(2, 64);
     if (scan->key() == "expansion_add") options.ef_construction = value.parameter(4, 4096);
     if (scan->key() == "expansion_search") options.ef_search = value.parameter(1, 65536);
@@ -139,7 +155,28 @@ class OriginalCompanion {
 /// Copies what the entries of the items are views of, and puts them in batches.
 class OriginalLoader {
  public:
-  explicit OriginalLoader(VectorStore<> vectors) : vectors_(std::move(vectors)) {}
+  OriginalLoader(VectorStore<> vectors, const OriginalVectorsImport& options)
+      : vectors_(std::move(vectors)), options_(options) {}
+
+  /// Entries that were put.
+  [[nodiscard]] std::uint64_t count() const noexcept { return count_; }
+
+  /// Leaves an entry out, or gives the error of that.
+  [[nodiscard]] Result<void> refuse(BytesView key, Error why) {
+    if (options_.refused == Refused::stop || !is_refusal(why)) return Unexpected(std::move(why));
+    const SkippedEntry entry{key.str(), {}, why.detail(), true};
+    if (options_.on_skipped) {
+      vector_detail::CallerFunction told("on_skipped", this);
+      if (!told.ask([&] {
+            options_.on_skipped(entry);
+            return true;
+          })) {
+        return Unexpected(told.error("import_original_vectors"));
+      }
+    }
+    if (options_.skipped != nullptr) options_.skipped->add(entry);
+    return {};
+  }
 
   [[nodiscard]] Result<void> put(BytesView key, BytesView vector, BytesView value, Json metadata,
                                  std::optional<TimePoint> expires_at) {
@@ -156,11 +193,32 @@ class OriginalLoader {
                        .expires_at = row.expires_at});
     }
     auto result = vectors_.put_batch(items);
+    if (result) count_ += items.size();
+    // Which of them it is that is refused is found out one by one.
+    if (!result && options_.refused != Refused::stop && is_refusal(result.error())) {
+      result = put_each(items);
+    }
     rows_.clear();
     return result;
   }
 
  private:
+  [[nodiscard]] static bool is_refusal(const Error& error) noexcept {
+    return error == Errc::invalid_argument || error == Errc::bad_vector ||
+           error == Errc::dimension_mismatch || error == Errc::too_large || error == Errc::corrupt;
+  }
+  [[nodiscard]] Result<void> put_each(const std::vector<VectorItem>& items) {
+    for (const VectorItem& item : items) {
+      auto put = vectors_.put_batch(std::span<const VectorItem>(&item, 1));
+      if (put) {
+        ++count_;
+        continue;
+      }
+      if (auto left_out = refuse(item.key, std::move(put).error()); !left_out) return left_out;
+    }
+    return {};
+  }
+
   struct Row {
     std::string key;
     std::vector<float> vector;
@@ -169,6 +227,8 @@ class OriginalLoader {
     std::optional<TimePoint> expires_at;
   };
   VectorStore<> vectors_;
+  const OriginalVectorsImport& options_;
+  std::uint64_t count_ = 0;
   std::vector<Row> rows_;
 };
 
@@ -176,36 +236,38 @@ class OriginalLoader {
 [[nodiscard]] inline Result<std::uint64_t> import_collection(const OriginalStore& original,
                                                              const Store& store,
                                                              const OriginalVectors& families,
-                                                             const std::string& name) {
+                                                             const std::string& name,
+                                                             const OriginalVectorsImport& options) {
   const auto damaged = [](BytesView key, const char* what) {
-    return Unexpected(Error(Errc::corrupt, "import_original_vectors", key.str() + ": " + what));
+    return Error(Errc::corrupt, "import_original_vectors", key.str() + ": " + what);
   };
   auto scan = original.scan(families.vectors);
   if (!scan) return Unexpected(std::move(scan).error());
-  auto values = import_detail::OriginalCompanion::open(original, "default");
+  auto values = OriginalCompanion::open(original, "default");
   if (!values) return Unexpected(std::move(values).error());
-  auto metadata = import_detail::OriginalCompanion::open(original, families.metadata);
+  auto metadata = OriginalCompanion::open(original, families.metadata);
   if (!metadata) return Unexpected(std::move(metadata).error());
 
-  std::optional<import_detail::OriginalLoader> loader;
+  std::optional<OriginalLoader> loader;
   std::size_t size = 0;
-  std::uint64_t imported = 0;
   for (;;) {
     auto more = scan->next();
     if (!more) return Unexpected(std::move(more).error());
     if (!*more) break;
     if (!loader) {
-      auto options = import_detail::original_options(original, families);
-      if (!options) return Unexpected(std::move(options).error());
-      options->name = name;
-      size = scan->value().size();
-      options->dim = size / 4;
-      auto vectors = VectorStore<>::open(store, *options);
+      auto collection = original_options(original, families);
+      if (!collection) return Unexpected(std::move(collection).error());
+      collection->name = name;
+      if (collection->dim == 0) collection->dim = scan->value().size() / 4;
+      size = collection->dim * 4;
+      auto vectors = VectorStore<>::open(store, *collection);
       if (!vectors) return Unexpected(std::move(vectors).error());
-      loader.emplace(*std::move(vectors));
+      loader.emplace(*std::move(vectors), options);
     }
-    if (size % 4 != 0 || scan->value().size() != size) {
-      return damaged(scan->key(), "the vector has a wrong size");
+    if (scan->value().size() != size) {
+      auto left_out = loader->refuse(scan->key(), damaged(scan->key(), "the vector has a wrong size"));
+      if (!left_out) return Unexpected(std::move(left_out).error());
+      continue;
     }
     // What has expired was left out of the new store.
     auto alive = store.contains(scan->key());
@@ -218,18 +280,21 @@ class OriginalLoader {
     Json object;
     if (*has_metadata) {
       object = vector_detail::parse_json(metadata->value().view());
-      if (!object.is_object()) return damaged(scan->key(), "the metadata are no JSON object");
+      if (!object.is_object()) {
+        auto left_out =
+            loader->refuse(scan->key(), damaged(scan->key(), "the metadata are no JSON object"));
+        if (!left_out) return Unexpected(std::move(left_out).error());
+        continue;
+      }
     }
     auto put = loader->put(scan->key(), scan->value(), values->value(), std::move(object),
                            values->expires_at());
     if (!put) return Unexpected(std::move(put).error());
-    ++imported;
   }
-  if (loader) {
-    auto flushed = loader->flush();
-    if (!flushed) return Unexpected(std::move(flushed).error());
-  }
-  return imported;
+  if (!loader) return std::uint64_t{0};
+  auto flushed = loader->flush();
+  if (!flushed) return Unexpected(std::move(flushed).error());
+  return loader->count();
 }
 
 }  // namespace import_detail
@@ -238,17 +303,18 @@ class OriginalLoader {
 /// its entries already; how many. The collection gets the parameters of the index, brought into the ranges
 /// that they have here. None, and no collection, if it has no vectors. Vectors whose keys have
 /// no value, or have expired, are left out. `corrupt` if a vector has another size than the others, or
-/// metadata are no JSON object.
+/// metadata are no JSON object; `bad_vector` for NaN, and for cosine length zero; unless `options` say that
+/// such entries shall be left out.
 ///
 /// If programs of several versions of the library have put vectors into the database, those of the youngest
 /// go to "default", and those of the others to collections that are called like the families they are in.
-[[nodiscard]] inline Result<std::uint64_t> import_original_vectors(const OriginalStore& original,
-                                                                   const Store& store) {
+[[nodiscard]] inline Result<std::uint64_t> import_original_vectors(
+    const OriginalStore& original, const Store& store, const OriginalVectorsImport& options = {}) {
   std::uint64_t imported = 0;
   std::string name = "default";
   for (const OriginalVectors& families : original.vectors()) {
     if (imported > 0) name = families.vectors;
-    auto added = import_detail::import_collection(original, store, families, name);
+    auto added = import_detail::import_collection(original, store, families, name, options);
     if (!added) return added;
     imported += *added;
   }

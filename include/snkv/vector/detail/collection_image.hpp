@@ -5,6 +5,7 @@
 
 #include <snkv/options.hpp>
 #include <snkv/vector/detail/collection_tables.hpp>
+#include <snkv/vector/detail/damage.hpp>
 #include <snkv/vector/detail/image_file.hpp>
 #include <snkv/vector/detail/index_core.hpp>
 #include <snkv/vector/detail/names.hpp>
@@ -37,26 +38,6 @@ struct ImageOptions {
   bool keep_vectors = true;
   std::size_t threads = 0;
   std::uint64_t memory_limit = 0;  ///< 0: none
-};
-
-/// Closes a cursor of the core when it goes away.
-class RowCursor {
- public:
-  RowCursor(const core::Target& target, core::KeyRange range)
-      : cursor_(core::open_cursor(target, std::move(range), {})) {
-    core::cursor_first(*cursor_);
-  }
-  RowCursor(const RowCursor&) = delete;
-  RowCursor& operator=(const RowCursor&) = delete;
-  ~RowCursor() { core::close_cursor(cursor_); }
-  [[nodiscard]] bool valid() const noexcept { return cursor_->valid; }
-  [[nodiscard]] BytesView key() const noexcept { return cursor_->key; }
-  [[nodiscard]] BytesView value() const noexcept { return cursor_->value; }
-  void next() noexcept { core::cursor_next(*cursor_); }
-  [[nodiscard]] Error status() const { return core::cursor_status(*cursor_); }
-
- private:
-  core::Cursor* cursor_;
 };
 
 /// Reads the vector of a number into `out`, as it was put; `out` has room for `dim` of them.
@@ -109,6 +90,8 @@ class CollectionImage {
   [[nodiscard]] const ImageOptions& options() const noexcept { return options_; }
   [[nodiscard]] const IndexCore& index() const noexcept { return core_; }
   [[nodiscard]] ThreadPool& pool() noexcept { return pool_; }
+  /// Entries whose rows cannot be used. They are not in the image.
+  [[nodiscard]] DamageList& damage() noexcept { return damage_; }
   /// The change that the image has got to.
   [[nodiscard]] std::uint64_t applied() const noexcept {
     return applied_.load(std::memory_order_acquire);
@@ -160,6 +143,19 @@ class CollectionImage {
     return use(names_, metadata_);
   }
 
+  /// An entry was found, and then its row was not what it was when it was taken over. With an empty key:
+  /// whose number it is.
+  void leave_out(std::uint32_t number, std::string_view key, std::string what) {
+    const std::lock_guard lock(apply_mutex_);
+    std::string owner;
+    read([&](const NameTable& names, auto&) {
+      if (names.contains(number)) owner = names.key(number);
+    });
+    if (owner.empty() || !(key.empty() || owner == key)) return;
+    damage_.note(owner, std::move(what));
+    erase(number);
+  }
+
   /// Brings the image up to the latest commit. `tables` are bound to nothing.
   [[nodiscard]] Error catch_up(const char* operation, const CollectionTables& tables,
                                const Progress& progress = {}) {
@@ -182,6 +178,8 @@ class CollectionImage {
       error = compare(operation, frozen, state, progress);
     } else {
       error = replay(operation, frozen, from, state);
+      // The log is made of what the rows say, which is the truth.
+      if (is_damage(error)) error = compare(operation, frozen, state, progress);
     }
     if (error.failed()) return error;
     chain_ = state.chain;
@@ -328,14 +326,22 @@ class CollectionImage {
     Error unread;
     core_.expect(
         numbers.size(),
-        [&](std::size_t i) {
-          if (!unread.failed()) unread = prepare(operation, frozen, numbers[i]);
-          return unread.failed() ? nullptr : prepared_.data();
+        [&](std::size_t i) -> const float* {
+          if (unread.failed()) return nullptr;
+          Error error = prepare(operation, frozen, numbers[i]);
+          if (is_damage(error)) {
+            std::fill(prepared_.begin(), prepared_.end(), 0.0f);
+          } else if (error.failed()) {
+            unread = std::move(error);
+            return nullptr;
+          }
+          return prepared_.data();
         },
         pool_);
     if (unread.failed()) return unread;
     Bytes row;
     for (const Touched& one : touched) {
+      damage_.forget(one.key);
       if (one.erased) {
         erase(one.number);
         continue;
@@ -348,7 +354,7 @@ class CollectionImage {
       if (item.number != one.number) {
         return damaged(operation, printable(one.key) + " has another number than in the log");
       }
-      if (error = put(operation, frozen, one.key, item, one.vector); error.failed()) return error;
+      if (error = take(operation, frozen, one.key, item, one.vector); error.failed()) return error;
     }
     return {};
   }
@@ -362,30 +368,34 @@ class CollectionImage {
     if (state.next_number > bound()) {
       if (Error error = check_numbers(operation, frozen, state); error.failed()) return error;
     }
+    damage_.begin();
     std::vector<bool> seen(state.next_number);
     std::uint64_t done = 0;
-    RowCursor cursor(frozen.items, {});
+    ItemCursor cursor(frozen.items, {});
     for (; cursor.valid(); cursor.next(), ++done) {
-      ItemRow item;
-      const std::string_view key = cursor.key().view();
-      Error error = read_item_row(operation, key, cursor.value(), state, item);
-      if (!error.failed() && seen[item.number]) {
-        error = damaged(operation, "the row of " + printable(key) + " has the number of another one");
-      }
-      if (error.failed()) return error;
-      seen[item.number] = true;
-      const bool same = read([&](const NameTable& names, auto&) {
-        return names.is(item.number, key, item.changed);
-      });
-      if (!same) {
-        if (error = put(operation, frozen, key, item, true); error.failed()) return error;
-      }
       if (done % 256 == 0 && progress && !progress(done, state.live)) {
         return Error(Errc::aborted, operation, "");
       }
+      const std::string_view key = cursor.key();
+      ItemRow item;
+      if (!cursor.read(item)) {
+        damage_.note(key, "its row cannot be read");
+        continue;
+      }
+      if (item.number >= state.next_number) {
+        damage_.note(key, "its number is none of the collection");
+        continue;
+      }
+      Error error = seen[item.number] ? share(operation, frozen, key, item)
+                                      : compare_one(operation, frozen, key, item);
+      if (error.failed()) return error;
+      seen[item.number] = true;
     }
     if (Error error = cursor.status(); error.failed()) return as_error_of(operation, error);
-    if (done != state.live) return damaged(operation, "the number of entries is wrong");
+    if (done != state.live) {
+      damage_.note({}, "it counts " + std::to_string(state.live) + " entries, and has " +
+                           std::to_string(done));
+    }
     const std::uint32_t end = bound();
     for (std::uint32_t number = 0; number < end; ++number) {
       if (number >= seen.size() || !seen[number]) erase(number);
@@ -396,6 +406,47 @@ class CollectionImage {
   /// One more than the largest number that is known.
   [[nodiscard]] std::uint32_t bound() const {
     return read([](const NameTable& names, auto&) { return names.bound(); });
+  }
+
+  [[nodiscard]] Error compare_one(const char* operation, const CollectionTables& frozen,
+                                  std::string_view key, const ItemRow& item) {
+    const bool same = read([&](const NameTable& names, auto&) {
+      return names.is(item.number, key, item.changed);
+    });
+    return same ? Error() : take(operation, frozen, key, item, true);
+  }
+
+  /// A number that another entry has too. The log may know whose it is; else nobody gets it, because a
+  /// wrong vector is worse than none.
+  [[nodiscard]] Error share(const char* operation, const CollectionTables& frozen,
+                            std::string_view key, const ItemRow& item) {
+    std::string other;
+    std::uint64_t changed = 0;
+    read([&](const NameTable& names, auto&) {
+      if (!names.contains(item.number)) return;
+      other = names.key(item.number);
+      changed = names.changed(item.number);
+    });
+    const bool is_others = !other.empty() && is_in_log(frozen.log, other, item.number, changed);
+    if (!other.empty() && !is_others) {
+      damage_.note(other, "its number is that of another entry too", true);
+      erase(item.number);
+    }
+    if (!is_others && is_in_log(frozen.log, key, item.number, item.changed)) {
+      return take(operation, frozen, key, item, true);
+    }
+    damage_.note(key, "its number is that of another entry too", true);
+    return {};
+  }
+
+  /// Takes an entry over. Where its rows cannot be used it is left out, and whoever had its number.
+  [[nodiscard]] Error take(const char* operation, const CollectionTables& frozen,
+                           std::string_view key, const ItemRow& item, bool with_vector) {
+    Error error = put(operation, frozen, key, item, with_vector);
+    if (!is_damage(error)) return error;
+    damage_.note(key, error.detail());
+    erase(item.number);
+    return {};
   }
 
   /// Reads a vector into `prepared_`, in the form in which it is compared.
@@ -412,6 +463,10 @@ class CollectionImage {
   }
   [[nodiscard]] Error put(const char* operation, const CollectionTables& frozen,
                           std::string_view key, const ItemRow& item, bool with_vector) {
+    // Who was left out, and is put again in parts, needs its vector too.
+    with_vector = with_vector || !read([&](const NameTable& names, auto&) {
+      return names.contains(item.number) && names.key(item.number) == key;
+    });
     if (with_vector) {
       if (Error error = prepare(operation, frozen, item.number); error.failed()) return error;
     }
@@ -453,6 +508,7 @@ class CollectionImage {
   mutable std::shared_mutex names_mutex_;
   NameTable names_;
   MetadataIndex metadata_;
+  DamageList damage_;
   std::atomic<bool> maintaining_{false};
   ThreadPool pool_;  // the last, so that it ends first: its tasks use the rest
 };

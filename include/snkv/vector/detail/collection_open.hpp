@@ -64,7 +64,8 @@ class CollectionOpener {
         std::string(opening.name), store_, std::move(tables), std::move(image),
         HandleOptions{opening.wish.ef_search.value_or(config.ef_search), opening.auto_save});
     if (Error error = build(opening, *made); error.failed()) {
-      core::detach(store_, image_name(config.id));  // what is there of it is no use to anybody
+      // What is there of it is no use to anybody, unless it is somebody's who is using it.
+      if (!(error == Errc::locked)) core::detach(store_, image_name(config.id));
       return error;
     }
     out = std::move(made);
@@ -96,6 +97,7 @@ class CollectionOpener {
   /// Removes the index of a collection that is open, in `scope` or in a transaction of its own.
   [[nodiscard]] Error drop_index(const Collection& collection,
                                  const std::shared_ptr<core::Scope>& scope) const {
+    if (Error error = collection.check_not_called(operation_); error.failed()) return error;
     core::Target target = store_;
     target.scope = scope;
     OwnTransaction transaction;
@@ -218,14 +220,11 @@ class CollectionOpener {
 
   /// Reads what is committed, and links it.
   [[nodiscard]] Error build(const CollectionOpening& opening, const Collection& collection) const {
-    Error error = collection.catch_up(operation_, opening.progress);
-    if (error.failed()) return error;
-    bool stopped = false;
-    collection.image().maintain([&](std::uint64_t done, std::uint64_t total) {
-      stopped = opening.progress && !opening.progress(done, total);
-      return !stopped;
-    });
-    return stopped ? Error(Errc::aborted, operation_, "") : Error();
+    CallerProgress progress(opening.progress, &collection.image());
+    Error error = collection.catch_up(operation_, progress.function());
+    if (error.failed()) return progress.explain(operation_, std::move(error));
+    collection.image().maintain(progress);
+    return progress.stopped() ? progress.error(operation_) : Error();
   }
 
   [[nodiscard]] Error drop_values(const CollectionCatalog& catalog,

@@ -93,7 +93,8 @@ template <class Open>
           .m = config.m,
           .ef_construction = config.ef_construction,
           .ef_search = collection.ef_search(),
-          .count = count};
+          .count = count,
+          .damaged = collection.damage().size()};
 }
 
 inline void add_degrees(const vector_detail::Graph& graph, VectorStats& out) {
@@ -172,10 +173,9 @@ inline Result<void> VectorOperations::compact(const Progress& progress) {
   if (collection_ == nullptr) return Unexpected(vector_facade::closed(operation));
   Error error = collection_->catch_up(operation);
   if (error.failed()) return Unexpected(std::move(error));
-  const bool done = collection_->image().compact(
-      [&](std::uint64_t step, std::uint64_t total) { return !progress || progress(step, total); });
-  if (!done) return Unexpected(Error(Errc::aborted, operation, ""));
-  if (!collection_->saves_by_itself()) return {};
+  vector_detail::CallerProgress told(progress, &collection_->image());
+  if (!collection_->image().compact(told)) return Unexpected(told.error(operation));
+  if (!collection_->saves_by_itself() || collection_->damage().size() != 0) return {};
   return facade::as_result(collection_->save(operation, {}));
 }
 
@@ -186,7 +186,9 @@ inline Result<void> VectorOperations::save(const Progress& progress) {
     return Unexpected(Error(Errc::read_only, operation, "the store was opened read-only"));
   }
   if (!collection_->can_save()) return facade::as_result(collection_->catch_up(operation));
-  return facade::as_result(collection_->save(operation, progress));
+  vector_detail::CallerProgress told(progress, &collection_->image());
+  return facade::as_result(
+      told.explain(operation, collection_->save(operation, told.function())));
 }
 
 inline Result<std::uint64_t> VectorOperations::purge_expired(std::uint64_t limit) {
