@@ -49,6 +49,11 @@ class StoreState {
   /// Opens the file, makes it a store if it is empty, checks its format. `unlock` is null for a store that
   /// is not encrypted.
   [[nodiscard]] Error open(const Unlock* unlock = nullptr);
+  /// For a new file that goes away if anything fails: nothing of it is written beside it.
+  [[nodiscard]] Error keep_no_journal(const char* operation) {
+    const int rc = writer.execute("PRAGMA journal_mode=MEMORY");
+    return rc == SNKV_BT_OK ? Error() : writer.sql_error(operation, rc);
+  }
   /// Fails with `busy` while anything is open.
   [[nodiscard]] Error close();
 
@@ -127,6 +132,8 @@ class StoreState {
 
  private:
   [[nodiscard]] Error close_if_unused();
+  [[nodiscard]] Error make_private_file() const;
+  void clear_up() const noexcept;
   [[nodiscard]] Error create_if_empty(btree::Connection& connection, const Unlock* unlock);
   [[nodiscard]] Error initialise(btree::Connection& connection, const KeyRing::StoreId& id,
                                  BytesView key_header);
