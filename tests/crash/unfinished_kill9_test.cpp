@@ -269,7 +269,8 @@ int main(int argc, char* argv[]) {
     std::uint64_t cycle = 0;
     try {
       Kills kills(scenario, seed);
-      for (; cycle < cycles; ++cycle) kills.cycle();
+      // Some are done before they can be killed.
+      for (; kills.killed() < cycles && cycle < 10 * cycles; ++cycle) kills.cycle();
       std::printf("%s: %llu killed, %llu left something unfinished\n", scenario.name.data(),
                   static_cast<unsigned long long>(kills.killed()),
                   static_cast<unsigned long long>(kills.unfinished()));
