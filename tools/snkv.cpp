@@ -1,6 +1,8 @@
 /// \file
-/// The command-line tool. Exit codes: 0, 1 for an error, 2 for a misuse.
+/// The command-line tool. Exit codes: 0, 1 for an error, 2 for a misuse, 128 and the number of the signal that
+/// stopped it.
 #include "arguments.hpp"
+#include "interruption.hpp"
 #include "password.hpp"
 #include "progress_bar.hpp"
 
@@ -50,6 +52,11 @@ constexpr const char* usage = R"(usage: snkv <command> ...
 Passwords: of an encrypted store or database the first line of the file in --password-file ("-" is
 standard input), or $SNKV_PASSWORD; a new one of --new-password-file, or $SNKV_NEW_PASSWORD. Else
 the terminal is asked.
+
+SIGINT (Ctrl-C), SIGTERM and SIGHUP stop verify, encrypt, decrypt, rotate-key and import-original cleanly,
+and it is told what is left. A second one ends the tool at once: the store is whole all the same, and
+what is unfinished is removed when it is opened for writing the next time. Exit codes: 0; 1 for an error;
+2 for a misuse; 128 and its number for a signal.
 )";
 
 /// Thrown by `must`.
@@ -61,6 +68,15 @@ template <class T>
 T must(Result<T> result) {
   if (!result) throw Failure{std::move(result).error()};
   if constexpr (!std::is_void_v<T>) return *std::move(result);
+}
+
+/// The same for what can be stopped; `left` is what is told then.
+template <class T>
+T must_unless_stopped(Result<T> result, std::string_view left) {
+  if (!result && result.error() == Errc::aborted && stop_signal() != 0) {
+    throw Stopped{stop_signal(), std::string(left)};
+  }
+  return must(std::move(result));
 }
 
 /// Asks for a password only if one is needed.
@@ -181,7 +197,8 @@ void repair_vectors(const Arguments& arguments) {
 void verify(const Arguments& arguments) {
   const Store store = open(arguments, arguments.values(1)[0]);
   ProgressBar bar("verifying");
-  const VerifyReport report = must(store.verify(std::ref(bar)));
+  const VerifyReport report =
+      must_unless_stopped(store.verify(std::ref(bar)), "not everything was checked");
 #if defined(SNKV_TOOL_VECTORS)
   if (const std::uint64_t damaged = verify_vectors(store); damaged != 0) {
     throw Failure{Error(Errc::corrupt, "verify",
@@ -193,13 +210,15 @@ void verify(const Arguments& arguments) {
               static_cast<unsigned long long>(report.families));
 }
 
+constexpr const char* unchanged = " is as it was, and nothing is left beside it";
+
 void encrypt(const Arguments& arguments) {
   const std::string& path = arguments.values(1)[0];
   // Found out again in the end; but why ask for a password first.
   if (must(Store::is_encrypted(path))) throw Misuse{path + " is encrypted already"};
   const Secret secret = password(arguments, new_password);
   ProgressBar bar("encrypting");
-  must(Store::encrypt_existing(path, secret, std::ref(bar)));
+  must_unless_stopped(Store::encrypt_existing(path, secret, std::ref(bar)), path + unchanged);
 }
 
 void decrypt(const Arguments& arguments) {
@@ -207,7 +226,7 @@ void decrypt(const Arguments& arguments) {
   if (!must(Store::is_encrypted(path))) throw Misuse{path + " is not encrypted"};
   const Secret secret = password(arguments, old_password);
   ProgressBar bar("decrypting");
-  must(Store::remove_encryption(path, secret, std::ref(bar)));
+  must_unless_stopped(Store::remove_encryption(path, secret, std::ref(bar)), path + unchanged);
 }
 
 /// Opens an encrypted store to change its keys with the secret.
@@ -225,7 +244,8 @@ void rotate_key(const Arguments& arguments) {
   const Secret secret = password(arguments, old_password);
   Store store = open_to_change(arguments.values(1)[0], secret);
   ProgressBar bar("encrypting");
-  must(store.rotate_key(secret, std::ref(bar)));
+  must_unless_stopped(store.rotate_key(secret, std::ref(bar)),
+                      "a part has the new key, which opens with the same secret; call rotate-key again");
 }
 
 /// What is to open the store that is made of a database; none if it shall not be encrypted.
@@ -271,7 +291,8 @@ void take_over(const Arguments& arguments) {
   ImportReport report;
   {
     ProgressBar bar("importing");
-    report = must(import_original(values[0], values[1], options, std::ref(bar)));
+    report = must_unless_stopped(import_original(values[0], values[1], options, std::ref(bar)),
+                                 "there is no " + values[1] + ", nor anything beside it");
   }
   for (const auto& [name, made] : report.renamed) {
     std::printf("family %s is called %s\n", printable(name).c_str(), printable(made).c_str());
@@ -347,6 +368,9 @@ int main(int count, char** arguments) {
   } catch (const snkv::tool::Failure& failure) {
     std::cerr << "snkv: " << failure.error.message() << '\n';
     return 1;
+  } catch (const snkv::tool::Stopped& stopped) {
+    std::cerr << "snkv: stopped by signal " << stopped.signal << ": " << stopped.left << '\n';
+    return 128 + stopped.signal;
   } catch (const snkv::tool::Misuse& misuse) {
     std::cerr << "snkv: " << misuse.text << "; see snkv help\n";
     return 2;

@@ -118,9 +118,9 @@ struct ImportOptions {
 /// Makes a store in the new file `to` of the database in `from`: families, entries and expiries.
 /// Entries that have expired are left out. Names that are none here get an underscore and a number
 /// behind them, or in place of what they may not have. The file appears when it is complete, and on any
-/// failure not at all; others may do with it at most what they may do with `from`, and nothing if it is
-/// encrypted. Errors: those of `OriginalStore::open` and `scan`; `invalid_argument` for an encrypted database
-/// without a secret (`ImportOptions::decrypt`); `exists` and the others of `Store::backup` about `to`;
+/// failure not at all; whoever may not use the database may not use it either, and an encrypted one is for
+/// its owner only (0600). Errors: those of `OriginalStore::open` and `scan`; `invalid_argument` for an encrypted
+/// database without a secret (`ImportOptions::decrypt`); `exists` and the others of `Store::backup` about `to`;
 /// `too_large`; `aborted`; for a secret those of `Store::open_encrypted`.
 /// `progress` counts pages, first those of the database, then those of the store. O(file size).
 [[nodiscard]] inline Result<ImportReport> import_original(std::string_view from, std::string_view to,

@@ -185,7 +185,9 @@ struct BackupOptions {
 };
 
 /// Called now and then by long operations: how much is done of how much. Return false to stop: the
-/// operation then fails with `Errc::aborted` and changes nothing.
+/// operation then fails with `Errc::aborted` and changes nothing. That is so for every call, also the last
+/// one, which comes before what was made takes effect. (`Store::rotate_key` is the exception: it goes on
+/// where it was stopped.)
 using Progress = std::function<bool(std::uint64_t done, std::uint64_t total)>;
 
 }  // namespace snkv

@@ -60,7 +60,8 @@ class Store : public EntryWriter {
   /// `options` say otherwise. Besides the errors of `open`: `auth_failed` (a wrong secret),
   /// `invalid_argument` (the store is not encrypted; an empty password, a key that has not 32 bytes),
   /// `tampered` (the header of the encryption was changed), `too_large` (the file asks for more memory
-  /// or time than `encryption` allows), `no_memory`. Takes as long as Argon2id for a password.
+  /// or time than `encryption` allows), `no_memory`. Takes as long as Argon2id for a password. Only its
+  /// owner can read and write a new file (0600), whatever the umask is.
   [[nodiscard]] static Result<Store> open_encrypted(std::string_view path, const Secret& secret,
                                                     const Options& options = {},
                                                     const EncryptionOptions& encryption = {}) {
@@ -97,9 +98,11 @@ class Store : public EntryWriter {
   }
 
   /// Encrypts the store in the file `path`, which nobody may have open: `busy` (with `Journal::rollback` an
-  /// idle handle is not seen, and gives errors afterwards). A new file is written beside it and takes its
-  /// place when it is complete and on the disk; until then, and after any error, the store is as it was.
-  /// Then the old contents are overwritten, as far as the file system lets them be. Side files are removed.
+  /// idle handle is not seen, and gives errors afterwards). A new file is written beside it, as
+  /// `path.unfinished-UID-PID-N`, for its owner only, and takes its place, with its modes, when it is
+  /// complete and on the disk; until then, and after any error, the store is as it was. Then the old contents
+  /// are overwritten, as far as the file system lets them be. Side files are removed. What a process that was
+  /// killed leaves is overwritten and removed when the store is opened for writing the next time.
   /// Needs as much space as there is data. Errors: `invalid_argument` (it is encrypted; the file has several
   /// names), `schema_mismatch` (tables that are not the library's, which would stay in clear), `cant_open`,
   /// `full`, `io_error`, `corrupt`, `aborted`. `progress` counts entries.
@@ -122,6 +125,10 @@ class Store : public EntryWriter {
 
   /// The path it was opened with; empty for a store in memory.
   [[nodiscard]] std::string_view path() const noexcept { return core::path(target_); }
+  /// The file itself: an absolute path without links, as it was when the store was opened, wherever the
+  /// process goes meanwhile. Everything that the library keeps beside a store is beside it. Empty for a
+  /// store in memory.
+  [[nodiscard]] std::string_view file() const noexcept { return core::file(target_); }
 
   // ---- Column families ----
   // Names: 1 to 255 bytes of UTF-8 without NUL; the prefixes `snkv_` and `sqlite_` are reserved. Names
@@ -233,7 +240,9 @@ class Store : public EntryWriter {
 
   /// Writes a copy of the latest commit to the new file `path`, while others read and write: a store of
   /// its own, in one file. The file appears when it is complete and safely on the disk, and on any
-  /// failure not at all; until then the copy has another name in the same folder. Errors: `exists`
+  /// failure not at all; until then it is called `path.unfinished-UID-PID-N`. What a process that was
+  /// killed leaves of it is removed by the next copy to the same place. Whoever may not use the store's
+  /// file may not use the copy either, at no moment. Errors: `exists`
   /// (anything of that name, the store itself included, or the log of a former database),
   /// `invalid_argument` (an empty path, the name of this store's log), `cant_open`, `full`, `io_error`,
   /// `aborted`, `busy`. A store in memory is saved this way. Holds back the log like a snapshot; with
@@ -256,7 +265,8 @@ class Store : public EntryWriter {
   /// The file itself shrinks at once, or when the last snapshot from before ends and a checkpoint runs.
   /// Errors: `locked` (in a transaction of this thread), `busy` (another writer; with
   /// `Journal::rollback` also a reader), `read_only`, `full`, `aborted`; it then has changed nothing.
-  /// `progress` counts pages, and must not use the store for writing. O(contents).
+  /// `progress` counts pages, and must not use the store for writing; its last call comes before anything
+  /// is changed. O(contents).
   [[nodiscard]] Result<void> compact(const Progress& progress = {}) {
     return facade::as_result(core::compact(target_, progress));
   }

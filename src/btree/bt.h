@@ -299,7 +299,8 @@ int snkv_bt_backup_step(snkv_bt_backup *backup, uint32_t pages, uint64_t *done, 
 int snkv_bt_backup_finish(snkv_bt_backup *backup);
 
 /* Rewrites the database without unused pages: in place, or into the file `into` (absolute, empty), which
-** is always one of the file system. Outside transactions. `report` counts pages; it may be NULL. */
+** is always one of the file system. Outside transactions. `report` counts pages; it may be NULL. In place
+** the last report, of everything, comes before anything is changed. */
 int snkv_bt_vacuum(snkv_bt *bt, const char *into, snkv_bt_progress report, void *context);
 
 /* Calls `report` once per `steps` small steps of SQL, counted from 1 and without a total. NULL ends it. */

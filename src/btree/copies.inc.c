@@ -65,31 +65,48 @@ int snkv_bt_backup_finish(snkv_bt_backup *backup) {
 }
 
 typedef struct {
+  sqlite3_io_methods methods; /* of the file, while it is vacuumed in place: see on_vacuum_control */
+  const sqlite3_io_methods *below;
   sqlite3 *db;
   snkv_bt_progress report;
   void *context;
 } vacuum_state;
 
+/* The pages of the database as it is. */
+static uint64_t vacuum_total(const vacuum_state *state) {
+  Btree *from = state->db->aDb[0].pBt;
+  u32 unused = 0;
+  if (sqlite3BtreeTxnState(from) == SQLITE_TXN_NONE) return 0;
+  sqlite3BtreeGetMeta(from, BTREE_FREE_PAGE_COUNT, &unused);
+  return sqlite3BtreeLastPage(from) - unused;
+}
+
 /* VACUUM fills a database that it attaches last. */
 static int on_vacuum_progress(void *argument) {
   vacuum_state *state = argument;
   sqlite3 *db = state->db;
-  Btree *from = db->aDb[0].pBt;
   Btree *to = db->nDb > 2 ? db->aDb[db->nDb - 1].pBt : 0;
-  uint64_t done = 0, total = 0;
-  if (sqlite3BtreeTxnState(from) != SQLITE_TXN_NONE) {
-    u32 unused = 0;
-    sqlite3BtreeGetMeta(from, BTREE_FREE_PAGE_COUNT, &unused);
-    total = sqlite3BtreeLastPage(from) - unused;
-  }
-  if (to != 0) done = sqlite3BtreeLastPage(to);
+  const uint64_t total = vacuum_total(state);
+  const uint64_t done = to != 0 ? sqlite3BtreeLastPage(to) : 0;
   return state->report(state->context, done < total ? done : total, total);
+}
+
+/* The new database is complete, and is about to be copied over the old one: the last moment at which
+** stopping changes nothing. The engine asks for permission; no other progress is told from here on. */
+static int on_vacuum_control(sqlite3_file *file, int op, void *argument) {
+  const vacuum_state *state = (const vacuum_state *)file->pMethods;
+  if (op == SQLITE_FCNTL_OVERWRITE) {
+    const uint64_t total = vacuum_total(state);
+    if (state->report(state->context, total, total) != 0) return SQLITE_INTERRUPT;
+  }
+  return state->below->xFileControl(file, op, argument);
 }
 
 int snkv_bt_vacuum(snkv_bt *bt, const char *into, snkv_bt_progress report, void *context) {
   vacuum_state state;
   char *uri = 0;
   sqlite3_stmt *stmt = 0;
+  sqlite3_file *file;
   const unsigned saved_flags = bt->db->openFlags;
   int rc = SQLITE_OK;
   if (bt->reading || bt->cursors != 0 || !bt->db->autoCommit) return SQLITE_MISUSE; /* [S3] */
@@ -115,8 +132,16 @@ int snkv_bt_vacuum(snkv_bt *bt, const char *into, snkv_bt_progress report, void 
     state.db = bt->db;
     state.report = report;
     state.context = context;
+    file = sqlite3PagerFile(sqlite3BtreePager(bt->tree));
+    state.below = file->pMethods;
     if (report != 0) sqlite3_progress_handler(bt->db, 20000, on_vacuum_progress, &state);
+    if (report != 0 && into == 0 && isOpen(file)) {
+      state.methods = *file->pMethods;
+      state.methods.xFileControl = on_vacuum_control;
+      file->pMethods = &state.methods;
+    }
     rc = sqlite3_step(stmt);
+    file->pMethods = state.below;
     sqlite3_progress_handler(bt->db, 0, 0, 0);
     if (rc == SQLITE_DONE) rc = SQLITE_OK;
   }

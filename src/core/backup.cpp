@@ -56,7 +56,7 @@ Error check_free(const char* operation, const StoreState& store, const std::stri
   }
   struct stat own {};
   const bool followed = ::stat(path.c_str(), &found) == 0;
-  if (followed && !store.in_memory && ::stat(store.path.c_str(), &own) == 0 &&
+  if (followed && !store.in_memory && ::stat(store.file.c_str(), &own) == 0 &&
       own.st_dev == found.st_dev && own.st_ino == found.st_ino) {
     return Error(Errc::exists, operation, fmt::format("{} is the store itself", path));
   }
@@ -74,10 +74,8 @@ Error check_target(const char* operation, const StoreState& store, std::string_v
   }
   if (Error error = check_free(operation, store, path); error.failed()) return error;
   if (Error error = resolve_path(operation, path, out); error.failed()) return error;
-  std::string own;
-  const bool has_file = !store.in_memory && !resolve_path(operation, store.path, own).failed();
   for (const char* suffix : sidecars) {
-    if (has_file && out == own + suffix) {
+    if (!store.in_memory && out == store.file + suffix) {
       return Error(Errc::invalid_argument, operation,
                    fmt::format("{} is a name that the store needs for itself", path));
     }
@@ -139,7 +137,8 @@ Error copy_pages(const char* operation, btree::Connection& source, const std::st
   return rc == SNKV_BT_OK ? Error() : btree::engine_error(operation, rc, path);
 }
 
-/// Runs VACUUM. The engine tells no progress of the last part, which is reported in the end.
+/// Runs VACUUM. In place the last report comes before anything is changed; a copy can be given up
+/// afterwards, too.
 Error vacuum(const char* operation, btree::Connection& connection, const char* into,
              ProgressReport& progress) {
   struct Context {
@@ -158,8 +157,8 @@ Error vacuum(const char* operation, btree::Connection& connection, const char* i
     return Error(Errc::io_error, operation, connection.sql_error(operation, rc).detail(), rc);
   }
   if (rc != SNKV_BT_OK) return connection.sql_error(operation, rc);
-  static_cast<void>(progress.report(context.total, context.total));
-  return {};
+  const bool go_on = into == nullptr || progress.report(context.total, context.total);
+  return go_on ? Error() : progress.error(operation);
 }
 
 }  // namespace
@@ -175,16 +174,12 @@ Error backup(const Target& target, std::string_view path, const BackupOptions& o
     PinnedReader reader;
     if (Error error = reader.open(operation, target.store); error.failed()) return error;
     UnfinishedFile file;
-    if (Error error = file.create(operation, place, mode_beside(store)); error.failed()) {
-      return error;
-    }
+    if (Error error = file.create(operation, place, FileAccess::of(store)); error.failed()) return error;
     ProgressReport report(progress);
     Error error = options.compact
                       ? vacuum(operation, reader.connection(), file.path().c_str(), report)
                       : copy_pages(operation, reader.connection(), file.path(), report);
-    if (!error.failed() && report.stopped()) error = report.error(operation);
-    if (error.failed()) return error;
-    return file.publish(operation);
+    return error.failed() ? error : file.publish(operation);
   });
 }
 

@@ -3,6 +3,7 @@
 /// and takes the place of the old one, so that nothing stays behind in its pages.
 #include "base/printable.hpp"
 #include "core/family_seal.hpp"
+#include "core/file_system.hpp"
 #include "core/format.hpp"
 #include "core/key_header.hpp"
 #include "core/progress.hpp"
@@ -20,7 +21,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <memory>
 #include <string>
@@ -60,7 +60,6 @@ class Source {
     file_ = ::open(store_.file.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     struct stat info {};
     if (file_ < 0 || ::fstat(file_, &info) != 0) return system_error(operation_, store_.file);
-    size_ = info.st_size;
     if (info.st_nlink > 1) {
       return Error(Errc::invalid_argument, operation_,
                    fmt::format("{} has another name, which would stay with the old contents",
@@ -101,43 +100,43 @@ class Source {
     return SNKV_BT_OK;
   }
 
-  /// Side files can be made again, and must not outlive the contents they were made of.
+  /// Side files can be made again, and must not outlive the contents they were made of. Earlier versions put
+  /// them beside the path that the store was opened with, which may be a link.
   [[nodiscard]] Error remove_side_files() {
-    const std::size_t slash = store_.file.rfind('/');
-    const std::string start = store_.file.substr(slash + 1) + "-vectors-";
-    struct Close {
-      void operator()(::DIR* folder) const noexcept { ::closedir(folder); }
-    };
-    const std::string name = store_.file.substr(0, slash + 1);
-    const std::unique_ptr<::DIR, Close> folder(::opendir(name.c_str()));
-    if (folder == nullptr) return system_error(operation_, name);
-    while (const ::dirent* entry = ::readdir(folder.get())) {
-      if (!std::string_view(entry->d_name).starts_with(start)) continue;
-      if (::unlinkat(::dirfd(folder.get()), entry->d_name, 0) != 0 && errno != ENOENT) {
-        return system_error(operation_, name + entry->d_name);
-      }
-    }
-    return {};
+    Error error = remove_side_files_of(store_.file);
+    if (!error.failed() && store_.path != store_.file) error = remove_side_files_of(store_.path);
+    return error;
   }
 
   /// Overwrites the contents, which have no name any more. Who has the file open still finds no store in
   /// it. What cannot be overwritten cannot be helped either.
-  void overwrite() noexcept {
-    static constexpr std::array<char, 64 * 1024> zeros{};
-    for (::off_t at = 0; at < size_;) {
-      const auto amount =
-          static_cast<std::size_t>(std::min<::off_t>(size_ - at, static_cast<::off_t>(zeros.size())));
-      const ::ssize_t done = ::pwrite(file_, zeros.data(), amount, at);
-      if (done <= 0 && errno != EINTR) return;
-      at += std::max<::ssize_t>(done, 0);
-    }
-    static_cast<void>(::fsync(file_));
-  }
+  void overwrite() noexcept { overwrite_contents(file_); }
 
   [[nodiscard]] StoreState& store() noexcept { return store_; }
   [[nodiscard]] const Catalog& catalog() const noexcept { return *catalog_; }
 
  private:
+  [[nodiscard]] Error remove_side_files_of(const std::string& file) {
+    const std::string start = file.substr(file.rfind('/') + 1) + "-vectors-";
+    struct Close {
+      void operator()(::DIR* folder) const noexcept { ::closedir(folder); }
+    };
+    const std::string name = folder_of(file);
+    const std::unique_ptr<::DIR, Close> folder(::opendir(name.c_str()));
+    if (folder == nullptr) return system_error(operation_, name);
+    while (const ::dirent* entry = ::readdir(folder.get())) {
+      if (!is_numbered(entry->d_name, start)) continue;
+      const std::string side = name == "." ? std::string(entry->d_name) : name + entry->d_name;
+      if (store_.cipher == nullptr) overwrite_file(side.c_str());
+      if (::unlink(side.c_str()) != 0 && errno != ENOENT) return system_error(operation_, side);
+    }
+    return {};
+  }
+  [[nodiscard]] static bool is_numbered(std::string_view name, std::string_view start) {
+    return name.starts_with(start) && name.size() > start.size() &&
+           name.find_first_not_of("0123456789", start.size()) == name.npos;
+  }
+
   /// Nobody else reads or writes from now on, and there is no log.
   [[nodiscard]] Error lock() {
     for (int attempt = 0; attempt < 2; ++attempt) {
@@ -185,7 +184,6 @@ class Source {
   StoreState store_;
   std::shared_ptr<const Catalog> catalog_;
   int file_ = -1;
-  ::off_t size_ = 0;
 };
 
 /// Copies entries into a new store, many in one transaction.
@@ -321,7 +319,8 @@ Error convert(const char* operation, std::string_view path, const Unlock* from, 
   if (!error.failed()) error = source.check_schema();
   UnfinishedFile file;
   if (!error.failed()) {
-    error = file.create(operation, source.store().file, mode_beside(source.store()));
+    // What it is now, or what it becomes when it changes places with the store, is plain text.
+    error = file.create(operation, source.store().file, FileAccess::of(source.store()), Contents::secret);
   }
   if (error.failed()) return error;
   {
@@ -331,11 +330,14 @@ Error convert(const char* operation, std::string_view path, const Unlock* from, 
     options.create_if_missing = true;
     StoreState target(file.path(), false, std::move(options));
     error = target.open(to);
+    // If it fails, all of it goes away. A journal would only be more that has to be overwritten.
+    if (!error.failed()) error = target.keep_no_journal(operation);
     if (!error.failed()) error = Copy(operation, source, target, report).run();
   }
   if (!error.failed()) error = source.remove_side_files();
-  if (!error.failed()) error = file.replace(operation);
-  if (!error.failed()) source.overwrite();
+  bool exchanged = false;
+  if (!error.failed()) error = file.exchange(operation, exchanged);
+  if (!error.failed() && !exchanged) source.overwrite();
   return error;
 }
 

@@ -5,6 +5,7 @@
 #include "core/original.hpp"
 #include "core/progress.hpp"
 #include "core/store_state.hpp"
+#include "core/unfinished_file.hpp"
 
 #include <snkv/detail/core_abi.hpp>
 
@@ -33,53 +34,43 @@ constexpr const char* operation = "import_original";
 constexpr std::uint64_t entries_at_once = 4096;
 constexpr std::uint64_t bytes_at_once = 8u << 20;
 
+/// What is made of a private database is private, and what has a secret is, too.
+FileAccess access_to(std::string_view from, bool encrypted) {
+  struct stat own {};
+  if (encrypted || ::stat(std::string(from).c_str(), &own) != 0) return {};
+  ::mode_t mode = (own.st_mode & 0666) | 0600;
+  if (own.st_gid != ::getegid()) mode &= ~::mode_t{0060} | ((mode & 06) << 3);
+  return {.mode = mode, .by_umask = true};
+}
+
 /// The store while it is being made, beside the place where it will be; goes away in the end.
 class UnfinishedStore {
  public:
-  explicit UnfinishedStore(std::string_view to) {
-    static std::atomic<unsigned> number = 0;
-    path_ = fmt::format("{}.importing-{}-{}", to, ::getpid(), ++number);
-  }
+  UnfinishedStore() = default;
   UnfinishedStore(const UnfinishedStore&) = delete;
   UnfinishedStore& operator=(const UnfinishedStore&) = delete;
-  ~UnfinishedStore() {
-    if (!made_) return;
-    target = Target();
-    for (const char* suffix : {"", "-wal", "-shm"}) std::remove((path_ + suffix).c_str());
-  }
+  ~UnfinishedStore() { target = Target(); }
 
-  /// `mode`: who may do what with its file, from the first moment on.
-  [[nodiscard]] Error open(const ImportedStore& wanted, ::mode_t mode) {
-    const int file = ::open(path_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, mode);
-    if (file < 0) {
-      return system_error(errno == EEXIST ? Errc::exists : errc_of_errno(errno), operation, path_);
-    }
-    ::close(file);
-    made_ = true;
+  [[nodiscard]] Error open(std::string_view from, std::string_view to, const ImportedStore& wanted) {
+    const bool encrypted = wanted.secret != nullptr;
+    Error error = file_.create(operation, std::string(to), access_to(from, encrypted), Contents::any);
+    if (error.failed()) return error;
     Options options;
     options.page_size = wanted.options.page_size;
     options.cache_size = wanted.options.cache_size;
     options.clock = wanted.options.clock;
     // What a power cut leaves is of no use anyway.
     options.sync = Sync::off;
-    if (wanted.secret == nullptr) return open_store(path_, options, target);
-    return open_encrypted(path_, *wanted.secret, options, wanted.encryption, target);
+    if (!encrypted) return open_store(file_.path(), options, target);
+    return open_encrypted(file_.path(), *wanted.secret, options, wanted.encryption, target);
   }
 
-  Target target;
-
  private:
-  std::string path_;
-  bool made_ = false;
-};
+  UnfinishedFile file_;
 
-/// What others may do with the new store: no more than with the database, and nothing if it is encrypted.
-/// Its owner has to read and write it in any case.
-::mode_t mode_of_copy(const Original& original, const ImportedStore& wanted) noexcept {
-  constexpr ::mode_t of_owner = S_IRUSR | S_IWUSR;
-  constexpr ::mode_t of_others = S_IRGRP | S_IWGRP | S_IROTH | S_IWOTH;
-  return of_owner | (wanted.secret != nullptr ? 0 : original.file.mode() & of_others);
-}
+ public:
+  Target target;
+};
 
 /// Writes entries, many in one transaction.
 class Loader {
@@ -226,8 +217,8 @@ Error import_into(std::string_view from, std::string_view to, BytesView password
     report.vectors.push_back(std::move(vectors.vectors));
   }
 
-  UnfinishedStore store(to);
-  if (Error error = store.open(wanted, mode_of_copy(*original, wanted)); error.failed()) return error;
+  UnfinishedStore store;
+  if (Error error = store.open(from, to, wanted); error.failed()) return error;
   ProgressReport shown(progress);
   Error error = Import(*original, store.target, shown, report).families(original);
   if (!error.failed()) error = also(original, store.target);

@@ -8,8 +8,11 @@
 #include "core/meta.hpp"
 #include "core/schema.hpp"
 #include "core/store_state.hpp"
+#include "core/unfinished_file.hpp"
 
+#include <fcntl.h>
 #include <atomic>
+#include <cerrno>
 #include <cstring>
 #include <fmt/format.h>
 #include <sys/stat.h>
@@ -140,6 +143,9 @@ Error StoreState::open(const Unlock* unlock) {
     if (Error error = check_format(lease->connection); error.failed()) return error;
     return unlock_keys(lease->connection, unlock, header, opened);
   }
+  if (unlock != nullptr && !in_memory && options.create_if_missing) {
+    if (Error error = make_private_file(); error.failed()) return error;
+  }
   if (Error error = open_connection(operation, writer, Role::writer); error.failed()) return error;
   if (snkv_bt_is_readonly(writer.get()) != 0) {
     // It says so itself, or it could not be opened for writing just now.
@@ -160,6 +166,7 @@ Error StoreState::open(const Unlock* unlock) {
   if (unlock != nullptr && !opened.binds_names()) {
     if (Error error = bind_names(operation, *this, header, opened); error.failed()) return error;
   }
+  clear_up();
   if (options.housekeeping_interval.count() > 0) {
     housekeeper_.start(*this, options.housekeeping_interval);
   }
@@ -205,6 +212,28 @@ Error StoreState::check_empty(btree::Connection& connection, bool& empty) const 
   snkv_bt_pages(lock.get(), &pages, &free_pages);
   empty = pages == 0;
   return {};
+}
+
+/// The file of a new encrypted store is for its owner only, from the first moment; so are the files beside it,
+/// which the engine makes like this one. Others can be let in afterwards.
+Error StoreState::make_private_file() const {
+  // Without opening it: closing it would drop the locks of another thread that is just as fast.
+  if (::mknod(file.c_str(), S_IFREG | 0600, 0) == 0 || errno == EEXIST) return {};
+  // Not every system and file system makes files like that.
+  const int made = ::open(file.c_str(), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+  if (made >= 0) ::close(made);
+  if (made >= 0 || errno == EEXIST) return {};
+  return Error(errno == ENOSPC || errno == EDQUOT ? Errc::full : Errc::cant_open, operation,
+               fmt::format("{}: {}", path, std::strerror(errno)));
+}
+
+/// Removes what processes that were killed have left beside the file. Once in a while is enough, so that the
+/// folder is not searched to its end; who is at work there is left alone.
+void StoreState::clear_up() const noexcept {
+  if (in_memory) return;
+  const Contents contents = cipher != nullptr ? Contents::secret : Contents::any;
+  const std::uint64_t removed = remove_leftovers(file, contents, Search::first_entries);
+  if (removed > 0) log(LogLevel::info, "removed unfinished files of a process that was killed");
 }
 
 Error StoreState::create(btree::Connection& connection, const Unlock* unlock) {

@@ -17,11 +17,15 @@ namespace {
 
 std::string real_path_of(std::filesystem::path path) {
   std::error_code failed;
+  std::string known = path.string();
   path = std::filesystem::absolute(path, failed);  // what is not there yet would stay relative
+  if (failed) return known;  // the folder that the process is in was removed
+  known = path.string();
   for (int links = 0; links < 40; ++links) {
     path = std::filesystem::weakly_canonical(path, failed);
     // A link to a file that is not there yet was not followed.
-    if (failed || !std::filesystem::is_symlink(path, failed)) break;
+    if (failed) return known;
+    if (!std::filesystem::is_symlink(path, failed)) break;
     path = path.parent_path() / std::filesystem::read_symlink(path, failed);
   }
   return path.string();

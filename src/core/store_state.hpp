@@ -51,6 +51,11 @@ class StoreState {
   /// Opens the file, makes it a store if it is empty, checks its format. `unlock` is null for a store that
   /// is not encrypted.
   [[nodiscard]] Error open(const Unlock* unlock = nullptr);
+  /// For a new file that goes away if anything fails: nothing of it is written beside it.
+  [[nodiscard]] Error keep_no_journal(const char* operation) {
+    const int rc = writer.execute("PRAGMA journal_mode=MEMORY");
+    return rc == SNKV_BT_OK ? Error() : writer.sql_error(operation, rc);
+  }
   /// Fails with `busy` while anything is open.
   [[nodiscard]] Error close();
 
@@ -134,6 +139,8 @@ class StoreState {
   [[nodiscard]] Error roll_back_dead_writer() const;
   [[nodiscard]] Error unreadable(int rc) const;
   [[nodiscard]] Error check_empty(btree::Connection& connection, bool& empty) const;
+  [[nodiscard]] Error make_private_file() const;
+  void clear_up() const noexcept;
   /// Unless another process has done so meanwhile.
   [[nodiscard]] Error create(btree::Connection& connection, const Unlock* unlock);
   /// `keys` is null for a store that is not encrypted.

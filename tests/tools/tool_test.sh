@@ -155,6 +155,57 @@ asked $'another\nthird-one\nthird-one' 0 'once more' change-password sealed.db
 asked $'third-one\nfourth-one\nfifth-one' 2 'another password than the first time' change-password sealed.db
 gives 'value of user 7' get sealed.db user:0007 --password-file - <<<'third-one'
 
+# Signals. It has to be one that comes while it is at work, which the password gives it some time for.
+# stopped <signal> <what is left> <store> <argument>...: with a copy of original.db as the store.
+stopped() {
+  local said code pause signal=$1 left=$2 store=$3
+  for pause in 0.0{2..9..1} 0.{1..4}{0,5} {1..9}; do
+    cp original.db "$store"
+    code=0
+    set -m  # or it would ignore SIGINT
+    "$snkv" "${@:4}" 2>said & local pid=$!
+    set +m
+    sleep "$pause"
+    kill -s "$signal" $pid 2>/dev/null || true
+    wait $pid || code=$?
+    said=$(<said)
+    # Too early is before it looks at signals, too late when it is done.
+    [[ $said == *stopped* ]] && break
+  done
+  if [[ $code != $((128 + $(kill -l "$signal"))) || $said != *"$left"* ]]; then
+    printf 'snkv %s, stopped by %s, gives %s and says:\n%s\n' "${*:4}" "$signal" "$code" "$said" >&2
+    exit 1
+  fi
+  if compgen -G "*.unfinished-*" >/dev/null; then ls -a >&2; exit 1; fi
+}
+cp plain.db original.db
+SNKV_NEW_PASSWORD=some stopped TERM 'stop.db is as it was, and nothing is left' stop.db encrypt stop.db
+gives 'value of user 7' get stop.db user:0007
+SNKV_NEW_PASSWORD=some stopped INT 'stop.db is as it was' stop.db encrypt stop.db
+SNKV_NEW_PASSWORD=some stopped HUP 'stop.db is as it was' stop.db encrypt stop.db
+SNKV_NEW_PASSWORD=some "$snkv" encrypt stop.db
+cp stop.db original.db
+SNKV_PASSWORD=some stopped TERM 'stop.db is as it was' stop.db decrypt stop.db
+SNKV_PASSWORD=some stopped TERM 'call rotate-key again' stop.db rotate-key stop.db
+SNKV_PASSWORD=some gives '559 entries in 3 families, all in order' verify stop.db
+
+# A terminal that was made silent can be heard again.
+coproc TERMINAL { exec script -qfec "sh -c 'echo pid \$\$ end; exec $(printf %q "$snkv") get stop.db user:0007'; stty -a" /dev/null 2>&1; }
+said='' terminal=$TERMINAL_PID
+exec {out}<&"${TERMINAL[0]}"  # the other one goes away with the process
+while IFS= read -r -N 1 -t 60 -u "$out" c; do
+  said+=$c
+  if [[ $said == *'password: ' ]]; then
+    pid=${said##*pid }
+    kill -s TERM "${pid%% end*}"
+  fi
+done
+wait "$terminal" || true
+if [[ $said != *'stopped by signal 15: no password was typed'* || $said != *' echo '* ]]; then
+  printf 'stopped at a terminal it says:\n%s\n' "$said" >&2
+  exit 1
+fi
+
 if [[ -e /dev/full ]]; then
   code=0
   "$snkv" list plain.db >/dev/full || code=$?

@@ -161,7 +161,10 @@ std::shared_ptr<Session> open_encrypted(py::handle path, py::handle password,
     std::error_code unknown;
     if (!encoded.empty()) how->path = std::filesystem::absolute(encoded, unknown).string();
     if (unknown) return Unexpected(Error(Errc::cant_open, "open", encoded));
-    return encrypted_store(*how, bridge.callback());
+    auto store = encrypted_store(*how, bridge.callback());
+    // Links may point elsewhere by then, too.
+    if (store) how->path = store->file();
+    return store;
   }();
   bridge.rethrow();
   return Session::make(value_of(std::move(opened)), std::move(how));

@@ -71,6 +71,7 @@ SNKV_API Error backup(const Target& target, std::string_view path, const BackupO
 SNKV_API Error compact(const Target& target, const Progress& progress);
 SNKV_API Error verify(const Target& target, const Progress& progress, VerifyReport& out);
 SNKV_API std::string_view path(const Target& target) noexcept;
+SNKV_API std::string_view file(const Target& target) noexcept;
 
 // ---- Encryption ----
 SNKV_API bool is_encrypted(const Target& target) noexcept;
@@ -211,7 +212,7 @@ struct SideFileReader {
   std::uint64_t chunk_size = 0;
 };
 
-/// `suffix` begins with `-vectors-`, and is added to the path of the store. `invalid_argument` for stores
+/// `suffix` begins with `-vectors-`, and is added to the name of the store's file, wherever that is. `invalid_argument` for stores
 /// in memory.
 SNKV_API Error open_side_writer(const Target& target, std::string_view suffix, SideFileWriter*& out);
 /// Writes the content of a chunk, and changes it. All chunks have `chunk_size` bytes, but for the last, which
