@@ -4,6 +4,7 @@
 #include "base/printable.hpp"
 #include "core/format.hpp"
 #include "core/key_header.hpp"
+#include "core/old_files.hpp"
 #include "core/progress.hpp"
 #include "core/read_path.hpp"
 #include "core/store_state.hpp"
@@ -12,7 +13,6 @@
 
 #include <snkv/detail/core_abi.hpp>
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
@@ -35,6 +35,7 @@ Options conversion_options() {
   options.create_if_missing = false;
   options.journal = Journal::rollback;
   options.keep_reads = false;
+  options.allow_hard_links = true;  // refused below, with the reason that holds here
   return options;
 }
 
@@ -99,25 +100,6 @@ class Source {
       entries += some;
     }
     return SNKV_BT_OK;
-  }
-
-  /// Side files can be made again, and must not outlive the contents they were made of.
-  [[nodiscard]] Error remove_side_files() {
-    const std::size_t slash = store_.file.rfind('/');
-    const std::string start = store_.file.substr(slash + 1) + "-vectors-";
-    struct Close {
-      void operator()(::DIR* folder) const noexcept { ::closedir(folder); }
-    };
-    const std::string name = store_.file.substr(0, slash + 1);
-    const std::unique_ptr<::DIR, Close> folder(::opendir(name.c_str()));
-    if (folder == nullptr) return system_error(operation_, name);
-    while (const ::dirent* entry = ::readdir(folder.get())) {
-      if (!std::string_view(entry->d_name).starts_with(start)) continue;
-      if (::unlinkat(::dirfd(folder.get()), entry->d_name, 0) != 0 && errno != ENOENT) {
-        return system_error(operation_, name + entry->d_name);
-      }
-    }
-    return {};
   }
 
   /// Overwrites the contents, which have no name any more. Who has the file open still finds no store in
@@ -337,7 +319,7 @@ Error convert(const char* operation, std::string_view path, const Unlock* from, 
     error = target.open(to);
     if (!error.failed()) error = Copy(operation, source, target, report).run();
   }
-  if (!error.failed()) error = source.remove_side_files();
+  if (!error.failed()) error = remove_side_files(operation, source.store().file);
   if (!error.failed()) error = file.replace(operation);
   if (!error.failed()) source.overwrite();
   return error;

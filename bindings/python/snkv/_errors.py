@@ -85,6 +85,7 @@ _CLASSES: Dict[str, Type[Error]] = {
     "read_only": ReadOnlyError,
     "corrupt": CorruptError,
     "tampered": CorruptError,
+    "log_mismatch": CorruptError,
     "auth_failed": AuthError,
     "invalid_argument": InvalidArgumentError,
     "too_large": InvalidArgumentError,
