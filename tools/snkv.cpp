@@ -37,6 +37,7 @@ constexpr const char* usage = R"(usage: snkv <command> ...
                                      as \xNN
   get FILE KEY [--family F]          the value of a key, as it is
   verify FILE                        reads everything and checks it
+  restore BACKUP FILE                puts a copy of a backup in the place of a store that nobody has open
   encrypt FILE                       encrypts a store that nobody has open
   decrypt FILE                       the opposite
   change-password FILE               of an encrypted store
@@ -212,6 +213,12 @@ void verify(const Arguments& arguments) {
 
 constexpr const char* unchanged = " is as it was, and nothing is left beside it";
 
+void restore(const Arguments& arguments) {
+  const auto& values = arguments.values(2);
+  ProgressBar bar("restoring");
+  must(Store::restore(values[0], values[1], std::ref(bar)));
+}
+
 void encrypt(const Arguments& arguments) {
   const std::string& path = arguments.values(1)[0];
   // Found out again in the end; but why ask for a password first.
@@ -335,6 +342,8 @@ int run(int count, char** arguments) {
     get(with({"family", "password-file"}));
   } else if (command == "verify") {
     verify(with({"password-file"}));
+  } else if (command == "restore") {
+    restore(with({}));
   } else if (command == "encrypt") {
     encrypt(with({"new-password-file"}));
   } else if (command == "decrypt") {

@@ -49,6 +49,8 @@ enum class Errc : int {
   aborted = 27,               ///< A callback of the caller asked to stop.
   too_large = 28,             ///< A key or value is larger than the format allows.
   expired = 30,               ///< The snapshot was ended to free the log, or a change is kept no longer.
+  moved = 31,                 ///< The file, or its log, was renamed, replaced or removed while it was open.
+  log_mismatch = 32,          ///< The log or journal beside the file is that of another file.
   internal = 29,              ///< A broken invariant of the library: please report it.
 };
 
@@ -115,7 +117,7 @@ struct CodeText {
   std::string_view text;
 };
 
-inline constexpr std::array<CodeText, 31> texts{{
+inline constexpr std::array<CodeText, 33> texts{{
     {"ok", "no error"},
     {"not_found", "not found"},
     {"busy", "another writer holds the lock"},
@@ -147,6 +149,8 @@ inline constexpr std::array<CodeText, 31> texts{{
     {"too_large", "too large"},
     {"internal", "internal error"},
     {"expired", "no longer kept"},
+    {"moved", "the file was moved while it was open"},
+    {"log_mismatch", "the log belongs to another file"},
 }};
 
 [[nodiscard]] constexpr CodeText text_of(Errc code) noexcept {

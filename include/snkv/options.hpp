@@ -69,7 +69,12 @@ struct Options {
   bool read_only = false;
   /// With `read_only`: promise that nobody changes the file, so that it can be read from a medium
   /// or folder that cannot be written (no locks, no log file). A false promise gives wrong answers.
+  /// `invalid_argument` if a log lies beside the file, without which it is not complete.
   bool immutable = false;
+  /// Open a file that has several names (hard links). The log lies beside the name that is used: who opens
+  /// the file by another one does not see it, and one of the two loses what it writes. So it is refused
+  /// unless this is set, by who knows that all use the same name, or with `immutable`. Not stored.
+  bool allow_hard_links = false;
   /// Journal mode. Stored in the file; an open with another mode converts it, which needs the file
   /// to itself.
   Journal journal = Journal::wal;

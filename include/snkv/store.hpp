@@ -39,7 +39,8 @@ class Store : public EntryWriter {
   /// Opens the store in the file `path`, creating it if need be (see `Options`). Errors: `cant_open`
   /// (a folder, no permission, no such path), `not_a_store`, `corrupt`, `unsupported_version`,
   /// `read_only` (the file cannot be written), `exists`, `busy`, `invalid_argument` (an option out of
-  /// range, an empty path), `auth_failed` (encrypted).
+  /// range, an empty path, a file with several names), `auth_failed` (encrypted), `log_mismatch` (the log
+  /// beside the file is that of another one; `restore` is the way to put a backup in place).
   [[nodiscard]] static Result<Store> open(std::string_view path, const Options& options = {}) {
     core::Target target;
     Error error = core::open_store(path, options, target);
@@ -119,8 +120,9 @@ class Store : public EntryWriter {
   }
 
   /// Closes the file now; later uses of any copy give `Errc::closed`. Fails with `busy` while a
-  /// transaction, snapshot or iterator is open, and then changes nothing. Optional: the last handle
-  /// closes by going away.
+  /// transaction, snapshot or iterator is open, and then changes nothing. `moved` if the file or its log was
+  /// renamed, replaced or removed meanwhile (the store is closed all the same): move it back before it is
+  /// opened again. Optional: the last handle closes by going away, and tells `Options::log` of that.
   [[nodiscard]] Result<void> close() { return facade::as_result(core::close_store(target_)); }
 
   /// The path it was opened with; empty for a store in memory.
@@ -202,15 +204,16 @@ class Store : public EntryWriter {
   }
 
   /// Copies the write-ahead log into the file, as far as `mode` says. `busy` when it had to wait
-  /// longer than the busy timeout; `locked` inside a transaction of this thread. Without a log it does
-  /// nothing.
+  /// longer than the busy timeout; `locked` inside a transaction of this thread; `moved` as of `close`.
+  /// Without a log it does nothing.
   [[nodiscard]] Result<CheckpointResult> checkpoint(Checkpoint mode = Checkpoint::passive) {
     CheckpointResult out;
     Error error = core::checkpoint(target_, mode, out);
     return facade::as_result(std::move(error), std::move(out));
   }
 
-  /// Returns when every commit that has returned would survive a power cut. One fsync.
+  /// Returns when every commit that has returned would survive a power cut; `moved` if the file that has
+  /// them does not have its name any more. One fsync.
   [[nodiscard]] Result<void> sync() { return facade::as_result(core::sync(target_)); }
 
   /// Gives up to `max_pages` unused pages back to the file system (0: all of them); the number freed.
@@ -257,6 +260,19 @@ class Store : public EntryWriter {
     requires std::is_invocable_r_v<bool, Function&, std::uint64_t, std::uint64_t>
   [[nodiscard]] Result<void> backup(std::string_view path, const Function& progress) const {
     return backup(path, BackupOptions(), Progress(progress));
+  }
+
+  /// Puts a copy of the store in the file `backup` in the place of the one in the file `path`, which nobody
+  /// may have open (`busy`), or where there is none. Copying the file by other means leaves the log of the
+  /// old store beside it. The backup is read as a whole first, and may be encrypted; it stays as it is, and
+  /// may be in use. The log, and saved indexes of vectors, of the old store are removed. A crash at any
+  /// moment leaves the old contents or the new ones, safely on the disk. Errors: `not_a_store` (the backup,
+  /// or what lies at `path`), `corrupt`, `unsupported_version` (the backup), `invalid_argument` (both are one
+  /// file), `cant_open`, `full`, `io_error`, `aborted`; the old store is then as it was. `progress` counts
+  /// pages. O(size of the backup).
+  [[nodiscard]] static Result<void> restore(std::string_view backup, std::string_view path,
+                                            const Progress& progress = {}) {
+    return facade::as_result(core::restore(backup, path, progress));
   }
 
   /// Rewrites the whole file without unused pages, each tree in order. Families, handles and the page

@@ -55,10 +55,13 @@ enum {
   SNKV_BT_DONE = 101,
   SNKV_BT_IOERR_NOMEM = 10 | (12 << 8),
   SNKV_BT_IOERR_SHMSIZE = 10 | (19 << 8),
+  SNKV_BT_READONLY_DBMOVED = 8 | (4 << 8),
   /* Ours: the cursor lost its position to a write, or was closed by the end of a transaction. */
   SNKV_BT_MOVED = 4 | (64 << 8),
   /* Ours: a write of this transaction failed; it must be rolled back. */
   SNKV_BT_POISONED = 4 | (65 << 8),
+  /* Ours: the file that is watched has changed. */
+  SNKV_BT_OUTDATED = 10 | (67 << 8),
   /* Ours: more than one statement of SQL. */
   SNKV_BT_MANY = 1 | (66 << 8)
 };
@@ -102,6 +105,49 @@ const char *snkv_bt_errmsg(snkv_bt *bt);
 int snkv_bt_errno(snkv_bt *bt);
 
 int snkv_bt_is_readonly(snkv_bt *bt);
+
+/* ---- Where its files are ---- */
+
+/* What a file is, whatever its name. */
+typedef struct {
+  uint64_t device, inode;
+} snkv_bt_identity;
+/* That of the database file; 0 if it has none, being in memory. */
+int snkv_bt_identify(snkv_bt *bt, snkv_bt_identity *out);
+/* That of its log; 0 if there is none. */
+int snkv_bt_identify_log(snkv_bt *bt, snkv_bt_identity *out);
+
+typedef enum {
+  SNKV_BT_IN_PLACE = 0,
+  SNKV_BT_FILE_ELSEWHERE = 1,  /* the database was renamed, replaced or removed */
+  SNKV_BT_FILE_EMPTIED = 2,    /* its contents were */
+  SNKV_BT_LOG_ELSEWHERE = 3,   /* the log was */
+  SNKV_BT_INDEX_ELSEWHERE = 4  /* its index was */
+} snkv_bt_place;
+/* Whether the files that are open still have their names. Two or three looks at the file system. */
+snkv_bt_place snkv_bt_find(snkv_bt *bt);
+/* Whether closing leaves the log as it is, instead of copying it into the file and removing it: so it is at
+** first, because the log may belong to another file. */
+void snkv_bt_leave_log(snkv_bt *bt, int leave);
+/* Whether the log beside the file, if there is one, is that of this file. Outside transactions; to be asked
+** before anything is written or copied. */
+int snkv_bt_check_log(snkv_bt *bt, int *fits);
+/* The change counter as it stands in the file, whatever the log has. */
+int snkv_bt_file_counter(snkv_bt *bt, uint32_t *counter);
+/* Lets a new file, in the transaction that is open, begin with a change counter of its own. */
+int snkv_bt_new_counter(snkv_bt *bt, uint32_t counter);
+/* Lets an immutable connection, before its first read, notice when the file changes after all: reads then give
+** SNKV_BT_OUTDATED, and never what does not belong together. 0 if there is a log or journal, without which the
+** file is not complete. */
+int snkv_bt_watch(snkv_bt *bt);
+int snkv_bt_is_watching(snkv_bt *bt);
+/* Whether it has changed. */
+int snkv_bt_is_outdated(snkv_bt *bt);
+/* Keeps everybody else from opening the file. Before the first read. */
+int snkv_bt_lock_file(snkv_bt *bt);
+void snkv_bt_unlock_file(snkv_bt *bt);
+/* Whether a connection is writing through a rollback journal just now. */
+int snkv_bt_writer_at_work(snkv_bt *bt);
 
 /* Largest record that stays inside its leaf cell of an index tree (K7), and largest record at all. */
 uint32_t snkv_bt_max_local(snkv_bt *bt);

@@ -45,6 +45,7 @@ _Static_assert(SNKV_BT_BUSY == SQLITE_BUSY && SNKV_BT_LOCKED == SQLITE_LOCKED &&
                    SNKV_BT_SCHEMA == SQLITE_SCHEMA && SNKV_BT_TOOBIG == SQLITE_TOOBIG &&
                    SNKV_BT_IOERR_NOMEM == SQLITE_IOERR_NOMEM &&
                    SNKV_BT_IOERR_SHMSIZE == SQLITE_IOERR_SHMSIZE &&
+                   SNKV_BT_READONLY_DBMOVED == SQLITE_READONLY_DBMOVED &&
                    SNKV_BT_ROW == SQLITE_ROW && SNKV_BT_DONE == SQLITE_DONE,
                "result codes differ from SQLite's");
 _Static_assert(BTREE_SAVEPOSITION == 0x02 && BTREE_APPEND == 0x08, "B-tree flags changed");
@@ -93,6 +94,8 @@ struct snkv_bt {
   walk_view view;               /* its pages, as they lie in memory */
   int poisoned;                 /* a write failed: no commit [T11] */
   int writing;                  /* from snkv_bt_begin_write to the commit or rollback */
+  int watching;                 /* the file is read without a log, see snkv_bt_watch */
+  int starts_log;               /* its commit may be the first of a log */
   uint32_t wal_frames;          /* from the WAL hook: frames in the log after the last commit */
   snkv_bt_progress report;      /* of snkv_bt_on_progress */
   void *report_context;
@@ -214,6 +217,7 @@ int snkv_bt_open(const char *path, int flags, int busy_timeout_ms, snkv_bt **out
   sqlite3_busy_timeout(bt->db, busy_timeout_ms);
   sqlite3_wal_autocheckpoint(bt->db, 0);
   if (!snkv_bt_breaks("T6")) sqlite3_wal_hook(bt->db, on_wal_commit, bt);
+  snkv_bt_leave_log(bt, 1);
   /* Stores are files from outside: nothing that their schema says may run code. */
   sqlite3_db_config(bt->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, (int *)0);
   sqlite3_db_config(bt->db, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, (int *)0);
@@ -265,7 +269,7 @@ void snkv_bt_set_busy_timeout(snkv_bt *bt, int busy_timeout_ms) {
   sqlite3_busy_timeout(bt->db, busy_timeout_ms);
 }
 
-void snkv_bt_walk(snkv_bt *bt, int on) { bt->no_walk = !on; }
+void snkv_bt_walk(snkv_bt *bt, int on) { bt->no_walk = !on || bt->watching; }
 
 void snkv_bt_lock(snkv_bt *bt) { sqlite3_mutex_enter(bt->db->mutex); }
 void snkv_bt_unlock(snkv_bt *bt) { sqlite3_mutex_leave(bt->db->mutex); }
@@ -273,6 +277,7 @@ void snkv_bt_unlock(snkv_bt *bt) { sqlite3_mutex_leave(bt->db->mutex); }
 const char *snkv_bt_errstr(int rc) {
   if (rc == SNKV_BT_MOVED) return "cursor lost its position";
   if (rc == SNKV_BT_POISONED) return "an earlier write failed: roll back";
+  if (rc == SNKV_BT_OUTDATED) return "the file was opened for writing meanwhile: try again";
   return sqlite3_errstr(rc);
 }
 const char *snkv_bt_errmsg(snkv_bt *bt) { return sqlite3_errmsg(bt->db); }
@@ -335,6 +340,8 @@ static int begin_read_trans(snkv_bt *bt, int *cookie) {
   return rc;
 }
 
+#include "binding.inc.c"
+
 /* The header of the index, as it is just now: a writer changes it after the pages, and `copied_frames` after
 ** it. */
 static const volatile WalIndexHdr *live_header(const Wal *wal) {
@@ -391,6 +398,7 @@ int snkv_bt_begin_read(snkv_bt *bt, uint32_t *cookie) {
     snkv_bt_end_read(bt);
   }
   if (bt->reading || !bt->db->autoCommit) return SQLITE_MISUSE;
+  if (snkv_bt_is_outdated(bt)) return SNKV_BT_OUTDATED;
   rc = begin_read_trans(bt, &value);
   if (rc == SQLITE_OK) {
     bt->reading = 1;
@@ -477,6 +485,7 @@ int snkv_bt_begin_write(snkv_bt *bt, uint32_t *cookie) {
   rc = begin_immediate(bt);
   if (rc != SQLITE_OK) return rc;
   bt->writing = 1;
+  bt->starts_log = may_start_log(bt);
   rc = sqlite3BtreeBeginTrans(bt->tree, 0, &value); /* a no-op that reads the cookie [S1] */
   if (rc != SQLITE_OK) {
     snkv_bt_rollback(bt);
@@ -504,7 +513,8 @@ int snkv_bt_commit(snkv_bt *bt) {
     rc = sqlite3BtreeTxnState(bt->tree) == SQLITE_TXN_WRITE ? sqlite3BtreeCommit(bt->tree) : SQLITE_OK;
     return finish(bt, rc);
   }
-  rc = run_commit(bt);
+  rc = count_first_commit(bt);
+  if (rc == SQLITE_OK) rc = run_commit(bt);
   if (sqlite3_get_autocommit(bt->db)) bt->writing = 0;
   if (rc == SQLITE_OK) return rc;
   if (sqlite3_get_autocommit(bt->db)) return rc == SQLITE_BUSY ? SQLITE_IOERR : rc;
@@ -692,6 +702,10 @@ int snkv_bt_sync(snkv_bt *bt, int file_too) {
   sqlite3_mutex_leave(bt->db->mutex);
   return rc;
 }
+
+#include "names.inc.c"
+
+#include "watch.inc.c"
 
 #include "cursors.inc.c"
 

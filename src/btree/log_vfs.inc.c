@@ -26,9 +26,18 @@
 #define LOGVFS_FRAME_HEADER 24
 #define LOGVFS_HEADER 32
 
+/* Of a database file that is read without a log (watch.inc.c). */
+typedef struct {
+#if SQLITE_OS_UNIX
+  struct stat before;
+#endif
+  const char *log, *journal;
+} watchState;
+
 typedef struct {
   sqlite3_io_methods methods;
   const sqlite3_io_methods *below;
+  watchState watch;
   unsigned char *buffer; /* made with the first write; NULL also when there was no memory for it */
   i64 start;             /* where in the file the buffer belongs */
   int used;

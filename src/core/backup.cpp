@@ -1,6 +1,7 @@
 /// \file
 /// The functions of core_abi.hpp that write the whole store anew: `backup` into another file,
 /// `compact` in place.
+#include "core/file_copy.hpp"
 #include "core/file_system.hpp"
 #include "core/pinned_reader.hpp"
 #include "core/progress.hpp"
@@ -87,56 +88,6 @@ Error check_target(const char* operation, const StoreState& store, std::string_v
 
 // ---- Copying ----
 
-/// A copy page by page. Ends by itself.
-class PageCopy {
- public:
-  PageCopy() = default;
-  PageCopy(const PageCopy&) = delete;
-  PageCopy& operator=(const PageCopy&) = delete;
-  ~PageCopy() { static_cast<void>(finish()); }
-
-  [[nodiscard]] int begin(snkv_bt* source, snkv_bt* target) noexcept {
-    return snkv_bt_backup_begin(source, target, &backup_);
-  }
-  [[nodiscard]] int step(std::uint64_t& done, std::uint64_t& total) noexcept {
-    constexpr std::uint32_t pages = 256;
-    return snkv_bt_backup_step(backup_, pages, &done, &total);
-  }
-  [[nodiscard]] int finish() noexcept {
-    snkv_bt_backup* backup = std::exchange(backup_, nullptr);
-    return backup == nullptr ? SNKV_BT_OK : snkv_bt_backup_finish(backup);
-  }
-
- private:
-  snkv_bt_backup* backup_ = nullptr;
-};
-
-Error copy_pages(const char* operation, btree::Connection& source, const std::string& path,
-                 ProgressReport& progress) {
-  btree::Connection target;
-  int rc = target.open(path, SNKV_BT_OPEN_OWNED, 0);
-  if (rc != SNKV_BT_OK) {
-    return Error(btree::errc_of(rc), operation,
-                 fmt::format("{}: {}", path, target.sql_error(operation, rc).detail()), rc);
-  }
-  const btree::Lock lock(source);
-  const btree::ReadTransaction transaction(lock);
-  if (transaction.rc() != SNKV_BT_OK) {
-    return btree::engine_error(operation, transaction.rc(), "beginning a read transaction");
-  }
-  PageCopy copy;
-  rc = copy.begin(lock.get(), target.get());
-  while (rc == SNKV_BT_OK) {
-    std::uint64_t done = 0;
-    std::uint64_t total = 0;
-    rc = copy.step(done, total);
-    if (rc != SNKV_BT_OK && rc != SNKV_BT_DONE) break;
-    if (!progress.report(done, total)) return progress.error(operation);
-  }
-  if (rc == SNKV_BT_DONE) rc = copy.finish();
-  return rc == SNKV_BT_OK ? Error() : btree::engine_error(operation, rc, path);
-}
-
 /// Runs VACUUM. In place the last report comes before anything is changed; a copy can be given up
 /// afterwards, too.
 Error vacuum(const char* operation, btree::Connection& connection, const char* into,
@@ -179,6 +130,7 @@ Error backup(const Target& target, std::string_view path, const BackupOptions& o
     Error error = options.compact
                       ? vacuum(operation, reader.connection(), file.path().c_str(), report)
                       : copy_pages(operation, reader.connection(), file.path(), report);
+    if (!error.failed()) error = count_anew(operation, file.path());
     return error.failed() ? error : file.publish(operation);
   });
 }

@@ -6,6 +6,7 @@
 #include "core/file_system.hpp"
 #include "core/format.hpp"
 #include "core/key_header.hpp"
+#include "core/old_files.hpp"
 #include "core/progress.hpp"
 #include "core/read_path.hpp"
 #include "core/schema.hpp"
@@ -15,7 +16,6 @@
 
 #include <snkv/detail/core_abi.hpp>
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
@@ -37,6 +37,7 @@ Options conversion_options() {
   options.create_if_missing = false;
   options.journal = Journal::rollback;
   options.keep_reads = false;
+  options.allow_hard_links = true;  // refused below, with the reason that holds here
   return options;
 }
 
@@ -103,9 +104,10 @@ class Source {
   /// Side files can be made again, and must not outlive the contents they were made of. Earlier versions put
   /// them beside the path that the store was opened with, which may be a link.
   [[nodiscard]] Error remove_side_files() {
-    Error error = remove_side_files_of(store_.file);
-    if (!error.failed() && store_.path != store_.file) error = remove_side_files_of(store_.path);
-    return error;
+    const Contents contents = store_.cipher == nullptr ? Contents::secret : Contents::any;
+    Error error = core::remove_side_files(operation_, store_.file, contents);
+    if (error.failed() || store_.path == store_.file) return error;
+    return core::remove_side_files(operation_, store_.path, contents);
   }
 
   /// Overwrites the contents, which have no name any more. Who has the file open still finds no store in
@@ -116,27 +118,6 @@ class Source {
   [[nodiscard]] const Catalog& catalog() const noexcept { return *catalog_; }
 
  private:
-  [[nodiscard]] Error remove_side_files_of(const std::string& file) {
-    const std::string start = file.substr(file.rfind('/') + 1) + "-vectors-";
-    struct Close {
-      void operator()(::DIR* folder) const noexcept { ::closedir(folder); }
-    };
-    const std::string name = folder_of(file);
-    const std::unique_ptr<::DIR, Close> folder(::opendir(name.c_str()));
-    if (folder == nullptr) return system_error(operation_, name);
-    while (const ::dirent* entry = ::readdir(folder.get())) {
-      if (!is_numbered(entry->d_name, start)) continue;
-      const std::string side = name == "." ? std::string(entry->d_name) : name + entry->d_name;
-      if (store_.cipher == nullptr) overwrite_file(side.c_str());
-      if (::unlink(side.c_str()) != 0 && errno != ENOENT) return system_error(operation_, side);
-    }
-    return {};
-  }
-  [[nodiscard]] static bool is_numbered(std::string_view name, std::string_view start) {
-    return name.starts_with(start) && name.size() > start.size() &&
-           name.find_first_not_of("0123456789", start.size()) == name.npos;
-  }
-
   /// Nobody else reads or writes from now on, and there is no log.
   [[nodiscard]] Error lock() {
     for (int attempt = 0; attempt < 2; ++attempt) {

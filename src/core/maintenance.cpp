@@ -40,7 +40,8 @@ Error sync(const Target& target) {
     return with_catalog(operation, {target.store, nullptr, nullptr},
                         [&](snkv_bt* bt, const Catalog&) -> Error {
                           const int rc = snkv_bt_sync(bt, file_too ? 1 : 0);
-                          return rc == SNKV_BT_OK ? Error() : btree::engine_error(operation, rc);
+                          if (rc != SNKV_BT_OK) return btree::engine_error(operation, rc);
+                          return target.store->check_place(operation, bt);
                         });
   });
 }

@@ -84,6 +84,12 @@ Error check_path(const std::string& path, const Options& options) {
   if (options.error_if_exists && info.st_size > 0) {
     return Error(Errc::exists, operation, path);
   }
+  if (info.st_nlink > 1 && !options.allow_hard_links && !options.immutable) {
+    return Error(Errc::invalid_argument, operation,
+                 fmt::format("{} has {} names (hard links), and a log lies beside one of them only: see "
+                             "allow_hard_links",
+                             path, info.st_nlink));
+  }
   return {};
 }
 
@@ -91,8 +97,7 @@ Error check_path(const std::string& path, const Options& options) {
 
 std::string StoreState::file_name() const { return in_memory ? "memory store" : path; }
 
-Error StoreState::open_connection(const char* caller, btree::Connection& connection,
-                                  Role role) const {
+int StoreState::connect(btree::Connection& connection, Role role) const {
   int flags = 0;
   if (in_memory) flags |= SNKV_BT_OPEN_MEMORY;
   if (options.read_only) flags |= SNKV_BT_OPEN_READONLY;
@@ -102,11 +107,25 @@ Error StoreState::open_connection(const char* caller, btree::Connection& connect
   if (role == Role::writer && (in_memory || options.create_if_missing)) {
     flags |= SNKV_BT_OPEN_CREATE;
   }
-  int rc = connection.open(file, flags, timeout_ms(options));
+  if (role == Role::reader && reads_without_log()) {
+    const int rc = connection.open(file, flags | SNKV_BT_OPEN_IMMUTABLE, timeout_ms(options));
+    if (rc != SNKV_BT_OK || snkv_bt_watch(connection.get()) != 0) return rc;
+  }
+  return connection.open(file, flags, timeout_ms(options));
+}
+
+Error StoreState::open_connection(const char* caller, btree::Connection& connection, Role role) {
+  int rc = connect(connection, role);
   if (rc != SNKV_BT_OK) {
     Error error = connection.sql_error(caller, rc);
+    if (const snkv_bt_place place = place_of_names(); place != SNKV_BT_IN_PLACE) {
+      return error_moved(caller, place);
+    }
     return Error(error.code(), caller, fmt::format("{}: {}", file_name(), error.detail()), rc);
   }
+  if (Error error = check_identity(caller, connection); error.failed()) return error;
+  if (role == Role::writer) heal_log_files(connection);
+  if (Error error = check_beside(caller, connection); error.failed()) return error;
   snkv_bt_walk(connection.get(), options.map_file ? 1 : 0);
   snkv_bt_configure_new(connection.get(), options.page_size);
   // After a snapshot made the log grow, the next writer that starts it anew gives the space back.
@@ -122,7 +141,31 @@ Error StoreState::open_connection(const char* caller, btree::Connection& connect
                                                            : full;
   rc = snkv_bt_set_sync(connection.get(), level);
   if (rc == SNKV_BT_OK) return {};
-  return btree::engine_error(caller, rc, file_name());
+  return explain(caller, btree::engine_error(caller, rc, file_name()));
+}
+
+/// Why a store cannot be opened where nothing can be written, of which the engine only says that a file is
+/// missing.
+Error StoreState::explain(const char* caller, const Error& error) const {
+  if (in_memory || options.immutable) return error;
+  if (!(error == Errc::cant_open || error == Errc::read_only)) return error;
+  const std::string folder = file.substr(0, file.rfind('/') + 1);
+  if (::access(folder.c_str(), W_OK) == 0) return error;
+  const char* const why = std::strerror(errno);
+  if (!options.read_only) {
+    return Error(Errc::read_only, caller,
+                 fmt::format("{}: nothing can be written in {} ({}): open it with read_only and immutable",
+                             file, folder, why),
+                 error.extended());
+  }
+  const bool has_log = exists(file + "-wal");
+  return Error(Errc::cant_open, caller,
+               fmt::format("{}: reading a store with a log needs {}-shm, and nothing can be written in {} "
+                           "({}): {}",
+                           file, file, folder, why,
+                           has_log ? "its log has to be copied into the file first, by opening it for writing"
+                                   : "if nobody changes the file, open it with immutable"),
+               error.extended());
 }
 
 Error StoreState::open(const Unlock* unlock) {
@@ -167,6 +210,7 @@ Error StoreState::open(const Unlock* unlock) {
     if (Error error = bind_names(operation, *this, header, opened); error.failed()) return error;
   }
   clear_up();
+  if (snkv_bt_identity log{}; snkv_bt_identify_log(writer.get(), &log) != 0) log_identity_ = log;
   if (options.housekeeping_interval.count() > 0) {
     housekeeper_.start(*this, options.housekeeping_interval);
   }
@@ -283,6 +327,9 @@ Error StoreState::initialise(btree::Connection& connection, const KeyRing::Store
   for (const std::string& statement : statements) {
     const int rc = connection.execute(statement);
     if (rc != SNKV_BT_OK) return connection.sql_error(operation, rc);
+  }
+  if (const int rc = snkv_bt_new_counter(connection.get(), ::randombytes_random()); rc != SNKV_BT_OK) {
+    return btree::engine_error(operation, rc, file_name());
   }
   if (keys == nullptr) return {};
   const auto ring = keys->ring();

@@ -62,6 +62,14 @@ void StoreState::release_kept_reads() noexcept {
   }
 }
 
+bool StoreState::others_open() const noexcept {
+  OpenStores& all = open_stores();
+  const std::lock_guard lock(all.mutex);
+  return std::any_of(all.stores.begin(), all.stores.end(), [&](const StoreState* other) {
+    return other != this && other->file == file && !other->closed_.load() && !other->fork_guard.forked();
+  });
+}
+
 StoreState::StoreState(std::string given_path, bool memory, Options opts)
     : path(std::move(given_path)),
       file(memory ? path : real_path_of(path)),
@@ -103,6 +111,8 @@ StoreState::~StoreState() {
   checkpointer_.stop();
   releaser.stop();
   readers.close();
+  // Nobody else can be told.
+  if (const Error place = last_look("close"); place.failed()) log(LogLevel::error, place.detail());
   writer.close();
 }
 
@@ -110,29 +120,35 @@ Error StoreState::close() {
   if (Error error = check("close"); error.failed()) return error;
   // Its short turns at writing are no reason to refuse; if there is another, it goes on.
   housekeeper_.stop();
-  Error error = close_if_unused();
-  if (!error.failed()) attachments.clear();
-  if (error.failed() && options.housekeeping_interval.count() > 0) {
+  Error place;
+  Error error = close_if_unused(place);
+  if (!error.failed()) {
+    attachments.clear();
+    return place;
+  }
+  if (options.housekeeping_interval.count() > 0) {
     housekeeper_.start(*this, options.housekeeping_interval);
   }
   return error;
 }
 
-Error StoreState::close_if_unused() {
-  WriteQueue::Waiter place;
-  if (Error error = queue.enter("close", place, WriteQueue::Clock::now()); error.failed()) {
+/// `place` tells of a store that is closed whether it was where it should be.
+Error StoreState::close_if_unused(Error& place) {
+  WriteQueue::Waiter turn;
+  if (Error error = queue.enter("close", turn, WriteQueue::Clock::now()); error.failed()) {
     return Error(Errc::busy, "close", "a transaction is open");
   }
   if (!pins.close_if_empty()) {
-    queue.leave(place);
+    queue.leave(turn);
     return Error(Errc::busy, "close", "an iterator or a snapshot is open");
   }
   closed_.store(true, std::memory_order_release);
   checkpointer_.stop();
   releaser.stop();
   readers.close();
+  place = last_look("close");
   writer.close();
-  queue.leave(place);
+  queue.leave(turn);
   return {};
 }
 
@@ -150,6 +166,8 @@ Error StoreState::enter_write_queue(const char* operation, WriteQueue::Waiter& w
   if (Error error = queue.enter(operation, waiter, deadline); error.failed()) return error;
   if (waiter.done) return {};
   Error error = check(operation);  // it may have been closed while we waited
+  const snkv_bt_place place = place_.load();
+  if (!error.failed() && place != SNKV_BT_IN_PLACE) error = error_moved(operation, place);
   if (error.failed()) queue.leave(waiter);
   return error;
 }
@@ -390,6 +408,8 @@ Error StoreState::checkpoint(btree::Connection& connection, const char* operatio
   // Idle readers must not be in the way of the copying, nor of the log's new start after it.
   release_kept_reads();
   const btree::Lock lock(connection);
+  // The file that has the name now would get none of it.
+  if (Error error = check_place(operation, lock.get()); error.failed()) return error;
   const Stopwatch stopwatch(latencies, TimedOperation::checkpoint);
   int rc = snkv_bt_set_sync(lock.get(), promised_sync_.load());
   if (rc == SNKV_BT_OK) {

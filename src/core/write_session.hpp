@@ -111,6 +111,7 @@ class WriteSession {
   std::shared_ptr<const Catalog> catalog_;
   bool schema_changed_ = false;  // catalog_ is good for this transaction only [S2]
   std::vector<CachedCursor> cursors_;
+  bool safe_ = false;  // the commit promises to survive a power cut
   bool noting_ = false;
   Changes changes_;
   std::vector<std::size_t> change_marks_;  // by savepoint number: how many changes there were

@@ -125,6 +125,16 @@ gives 'value of user 7' get sealed.db user:0007 --password-file <(echo 'new pass
 gives 'value of user 7' get sealed.db user:0007 --password-file - <<<'new password'
 export SNKV_PASSWORD='new password'
 gives '559 entries in 3 families, all in order' verify sealed.db
+
+# A backup takes the place of a store, or of none.
+cp plain.db backup.db
+gives '' restore backup.db restored.db
+gives '' restore backup.db restored.db
+gives '559 entries in 3 families, all in order' verify restored.db
+fails 1 'there is no such file' restore none.db restored.db
+fails 1 'is not a store' restore backup.db password
+fails 2 'see snkv help' restore backup.db
+rm backup.db restored.db
 gives $'default\nsessions\n\xc3\xa9t\xc3\xa9 empty' families sealed.db
 gives $'user:0010\tvalue of user 10' list sealed.db --prefix user:001 --limit 1
 [[ $("$snkv" info sealed.db) == *'family         sessions: 55 entries'* ]]

@@ -90,6 +90,7 @@ _CLASSES: Dict[str, Type[_Details]] = {
     "read_only": ReadOnlyError,
     "corrupt": CorruptError,
     "tampered": CorruptError,
+    "log_mismatch": CorruptError,
     "auth_failed": AuthError,
     "invalid_argument": InvalidArgumentError,
     "too_large": InvalidArgumentError,

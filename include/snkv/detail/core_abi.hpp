@@ -69,6 +69,7 @@ SNKV_API Error space(const Target& target, SpaceReport& out);
 SNKV_API Error backup(const Target& target, std::string_view path, const BackupOptions& options,
                       const Progress& progress);
 SNKV_API Error compact(const Target& target, const Progress& progress);
+SNKV_API Error restore(std::string_view backup, std::string_view path, const Progress& progress);
 SNKV_API Error verify(const Target& target, const Progress& progress, VerifyReport& out);
 SNKV_API std::string_view path(const Target& target) noexcept;
 SNKV_API std::string_view file(const Target& target) noexcept;
