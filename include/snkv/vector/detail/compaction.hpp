@@ -233,7 +233,7 @@ class Compaction {
           scratch.candidates.push_back({distance, other});
         });
     std::sort(scratch.candidates.begin(), scratch.candidates.end());
-    to_.choose(scratch, capacity, std::min(kept, capacity));
+    to_.choose(scratch, to_.code(self), capacity, std::min(kept, capacity));
     links.clear();
     std::vector<Scored> added;
     for (const Scored& chosen : scratch.chosen) {

@@ -39,8 +39,7 @@ inline void Graph::write(ByteSink& sink, const Mark& mark) const {
   }
   sink.array(std::span(labels));
   sink.array(std::span(levels));
-  codes_.for_each_piece(
-      mark.slots, [&](const std::byte* memory, std::size_t bytes) { sink.write(memory, bytes); });
+  for (Slot slot = 0; slot < mark.slots; ++slot) sink.write(code(slot), codec().stride());
   // What was not linked at the time of the mark gets no links, and none lead to it.
   std::vector<Slot> links(capacity(0));
   std::vector<Slot> rows;
@@ -77,68 +76,62 @@ inline Slot Graph::read(ByteSource& source, std::vector<Slot>& lost) {
     upper += level;
   }
   if (!source.require(labels.size() == slots && levels.size() == slots && dead.size() == words &&
-                          linked.size() == words && slots <= source.remaining() / codes_.stride(),
+                          linked.size() == words && slots <= source.remaining() / codec().stride(),
                       "the graph is damaged")) {
     return 0;
   }
   reserve(slots);
-  codes_.for_each_piece(slots,
-                        [&](std::byte* memory, std::size_t bytes) { source.read(memory, bytes); });
-  if (!source.require(slots <= source.remaining() / links_.stride() &&
-                          upper <= source.remaining() / upper_.stride(),
+  for (Slot slot = 0; slot < slots; ++slot) {
+    begin(labels[slot], levels[slot]);
+    source.read(code_at(slot), codec().stride());
+    publish(slot);
+  }
+  if (!source.require(slots <= source.remaining() / (capacity(0) * sizeof(Slot)) &&
+                          upper <= source.remaining() / (capacity(1) * sizeof(Slot)),
                       "links of the graph are missing")) {
     return 0;
   }
   Slot top = no_slot;
-  Slot dead_slots = 0;
   Slot first_unlinked = slots;
-  std::uint32_t next_upper = 0;
-  upper_.reserve(upper);
   for (Slot slot = 0; slot < slots; ++slot) {
     const std::uint8_t level = levels[slot];
     const bool is_dead = bit_of(dead, slot);
     const bool is_linked = bit_of(linked, slot);
-    new (nodes_.at(slot)) Node{labels[slot],
-                               next_upper,
-                               0,
-                               static_cast<std::uint8_t>(is_dead ? 1 : 0),
-                               static_cast<std::uint8_t>(is_linked ? 1 : 0),
-                               level,
-                               0};
-    next_upper += level;
-    dead_slots += is_dead ? 1 : 0;
+    if (is_dead) static_cast<void>(kill(slot));
+    own(slot).linked.store(is_linked ? 1 : 0, std::memory_order_relaxed);
     if (!is_linked) {
       first_unlinked = std::min(first_unlinked, slot);
     } else if (top == no_slot || level > levels[top]) {
       top = slot;
     }
   }
-  upper_count_.store(next_upper, std::memory_order_relaxed);
-  dead_.store(dead_slots, std::memory_order_relaxed);
   if (!read_links(source, slots)) return 0;
   for (Slot slot = 0; slot < slots; ++slot) {
-    if (slot != top && is_linked(slot) && node(slot).in.load(std::memory_order_relaxed) == 0) {
+    if (slot != top && is_linked(slot) && own(slot).in.load(std::memory_order_relaxed) == 0) {
       lost.push_back(slot);
     }
   }
-  size_.store(slots, std::memory_order_release);
   if (top != no_slot) set_entry(top);
   return first_unlinked;
 }
 
 inline bool Graph::read_links(ByteSource& source, Slot slots) {
-  links_.for_each_piece(slots,
-                        [&](std::byte* memory, std::size_t bytes) { source.read(memory, bytes); });
+  std::vector<Slot> row(capacity(0));
+  const auto read_list = [&](Slot slot, unsigned level) {
+    source.read(row.data(), capacity(level) * sizeof(Slot));
+    std::size_t count = 0;
+    while (count < capacity(level) && row[count] != no_slot) ++count;
+    bool sound = true;
+    for (std::size_t i = count; i < capacity(level); ++i) sound = sound && row[i] == no_slot;
+    list(slot, level).assign(row.data(), count);
+    return source.require(sound && are_sound(slot, level, slots), "a link of the graph leads nowhere");
+  };
   for (Slot slot = 0; slot < slots; ++slot) {
-    if (!source.require(are_sound(slot, 0, slots), "a link of the graph leads nowhere"))
-      return false;
+    if (!read_list(slot, 0)) return false;
   }
   for (Slot slot = 0; slot < slots; ++slot) {
     for (unsigned level = 1; level <= this->level(slot); ++level) {
-      source.read(list(slot, level).first, upper_.stride());
-      if (!source.require(are_sound(slot, level, slots), "a link of the graph leads nowhere")) {
-        return false;
-      }
+      if (!read_list(slot, level)) return false;
     }
   }
   return !source.error().failed();
@@ -148,17 +141,12 @@ inline bool Graph::read_links(ByteSource& source, Slot slots) {
 /// One that is not linked has none.
 inline bool Graph::are_sound(Slot slot, unsigned level, Slot slots) noexcept {
   const List links = list(slot, level);
-  bool ended = !is_linked(slot);
-  for (std::size_t i = 0; i < links.capacity; ++i) {
+  const std::size_t count = links.count();
+  if (!is_linked(slot) && count != 0) return false;
+  for (std::size_t i = 0; i < count; ++i) {
     const Slot other = links.first[i];
-    if (other == no_slot) {
-      ended = true;
-    } else if (ended || other >= slots || other == slot || !is_linked(other) ||
-               this->level(other) < level) {
-      return false;
-    } else if (level == 0) {
-      node(other).in.fetch_add(1, std::memory_order_relaxed);
-    }
+    if (other >= slots || other == slot || !is_linked(other) || this->level(other) < level) return false;
+    if (level == 0) own(other).in.fetch_add(1, std::memory_order_relaxed);
   }
   return true;
 }
