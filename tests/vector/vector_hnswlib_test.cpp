@@ -16,6 +16,7 @@
 #include <map>
 #include <memory>
 #include <random>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -50,18 +51,18 @@ std::unique_ptr<hnswlib::SpaceInterface<float>> space_of(Metric metric) {
   return std::make_unique<hnswlib::InnerProductSpace>(dim);
 }
 
-std::vector<std::uint64_t> labels_of(const std::vector<Neighbor>& hits) {
-  std::vector<std::uint64_t> out;
-  for (const Neighbor& hit : hits) out.push_back(hit.label);
+std::set<std::uint64_t> labels_of(const std::vector<Neighbor>& hits) {
+  std::set<std::uint64_t> out;
+  for (const Neighbor& hit : hits) out.insert(hit.label);
   return out;
 }
-std::vector<std::uint64_t> search(Upstream& index, const std::vector<float>& query, std::size_t k) {
-  std::vector<std::uint64_t> out;
-  for (auto found = index.searchKnn(query.data(), k); !found.empty(); found.pop()) {
-    out.insert(out.begin(), found.top().second);
-  }
+std::set<std::uint64_t> search(Upstream& index, const std::vector<float>& query, std::size_t k) {
+  std::set<std::uint64_t> out;
+  for (auto found = index.searchKnn(query.data(), k); !found.empty(); found.pop()) out.insert(found.top().second);
   return out;
 }
+/// With as many candidates a walk goes everywhere, and finds what it can reach.
+constexpr std::size_t everywhere = 4000;
 
 std::string contents_of(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
@@ -125,12 +126,12 @@ TEST_CASE("an index of hnswlib gives the same neighbours here") {
   CAPTURE(to_string(metric));
   const TempDir dir;
   const std::string path = (dir.path() / "upstream.bin").string();
-  const Data data = make_data(metric, 4000, 21);
+  const Data data = make_data(metric, everywhere, 21);
   save_upstream(path, data, metric);
 
   const auto space = space_of(metric);
   Upstream upstream(space.get(), path);
-  upstream.setEf(400);
+  upstream.setEf(everywhere);
   const AnyIndex index = must(AnyIndex::load_hnswlib(path, {.dim = dim, .metric = metric, .threads = 2}));
   CHECK(index.size() == data.size());
   CHECK(index.stats().unlinked == 0);
@@ -139,7 +140,10 @@ TEST_CASE("an index of hnswlib gives the same neighbours here") {
   for (int i = 0; i < 2000; ++i) {
     std::vector<float> query = source.next();
     if (metric == Metric::cosine) normalise(query);
-    different += labels_of(must(index.search(query, 10, {.ef = 400}))) != search(upstream, query, 10) ? 1 : 0;
+    const auto mine = labels_of(must(index.search(query, 10, {.ef = everywhere})));
+    if (mine == search(upstream, query, 10)) continue;
+    // Elements to which no link leads, which hnswlib does not find, are linked here.
+    different += mine != labels_of(must(index.search(query, 10, {.exact = true}))) ? 1 : 0;
   }
   CHECK(different <= 2);  // two roundings of one distance
 }
@@ -151,7 +155,7 @@ TEST_CASE("hnswlib gives the same neighbours for an index from here") {
   const TempDir dir;
   const std::string path = (dir.path() / "ours.bin").string();
   AnyIndex index = make(metric, type);
-  const Data data = make_data(metric, 4000, 23);
+  const Data data = make_data(metric, everywhere, 23);
   for (const auto& [label, vector] : data) must(index.put(label, vector));
   // Of what was erased nothing is in the file.
   std::uint64_t erased = data.begin()->first;
@@ -162,16 +166,16 @@ TEST_CASE("hnswlib gives the same neighbours for an index from here") {
   Upstream upstream(space.get(), path);
   upstream.checkIntegrity();
   CHECK(upstream.cur_element_count == data.size() - 1);
-  upstream.setEf(400);
+  upstream.setEf(everywhere);
   ClusteredVectors source(dim, 20, 24);
   std::size_t different = 0;
   for (int i = 0; i < 2000; ++i) {
     std::vector<float> query = source.next();
     if (metric == Metric::cosine) normalise(query);
     different +=
-        labels_of(must(index.search(query, 10, {.ef = 400, .oversample = 20}))) != search(upstream, query, 10) ? 1 : 0;
+        labels_of(must(index.search(query, 10, {.ef = everywhere, .oversample = 20}))) != search(upstream, query, 10) ? 1 : 0;
   }
-  CHECK(different <= 10);
+  CHECK(different <= 2);
   // And back.
   const AnyIndex again = must(AnyIndex::load_hnswlib(path, {.dim = dim, .metric = metric, .dtype = type}));
   CHECK(again.size() == index.size());
@@ -195,6 +199,25 @@ TEST_CASE("what is marked as deleted in a file is not found, and its label is fr
   CHECK(must(index.search(data.at(deleted), 1)).front().label != deleted);
   must(index.add(deleted, data.at(deleted)));
   CHECK(must(index.search(data.at(deleted), 1)).front().label == deleted);
+}
+
+TEST_CASE("hnswlib finds the copies of an index from here") {
+  const TempDir dir;
+  const std::string path = (dir.path() / "copies.bin").string();
+  AnyIndex index = make(Metric::l2);
+  const Data data = make_data(Metric::l2, 40, 29);
+  std::uint64_t label = 0;
+  for (int copy = 0; copy < 50; ++copy) {
+    for (const auto& [ignored, vector] : data) must(index.put(label++, vector));
+  }
+  must(index.save_hnswlib(path));
+  const auto space = space_of(Metric::l2);
+  Upstream upstream(space.get(), path);
+  upstream.checkIntegrity();
+  upstream.setEf(static_cast<std::size_t>(label));
+  for (const auto& [ignored, vector] : data) {
+    CHECK(search(upstream, vector, 50) == labels_of(must(index.search(vector, 50, {.ef = 2000}))));
+  }
 }
 
 TEST_CASE("an empty index is saved and loaded") {

@@ -47,7 +47,7 @@ class Graph : public GraphElements {
   Slot append_code(const std::byte* code, Label label, unsigned level) {
     const Slot slot = begin(label, level);
     std::memcpy(code_at(slot), code, codec().stride());
-    own(slot).linked.store(1, std::memory_order_relaxed);
+    set_link(slot, Link::by_links);
     publish(slot);
     return slot;
   }
@@ -55,7 +55,7 @@ class Graph : public GraphElements {
   Slot append_at(const float* vector, Label label, unsigned level, std::size_t& clamped) {
     const Slot slot = begin(label, level);
     clamped += codec().encode(vector, code_at(slot));
-    own(slot).linked.store(1, std::memory_order_relaxed);
+    set_link(slot, Link::by_links);
     publish(slot);
     return slot;
   }
@@ -64,14 +64,19 @@ class Graph : public GraphElements {
 
   /// Whether so few links lead to a slot that a search might not come across it.
   [[nodiscard]] bool is_hard_to_find(Slot slot) const noexcept {
-    return own(slot).in.load(std::memory_order_relaxed) < enough_links;
+    return !is_copy(slot) && own(slot).in.load(std::memory_order_relaxed) < enough_links;
   }
   /// Looks for a living slot as a search does, and links the nearest that it finds to it if that
-  /// was neither the slot itself nor one with the same code.
+  /// was not the slot itself.
   void make_found(Slot slot, Scratch& scratch);
 
   /// The `ef` nearest to `scratch.query`, in `scratch.pool`, dead ones included.
   void search(Scratch& scratch, std::size_t ef) const {
+    search_firsts(scratch, ef);
+    with_copies(scratch, scratch.pool, ef, [](Slot) { return true; });
+  }
+  /// The same without copies.
+  void search_firsts(Scratch& scratch, std::size_t ef) const {
     scratch.pool.reset(ef);
     const Slot from = entry();
     if (from == no_slot) return;
@@ -90,7 +95,9 @@ class Graph : public GraphElements {
     if (from == no_slot) return true;
     Scored at = score(scratch.query, from);
     for (int l = level_of_entry(from); l > 0; --l) at = descend(scratch, at, static_cast<unsigned>(l));
-    return walk_filtered(scratch, at, budget, accept);
+    const bool complete = walk_filtered(scratch, at, budget, accept);
+    with_copies(scratch, scratch.accepted, ef, accept);
+    return complete;
   }
 
   [[nodiscard]] Scored score(const Codec::Query& query, Slot slot) const noexcept {
@@ -156,11 +163,9 @@ class Graph : public GraphElements {
   void link_back(Slot slot, Scored added, unsigned level, bool wanted, Scratch& scratch);
 
   /// Chooses among `scratch.candidates`, which are in order of their distance from one vector, into
-  /// `scratch.chosen`: each that is nearer to the vector than to any chosen one (algorithm 4 of the paper), then
-  /// the nearest of the rest while there are fewer than `fill`. Of those whose code equals `code`, that of the
-  /// vector, the first is chosen: it is a way to the others, but leads in no direction, so that it makes nothing
-  /// else redundant.
-  void choose(Scratch& scratch, const std::byte* code, std::size_t most, std::size_t fill) const;
+  /// `scratch.chosen`: each that is nearer to the vector than to any chosen one (algorithm 4 of the
+  /// paper), then the nearest of the rest while there are fewer than `fill`.
+  void choose(Scratch& scratch, std::size_t most, std::size_t fill) const;
 
  private:
   /// Geometric with ratio 1/m, the same for a slot in every run.
@@ -237,6 +242,32 @@ class Graph : public GraphElements {
     scratch.forget_visits();
   }
 
+  /// Puts the copies of what was found beside it, the first `ef` of all that `accept` accepts.
+  template <class Accept>
+  void with_copies(Scratch& scratch, Pool& pool, std::size_t ef, const Accept& accept) const {
+    bool any = false;
+    for (std::size_t i = 0; i < pool.size() && !any; ++i) any = next_copy(pool[i].slot) != no_slot;
+    if (!any) return;
+    std::vector<Scored>& all = scratch.found;
+    all.clear();
+    for (std::size_t i = 0; i < pool.size() && all.size() < ef; ++i) {
+      const Scored first = pool[i];
+      for (Slot slot = first.slot; slot != no_slot && all.size() < ef; slot = next_copy(slot)) {
+        if (accept(slot)) all.push_back({first.distance, slot});
+      }
+    }
+    pool.reset(ef);
+    for (const Scored& one : all) pool.insert(one);
+  }
+  /// Whether a slot, or one of its copies, is accepted.
+  template <class Accept>
+  [[nodiscard]] bool accepts_any(Slot slot, const Accept& accept) const {
+    for (; slot != no_slot; slot = next_copy(slot)) {
+      if (accept(slot)) return true;
+    }
+    return false;
+  }
+
   /// The same, where only some count: those that do not are walked through as long as they are
   /// nearer than the worst of the accepted ones.
   template <class Accept>
@@ -248,7 +279,7 @@ class Graph : public GraphElements {
     pool.reset(std::numeric_limits<std::size_t>::max());
     pool.insert(from);
     scratch.visit(from.slot);
-    if (accept(from.slot)) accepted.insert(from);
+    if (accepts_any(from.slot, accept)) accepted.insert(from);
     bool complete = true;
     std::size_t spent = 0;
     for (Scored at = pool.take(); at.slot != no_slot; at = pool.take()) {
@@ -264,7 +295,7 @@ class Graph : public GraphElements {
         const Scored found{fresh.distances[i], fresh.slots[i]};
         if (!(found.distance < accepted.worst())) continue;
         pool.insert(found);
-        if (accept(found.slot)) accepted.insert(found);
+        if (accepts_any(found.slot, accept)) accepted.insert(found);
       }
       if (accepted.full()) pool.drop_beyond(accepted.worst());
     }
@@ -273,20 +304,16 @@ class Graph : public GraphElements {
   }
 
   void connect(Slot slot, unsigned level, Scratch& scratch);
-  /// The slot among `scratch.candidates` with the code of `slot`, and of several the one with the fewest links;
-  /// no_slot if there is none.
-  [[nodiscard]] Slot twin_of(Slot slot, unsigned level, const Scratch& scratch) const;
-  void gather_for_twin(Slot slot, Slot twin, unsigned level, Scratch& scratch) const;
+  [[nodiscard]] Slot twin_of(Slot slot, const Scratch& scratch) const;
   void link_to_chosen(Slot slot, unsigned level, const std::vector<Scored>& chosen);
   void keep_found(Scratch& scratch, Slot added, bool wanted, std::size_t capacity, std::vector<Slot>& kept);
   bool release(Slot slot, Scratch& scratch);
 
-  [[nodiscard]] bool same_code(const std::byte* a, const std::byte* b) const noexcept {
-    return std::memcmp(a, b, codec().stride()) == 0;
-  }
   [[nodiscard]] static bool bit_of(const std::vector<std::uint64_t>& bits, Slot slot) noexcept {
     return (bits[slot / 64] >> (slot % 64) & 1) != 0;
   }
+  [[nodiscard]] std::vector<Slot> chains(const Mark& mark) const;
+  [[nodiscard]] bool take_chains(const std::vector<Slot>& next);
   [[nodiscard]] bool read_links(ByteSource& source, Slot slots);
   [[nodiscard]] bool are_sound(Slot slot, unsigned level, Slot slots) noexcept;
 

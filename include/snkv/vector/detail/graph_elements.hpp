@@ -88,12 +88,15 @@ class GraphElements : private hnswlib::HierarchicalNSW<float> {
   [[nodiscard]] bool is_dead(Slot slot) const noexcept {
     return (mark_of(slot).load(std::memory_order_acquire) & DELETE_MARK) != 0;
   }
-  [[nodiscard]] bool is_linked(Slot slot) const noexcept {
-    return own(slot).linked.load(std::memory_order_acquire) != 0;
-  }
+  [[nodiscard]] bool is_linked(Slot slot) const noexcept { return link_of(slot) != Link::none; }
+  /// Whether it hangs on another slot with the same code, see `next_copy`.
+  [[nodiscard]] bool is_copy(Slot slot) const noexcept { return link_of(slot) == Link::as_copy; }
   [[nodiscard]] Label label(Slot slot) const noexcept { return own(slot).label; }
   [[nodiscard]] unsigned level(Slot slot) const noexcept { return own(slot).level; }
   [[nodiscard]] const std::byte* code(Slot slot) const noexcept { return code_at(slot); }
+  /// Slots with the same code are a chain behind the one that was linked first. The others have no links, and no
+  /// links lead to them; whoever finds the first has found them all. no_slot at the end.
+  [[nodiscard]] Slot next_copy(Slot slot) const noexcept { return own(slot).copy.load(std::memory_order_acquire); }
   /// Where to begin a walk from above; no_slot in a graph without links.
   [[nodiscard]] Slot entry() const noexcept {
     return std::atomic_ref<hnswlib::tableint>(entry_word()).load(std::memory_order_acquire);
@@ -136,6 +139,18 @@ class GraphElements : private hnswlib::HierarchicalNSW<float> {
     return true;
   }
 
+  [[nodiscard]] bool same_code(Slot a, Slot b) const noexcept {
+    return std::memcmp(code(a), code(b), data_size_) == 0;
+  }
+  /// Puts a slot without links, not yet in a chain, behind one that has the same code and is not a copy itself.
+  void add_copy(Slot first, Slot copy) noexcept {
+    set_link(copy, Link::as_copy);
+    Slot next = next_copy(first);
+    do {
+      own(copy).copy.store(next, std::memory_order_relaxed);
+    } while (!own(first).copy.compare_exchange_weak(next, copy, std::memory_order_acq_rel));
+  }
+
   /// Makes a slot the entry, if it is to be found from there on its own level.
   void set_entry(Slot slot) noexcept {
     std::atomic_ref<int>(maxlevel_).store(static_cast<int>(level(slot)), std::memory_order_relaxed);
@@ -143,6 +158,14 @@ class GraphElements : private hnswlib::HierarchicalNSW<float> {
   }
 
  protected:
+  enum class Link : std::uint8_t { none, by_links, as_copy };
+  [[nodiscard]] Link link_of(Slot slot) const noexcept {
+    return static_cast<Link>(own(slot).linked.load(std::memory_order_acquire));
+  }
+  void set_link(Slot slot, Link link) noexcept {
+    own(slot).linked.store(static_cast<std::uint8_t>(link), std::memory_order_release);
+  }
+
   /// Links of a slot on one level. Whoever changes them holds the `Guard` of the slot; whoever walks does not.
   struct List {
     Slot* first;
@@ -177,8 +200,9 @@ class GraphElements : private hnswlib::HierarchicalNSW<float> {
   struct Own {
     Label label;
     std::atomic<std::uint32_t> in;  // links to it on level 0
+    std::atomic<Slot> copy;         // the next one with the same code, see `next_copy`
     std::atomic<std::uint8_t> lock;
-    std::atomic<std::uint8_t> linked;
+    std::atomic<std::uint8_t> linked;  // a `Link`
     std::uint8_t level;
   };
   static_assert(sizeof(hnswlib::labeltype) == sizeof(Label) && sizeof(hnswlib::tableint) == sizeof(Slot));
@@ -224,7 +248,7 @@ class GraphElements : private hnswlib::HierarchicalNSW<float> {
     }
     linkLists_[slot] = static_cast<char*>(upper);
     std::memset(get_linklist0(slot), 0, offsetData_);
-    new (getExternalLabeLp(slot)) Own{label, 0, 0, 0, static_cast<std::uint8_t>(level)};
+    new (getExternalLabeLp(slot)) Own{label, 0, no_slot, 0, 0, static_cast<std::uint8_t>(level)};
     upper_lists_.store(upper_lists_.load(std::memory_order_relaxed) + level, std::memory_order_relaxed);
     return slot;
   }

@@ -39,6 +39,8 @@ inline void Graph::write(ByteSink& sink, const Mark& mark) const {
   }
   sink.array(std::span(labels));
   sink.array(std::span(levels));
+  const std::vector<Slot> next = chains(mark);
+  sink.array(std::span(next));
   for (Slot slot = 0; slot < mark.slots; ++slot) sink.write(code(slot), codec().stride());
   // What was not linked at the time of the mark gets no links, and none lead to it.
   std::vector<Slot> links(capacity(0));
@@ -62,6 +64,45 @@ inline void Graph::write(ByteSink& sink, const Mark& mark) const {
   sink.write(rows.data(), rows.size() * sizeof(Slot));
 }
 
+/// The chains of copies at the time of a mark.
+inline std::vector<Slot> Graph::chains(const Mark& mark) const {
+  std::vector<Slot> next(mark.slots, no_slot);
+  for (Slot first = 0; first < mark.slots; ++first) {
+    if (!bit_of(mark.linked, first) || is_copy(first)) continue;
+    Slot last = first;
+    for (Slot copy = next_copy(first); copy != no_slot; copy = next_copy(copy)) {
+      if (copy >= mark.slots || !bit_of(mark.linked, copy)) continue;
+      next[last] = copy;
+      last = copy;
+    }
+  }
+  return next;
+}
+
+/// False, if they are no chains of linked slots with the same codes.
+inline bool Graph::take_chains(const std::vector<Slot>& next) {
+  std::vector<bool> follows(next.size());
+  std::size_t copies = 0;
+  for (Slot slot = 0; slot < next.size(); ++slot) {
+    const Slot copy = next[slot];
+    if (copy == no_slot) continue;
+    if (copy >= next.size() || follows[copy] || !is_linked(slot) || !is_linked(copy)) return false;
+    follows[copy] = true;
+    ++copies;
+  }
+  for (Slot first = 0; first < next.size(); ++first) {
+    if (follows[first]) continue;
+    Slot last = first;
+    for (Slot copy = next[first]; copy != no_slot; copy = next[copy], --copies) {
+      if (!same_code(first, copy)) return false;
+      set_link(copy, Link::as_copy);
+      own(last).copy.store(copy, std::memory_order_relaxed);
+      last = copy;
+    }
+  }
+  return copies == 0;  // else some go round in a circle
+}
+
 inline Slot Graph::read(ByteSource& source, std::vector<Slot>& lost) {
   const auto slots = source.number<Slot>();
   source.require(slots <= max_slots, "the graph has too many slots");
@@ -70,12 +111,13 @@ inline Slot Graph::read(ByteSource& source, std::vector<Slot>& lost) {
   const auto linked = source.array<std::uint64_t>(words);
   const auto labels = source.array<Label>(slots);
   const auto levels = source.array<std::uint8_t>(slots);
+  const auto next = source.array<Slot>(slots);
   std::uint64_t upper = 0;
   for (const std::uint8_t level : levels) {
     source.require(level <= highest_level, "a level of the graph is too high");
     upper += level;
   }
-  if (!source.require(labels.size() == slots && levels.size() == slots && dead.size() == words &&
+  if (!source.require(labels.size() == slots && levels.size() == slots && next.size() == slots && dead.size() == words &&
                           linked.size() == words && slots <= source.remaining() / codec().stride(),
                       "the graph is damaged")) {
     return 0;
@@ -94,20 +136,19 @@ inline Slot Graph::read(ByteSource& source, std::vector<Slot>& lost) {
   Slot top = no_slot;
   Slot first_unlinked = slots;
   for (Slot slot = 0; slot < slots; ++slot) {
-    const std::uint8_t level = levels[slot];
     const bool is_dead = bit_of(dead, slot);
     const bool is_linked = bit_of(linked, slot);
     if (is_dead) static_cast<void>(kill(slot));
-    own(slot).linked.store(is_linked ? 1 : 0, std::memory_order_relaxed);
-    if (!is_linked) {
-      first_unlinked = std::min(first_unlinked, slot);
-    } else if (top == no_slot || level > levels[top]) {
-      top = slot;
-    }
+    set_link(slot, is_linked ? Link::by_links : Link::none);
+    if (!is_linked) first_unlinked = std::min(first_unlinked, slot);
+  }
+  if (!source.require(take_chains(next), "copies of the graph make no chains")) return 0;
+  for (Slot slot = 0; slot < slots; ++slot) {
+    if (link_of(slot) == Link::by_links && (top == no_slot || levels[slot] > levels[top])) top = slot;
   }
   if (!read_links(source, slots)) return 0;
   for (Slot slot = 0; slot < slots; ++slot) {
-    if (slot != top && is_linked(slot) && own(slot).in.load(std::memory_order_relaxed) == 0) {
+    if (slot != top && link_of(slot) == Link::by_links && own(slot).in.load(std::memory_order_relaxed) == 0) {
       lost.push_back(slot);
     }
   }
@@ -142,10 +183,10 @@ inline bool Graph::read_links(ByteSource& source, Slot slots) {
 inline bool Graph::are_sound(Slot slot, unsigned level, Slot slots) noexcept {
   const List links = list(slot, level);
   const std::size_t count = links.count();
-  if (!is_linked(slot) && count != 0) return false;
+  if (link_of(slot) != Link::by_links && count != 0) return false;
   for (std::size_t i = 0; i < count; ++i) {
     const Slot other = links.first[i];
-    if (other >= slots || other == slot || !is_linked(other) || this->level(other) < level) return false;
+    if (other >= slots || other == slot || link_of(other) != Link::by_links || this->level(other) < level) return false;
     if (level == 0) own(other).in.fetch_add(1, std::memory_order_relaxed);
   }
   return true;

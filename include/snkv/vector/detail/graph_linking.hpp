@@ -24,7 +24,7 @@ inline void Graph::link(Slot slot, Scratch& scratch, unsigned lowest) {
     from = entry();
   }
   if (from == no_slot) {
-    own(slot).linked.store(1, std::memory_order_release);
+    set_link(slot, Link::by_links);
     set_entry(slot);
     return;
   }
@@ -43,6 +43,14 @@ inline void Graph::link(Slot slot, Scratch& scratch, unsigned lowest) {
     }
     if (!found.empty()) at = found.front();
   }
+  // Copies hang on the first of them. Links among them would fill all lists, and cut the group off from the rest;
+  // in a search they would take the place of everything else.
+  if (lowest == 0 && next_copy(slot) == no_slot) {
+    if (const Slot twin = twin_of(slot, scratch); twin != no_slot) {
+      add_copy(twin, slot);
+      return;
+    }
+  }
   // From below: whoever finds it on a level can go on from there on all lower ones. Another slot
   // that is linked at the same time would otherwise begin in a place with no way on, and have no
   // neighbours but this.
@@ -50,7 +58,7 @@ inline void Graph::link(Slot slot, Scratch& scratch, unsigned lowest) {
     scratch.candidates.swap(scratch.levels[l]);
     if (!scratch.candidates.empty()) connect(slot, l, scratch);
   }
-  own(slot).linked.store(1, std::memory_order_release);
+  set_link(slot, Link::by_links);
   if (raising.owns_lock() && static_cast<int>(mine) > top) set_entry(slot);
   // Which may make others hard to find; not without end, if making room for one takes another's.
   for (int i = 0; i < 16 && !scratch.suspects.empty(); ++i) {
@@ -64,12 +72,12 @@ inline void Graph::link(Slot slot, Scratch& scratch, unsigned lowest) {
 inline void Graph::make_found(Slot slot, Scratch& scratch) {
   if (is_dead(slot)) return;
   codec().prepare_code(code(slot), scratch.query, scratch.numbers.data());
-  search(scratch, ef_of_checks);
+  search_firsts(scratch, ef_of_checks);
   Scored nearest[2];
   std::size_t found = 0;
   for (std::size_t i = 0; i < scratch.pool.size(); ++i) {
     const Scored at = scratch.pool[i];
-    if (at.slot == slot || same_code(code(at.slot), code(slot))) return;
+    if (at.slot == slot) return;
     if (found < std::size(nearest) && !is_dead(at.slot)) nearest[found++] = at;
   }
   for (std::size_t i = 0; i < found; ++i)
@@ -78,16 +86,9 @@ inline void Graph::make_found(Slot slot, Scratch& scratch) {
 
 /// Links a slot with the chosen of `scratch.candidates`, both ways.
 inline void Graph::connect(Slot slot, unsigned level, Scratch& scratch) {
-  const Slot twin = twin_of(slot, level, scratch);
-  if (twin != no_slot) gather_for_twin(slot, twin, level, scratch);
-  choose(scratch, code(slot), m(), 0);
+  choose(scratch, m(), 0);
   const std::vector<Scored> chosen = scratch.chosen;
   link_to_chosen(slot, level, chosen);
-  if (twin != no_slot) {
-    // Found by way of its twin. A link from all others too would fill their lists with copies.
-    link_back(twin, {chosen.front().distance, slot}, level, true, scratch);
-    return;
-  }
   for (const Scored& other : chosen)
     link_back(other.slot, {other.distance, slot}, level, false, scratch);
   if (level != 0) return;
@@ -97,42 +98,13 @@ inline void Graph::connect(Slot slot, unsigned level, Scratch& scratch) {
   }
 }
 
-inline Slot Graph::twin_of(Slot slot, unsigned level, const Scratch& scratch) const {
+/// Of what was found on level 0, a slot with the same code; no_slot if there is none.
+inline Slot Graph::twin_of(Slot slot, const Scratch& scratch) const {
   const float distance = score(scratch.query, slot).distance;
-  Slot twin = no_slot;
-  std::size_t fewest = 0;
-  for (const Scored& candidate : scratch.candidates) {
-    if (candidate.distance != distance || !same_code(code(candidate.slot), code(slot))) continue;
-    // So copies hang together as a tree, and not all at one.
-    const std::size_t links = list(candidate.slot, level).count();
-    if (twin != no_slot && links >= fewest) continue;
-    twin = candidate.slot;
-    fewest = links;
+  for (const Scored& candidate : scratch.levels[0]) {
+    if (candidate.distance == distance && same_code(candidate.slot, slot)) return candidate.slot;
   }
-  return twin;
-}
-
-/// Candidates of a slot that has a twin: the twin, first, whatever else the walk found, and the neighbours of the
-/// twin, because the walk may have found copies only.
-inline void Graph::gather_for_twin(Slot slot, Slot twin, unsigned level, Scratch& scratch) const {
-  std::vector<Scored>& candidates = scratch.candidates;
-  const float distance = score(scratch.query, twin).distance;
-  std::erase_if(candidates,
-                [&](const Scored& candidate) { return same_code(code(candidate.slot), code(slot)); });
-  std::vector<Slot>& neighbours = scratch.batch;
-  neighbours.resize(capacity(level));
-  neighbours.resize(links_of(twin, level, neighbours.data()));
-  std::erase_if(neighbours, [&](Slot other) {
-    return same_code(code(other), code(slot)) ||
-           std::any_of(candidates.begin(), candidates.end(),
-                       [&](const Scored& candidate) { return candidate.slot == other; });
-  });
-  std::size_t i = 0;
-  score_each(
-      scratch.query, [&] { return i < neighbours.size() ? neighbours[i++] : no_slot; },
-      [&](Slot other, float away) { candidates.push_back({away, other}); });
-  std::sort(candidates.begin(), candidates.end());
-  candidates.insert(candidates.begin(), {distance, twin});
+  return no_slot;
 }
 
 inline void Graph::link_to_chosen(Slot slot, unsigned level, const std::vector<Scored>& chosen) {
@@ -171,7 +143,7 @@ inline void Graph::link_back(Slot slot, Scored added, unsigned level, bool wante
       scratch.other, [&] { return i < count ? links.at(i++) : no_slot; },
       [&](Slot other, float distance) { scratch.candidates.push_back({distance, other}); });
   std::sort(scratch.candidates.begin(), scratch.candidates.end());
-  choose(scratch, code(slot), links.capacity, 0);
+  choose(scratch, links.capacity, 0);
   std::vector<Slot>& kept = scratch.batch;
   kept.clear();
   for (const Scored& other : scratch.chosen) kept.push_back(other.slot);
@@ -179,8 +151,7 @@ inline void Graph::link_back(Slot slot, Scored added, unsigned level, bool wante
   links.assign(kept.data(), kept.size());
 }
 
-inline void Graph::choose(Scratch& scratch, const std::byte* code_of_vector, std::size_t most,
-                          std::size_t fill) const {
+inline void Graph::choose(Scratch& scratch, std::size_t most, std::size_t fill) const {
   scratch.chosen.clear();
   const std::vector<Scored>& from = scratch.candidates;
   if (from.size() <= fill) {
@@ -190,19 +161,13 @@ inline void Graph::choose(Scratch& scratch, const std::byte* code_of_vector, std
   std::vector<Scored>& chosen = scratch.chosen;
   const std::byte* codes[Codec::largest_batch];
   float distances[Codec::largest_batch];
-  std::size_t twin = from.size();  // where it is among the chosen
   for (std::size_t at = 0; at < from.size(); ++at) {
     const Scored& candidate = from[at];
     if (chosen.size() >= most) break;
-    if (at + 1 < from.size()) prefetch_read(code(from[at + 1].slot), codec().stride() / block_size);
-    if (same_code(code(candidate.slot), code_of_vector)) {
-      if (twin != from.size()) continue;
-      twin = chosen.size();
-      chosen.push_back(candidate);
-      continue;
-    }
+    if (at + 1 < from.size())
+      prefetch_read(code(from[at + 1].slot), codec().stride() / block_size);
     bool good = true;
-    if (chosen.size() > (twin < chosen.size() ? 1u : 0u)) {
+    if (!chosen.empty()) {
       codec().prepare_code(code(candidate.slot), scratch.other, scratch.numbers.data());
       // In small batches: mostly one of the first says no.
       for (std::size_t i = 0; i < chosen.size() && good; i += 4) {
@@ -210,7 +175,7 @@ inline void Graph::choose(Scratch& scratch, const std::byte* code_of_vector, std
         for (std::size_t k = 0; k < count; ++k) codes[k] = code(chosen[i + k].slot);
         codec().score(scratch.other, codes, count, count, distances);
         for (std::size_t k = 0; k < count; ++k)
-          good = good && (i + k == twin || !(distances[k] < candidate.distance));
+          good = good && !(distances[k] < candidate.distance);
       }
     }
     if (good) chosen.push_back(candidate);
@@ -220,7 +185,8 @@ inline void Graph::choose(Scratch& scratch, const std::byte* code_of_vector, std
   for (const Scored& candidate : from) {
     if (chosen.size() >= fill) break;
     const auto end = chosen.begin() + static_cast<std::ptrdiff_t>(good);
-    if (std::none_of(chosen.begin(), end, [&](const Scored& s) { return s.slot == candidate.slot; })) {
+    if (std::none_of(chosen.begin(), end,
+                     [&](const Scored& s) { return s.slot == candidate.slot; })) {
       chosen.push_back(candidate);
     }
   }

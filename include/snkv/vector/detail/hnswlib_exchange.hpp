@@ -73,6 +73,39 @@ template <class LabelFor>
   return {};
 }
 
+/// Links as a file of hnswlib has them, which knows no chains: a copy is linked with the next one and with the first,
+/// and has the links of the first.
+class HnswlibLinks {
+ public:
+  explicit HnswlibLinks(const Graph& graph) : graph_(graph), first_(graph.size(), no_slot) {
+    for (Slot first = 0; first < graph.size(); ++first) {
+      if (graph.is_copy(first)) continue;
+      for (Slot copy = graph.next_copy(first); copy != no_slot; copy = graph.next_copy(copy)) first_[copy] = first;
+    }
+  }
+
+  /// Returns how many there are; `out` has room for all that there may be.
+  std::size_t operator()(Slot slot, unsigned level, Slot* out) const {
+    const std::size_t most = graph_.capacity(level);
+    std::size_t count = 0;
+    if (level == 0) {
+      for (const Slot other : {graph_.next_copy(slot), first_[slot]}) {
+        if (other != no_slot) out[count++] = other;
+      }
+    } else if (graph_.is_copy(slot)) {
+      return 0;
+    }
+    std::vector<Slot> links(most);
+    links.resize(graph_.links_of(graph_.is_copy(slot) ? first_[slot] : slot, level, links.data()));
+    for (std::size_t i = 0; i < links.size() && count < most; ++i) out[count++] = links[i];
+    return count;
+  }
+
+ private:
+  const Graph& graph_;
+  std::vector<Slot> first_;
+};
+
 /// Writes a generation without dead slots. `label_of(slot)` gives the label for the file. The file has its name
 /// when it is complete and on the disk.
 template <class LabelOf>
@@ -116,9 +149,10 @@ template <class LabelOf>
   bool good = put(&head, sizeof head);
   std::vector<std::byte> row(head.element);
   std::vector<Slot> list(head.max_m0 + 1);
+  const HnswlibLinks links(graph);
   const auto take_list = [&](Slot slot, unsigned level) {
     std::fill(list.begin(), list.end(), 0);
-    list[0] = static_cast<Slot>(graph.links_of(slot, level, list.data() + 1));
+    list[0] = static_cast<Slot>(links(slot, level, list.data() + 1));
   };
   std::vector<float> decoded(dim);
   for (Slot slot = 0; good && slot < graph.size(); ++slot) {
