@@ -118,8 +118,9 @@ struct Quantizer {
 /// Turns vectors into codes and scores codes against queries. Immutable; safe from all threads.
 ///
 /// Vectors come in "prepared": those of the cosine metric are of length 1. A code of type i8 is
-/// followed by a term T of 4 bytes: with a the code, q the query's code, n(x) = sum x_d^2, and the
-/// integer dot product D = sum a_d (q_d - 128) of the kernel,
+/// followed by a term T of 4 bytes and the norm n(a), 4 bytes, for when it is a query itself: with a the
+/// code, q the query's code, n(x) = sum x_d^2, and the integer dot product D = sum a_d (q_d - 128) of the
+/// kernel,
 ///
 ///     squared distance = scale^2 (n(a) - 256 sum a_d + n(q) - 2 D),   T = n(a) - 256 sum a_d
 ///
@@ -156,7 +157,7 @@ class Codec {
         break;
       case ElementType::i8:
         term_at_ = (dim + 3) / 4 * 4;
-        stride_ = blocks_of(term_at_ + 4) * block_size;
+        stride_ = blocks_of(term_at_ + 8) * block_size;
         break;
     }
     blocks_ = type == ElementType::i8 ? blocks_of(dim) : stride_ / block_size;
@@ -197,6 +198,8 @@ class Codec {
         }
         const auto term = static_cast<std::int32_t>(norm - 256 * sum);
         std::memcpy(code + term_at_, &term, sizeof term);
+        const auto square = static_cast<std::uint32_t>(norm);
+        std::memcpy(code + term_at_ + sizeof term, &square, sizeof square);
         break;
       }
     }
@@ -284,10 +287,7 @@ class Codec {
       }
       std::memset(to + dim_, 0, query.data.size() - dim_);
       query.at = to;
-      // A vector is at distance 0 from itself.
-      std::int32_t dot = 0;
-      kernels_->dot_i8(reinterpret_cast<const std::int8_t*>(query.at), &code, 1, blocks_, 1, &dot);
-      query.norm = 2 * std::int64_t{dot} - term_of(code);
+      query.norm = norm_of(code);
       return;
     }
     decode(code, scratch);
@@ -344,6 +344,12 @@ class Codec {
     std::int32_t term = 0;
     std::memcpy(&term, code + term_at_, sizeof term);
     return term;
+  }
+
+  [[nodiscard]] std::uint32_t norm_of(const std::byte* code) const noexcept {
+    std::uint32_t norm = 0;
+    std::memcpy(&norm, code + term_at_ + sizeof(std::int32_t), sizeof norm);
+    return norm;
   }
 
   void set_constants(Query& query) const noexcept {

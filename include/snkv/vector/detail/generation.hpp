@@ -3,6 +3,8 @@
 #pragma once
 
 #include <snkv/vector/detail/graph_image.hpp>
+#include <snkv/vector/detail/graph_linking.hpp>
+#include <snkv/vector/detail/segments.hpp>
 #include <snkv/vector/thread_pool.hpp>
 
 #include <atomic>

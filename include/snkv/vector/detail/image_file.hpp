@@ -58,7 +58,7 @@ class FrozenImage {
     index_.write(sink, mark_);
   }
 
-  static constexpr std::uint32_t format_version = 2;
+  static constexpr std::uint32_t format_version = 3;
 
  private:
   const IndexCore& index_;

@@ -5,6 +5,7 @@
 
 #include <snkv/vector/detail/compaction.hpp>
 #include <snkv/vector/detail/generation.hpp>
+#include <snkv/vector/detail/hnswlib_exchange.hpp>
 #include <snkv/vector/detail/number_set.hpp>
 
 #include <algorithm>
@@ -241,6 +242,18 @@ class IndexCore {
     const std::lock_guard changing(change_mutex_);
     replace(std::move(made));
     trained_on_.store(static_cast<std::size_t>(trained_on), std::memory_order_relaxed);
+  }
+
+  // ---- Exchange with hnswlib ----
+
+  /// Takes the place of what there is: an empty index, whose `m` is that of the file.
+  template <class LabelFor>
+  [[nodiscard]] Error take_hnswlib(HnswlibReader& reader, LabelFor&& label_for) {
+    std::shared_ptr<Generation> made = fresh();
+    if (Error error = read_hnswlib(reader, *made, label_for); error.failed()) return error;
+    const std::lock_guard changing(change_mutex_);
+    replace(std::move(made));
+    return {};
   }
 
   /// Bytes of vectors, codes and links, also of those that a compaction is just making.

@@ -102,7 +102,7 @@ inline void add_degrees(const vector_detail::Graph& graph, VectorStats& out) {
   std::uint64_t sum = 0;
   std::uint64_t counted = 0;
   for (vector_detail::Slot slot = 0; slot < graph.size(); ++slot) {
-    if (graph.is_dead(slot) || !graph.is_linked(slot)) continue;
+    if (graph.is_dead(slot) || !graph.is_linked(slot) || graph.is_copy(slot)) continue;
     const auto degree = static_cast<std::uint32_t>(graph.links_of(slot, 0, links.data()));
     out.least_degree = counted == 0 ? degree : std::min(out.least_degree, degree);
     out.largest_degree = std::max(out.largest_degree, degree);
