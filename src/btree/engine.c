@@ -45,6 +45,7 @@ _Static_assert(SNKV_BT_BUSY == SQLITE_BUSY && SNKV_BT_LOCKED == SQLITE_LOCKED &&
                    SNKV_BT_SCHEMA == SQLITE_SCHEMA && SNKV_BT_TOOBIG == SQLITE_TOOBIG &&
                    SNKV_BT_IOERR_NOMEM == SQLITE_IOERR_NOMEM &&
                    SNKV_BT_IOERR_SHMSIZE == SQLITE_IOERR_SHMSIZE &&
+                   SNKV_BT_IOERR_SHORT_READ == SQLITE_IOERR_SHORT_READ &&
                    SNKV_BT_READONLY_DBMOVED == SQLITE_READONLY_DBMOVED &&
                    SNKV_BT_ROW == SQLITE_ROW && SNKV_BT_DONE == SQLITE_DONE,
                "result codes differ from SQLite's");

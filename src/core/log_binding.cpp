@@ -25,6 +25,13 @@ namespace {
 constexpr int looks = 5;
 constexpr std::chrono::milliseconds between_looks{10};
 
+/// Whether a failure to look says nothing about what would have been found, and may not come again.
+bool passes(int rc) {
+  const Errc code = btree::errc_of(rc);
+  return rc != SNKV_BT_IOERR_SHORT_READ &&
+         (code == Errc::io_error || code == Errc::no_memory || code == Errc::busy || code == Errc::full);
+}
+
 Error mismatch(const char* operation, const std::string& file, const std::string& beside) {
   return Error(Errc::log_mismatch, operation,
                fmt::format("{} was not written for {}: one of them was put there since. Store::restore (snkv "
@@ -154,8 +161,10 @@ Error StoreState::check_journal(const char* caller, btree::Connection& connectio
 Error StoreState::check_log(const char* caller, btree::Connection& connection) const {
   int fits = 1;
   for (int look = 0; look < looks; ++look) {
-    // A file that cannot be read is for those to judge who read more of it.
-    if (snkv_bt_check_log(connection.get(), &fits) != SNKV_BT_OK || fits != 0) return {};
+    const int rc = snkv_bt_check_log(connection.get(), &fits);
+    if (passes(rc)) return btree::engine_error(caller, rc, file);
+    // What is wrong with the file itself is for those to judge who read more of it.
+    if (rc != SNKV_BT_OK || fits != 0) return {};
     std::this_thread::sleep_for(between_looks);
   }
   return mismatch(caller, file, file + "-wal");
