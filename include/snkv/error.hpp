@@ -47,7 +47,7 @@ enum class Errc : int {
   closed = 25,                ///< The handle is closed, or its transaction has ended.
   rollback_required = 26,     ///< A write of this transaction failed half-way; only rollback is left.
   aborted = 27,               ///< A callback of the caller asked to stop.
-  too_large = 28,             ///< A key or value is larger than the format allows.
+  too_large = 28,             ///< A key, a value, or the definitions in a file are larger than allowed.
   expired = 30,               ///< The snapshot was ended to free the log, or a change is kept no longer.
   moved = 31,                 ///< The file, or its log, was renamed, replaced or removed while it was open.
   log_mismatch = 32,          ///< The log or journal beside the file is that of another file.
