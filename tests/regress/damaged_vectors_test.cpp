@@ -1,4 +1,5 @@
 // A damaged row of a collection costs its entry, not the collection.
+#include "support/encrypted.hpp"
 #include "support/sqlite_cli.hpp"
 #include "vector/collections.hpp"
 
@@ -229,5 +230,40 @@ TEST_CASE("an entry whose row is gone, and rows of the log, cost nothing else") 
     CHECK(must(docs.verify()).damaged == 0);
     must(docs.put("k3", at(3, 1)));
     CHECK(must(docs.size()) == entries);
+  }
+}
+
+TEST_CASE("in an encrypted store a row that was tampered with costs its entry") {
+  const TempDir dir;
+  const std::string path = dir.file("a.db");
+  const auto open = [&] {
+    return must(Plane::open_encrypted(path, test_secret(), options_of(ElementType::f32, false)));
+  };
+  // The last byte of what is sealed.
+  const std::string flipped =
+      "SET value = CAST(substr(value, 1, length(value) - 1) || "
+      "CASE WHEN substr(value, -1) = x'00' THEN x'01' ELSE x'00' END AS BLOB) ";
+  for (const std::string& sql :
+       {"UPDATE snkv_vector_1_items " + flipped + "WHERE key = CAST('k3' AS BLOB)",
+        "UPDATE snkv_vector_1_vectors " + flipped + "WHERE key = x'00000003'"}) {
+    INFO(sql);
+    std::filesystem::remove(path);
+    {
+      auto docs = open();
+      for (std::size_t i = 0; i < 9; ++i) {
+        must(docs.put(key_of(i), at(static_cast<float>(i), 1),
+                      {.value = "v", .metadata = {{"n", i}}}));
+      }
+    }
+    sqlite_cli(path, sql);
+    auto docs = open();
+    CHECK(must(docs.info()).damaged == 1);
+    CHECK(must(docs.search(at(3, 1), 9, {.vectors = true})).size() == 8);
+    CHECK(must(docs.items({.vectors = true})).size() == 8);
+    CHECK(says(docs.get_item("k3"), Errc::tampered, "get_item"));
+    CHECK(must(docs.verify()).damaged == 1);
+    CHECK(must(docs.erase("k3")));
+    CHECK(must(docs.verify()).damaged == 0);
+    CHECK(must(docs.search(at(3, 1), 9)).size() == 8);
   }
 }

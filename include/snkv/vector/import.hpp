@@ -80,7 +80,9 @@ struct OriginalValue {
   std::vector<float> floats(bytes.size() / 4);
   for (std::size_t i = 0; i < floats.size(); ++i) {
     std::uint32_t bits = 0;
-    for (std::size_t j = 4; j-- > 0;) bits = bits << 8 | std::to_integer<std::uint32_t>(bytes.data()[4 * i + j]);
+    for (std::size_t j = 4; j-- > 0;) {
+      bits = bits << 8 | std::to_integer<std::uint32_t>(bytes.data()[4 * i + j]);
+    }
     std::memcpy(&floats[i], &bits, sizeof(bits));
   }
   return floats;
