@@ -48,6 +48,10 @@ TEST_CASE("more numbers than there are rows for are an error before there is mem
         overwrite(state, next_number_at, next);
         if (!use_log) without_snapshot(state);
         set_row(store, rows, key_of(205), row);
+        // The vector is there: nothing else is wrong.
+        const std::vector<float> vector = vector_of(206);
+        set_row(store, "snkv_vector_1_vectors", vd::vector_key(next - 1).view(),
+                BytesView(vector.data(), vector.size() * sizeof(float)));
         set_row(store, meta, "state", state);
         if (!use_log) return;
         // The change that put it names the same number.
