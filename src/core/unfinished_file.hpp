@@ -80,7 +80,7 @@ class UnfinishedFile {
   [[nodiscard]] const std::string& path() const noexcept { return path_; }
 
  private:
-  [[nodiscard]] Error settle(const char* operation);
+  [[nodiscard]] Error settle(const char* operation) const;
   [[nodiscard]] Error sync_folder(const char* operation) const;
 
   WorkLock work_;
