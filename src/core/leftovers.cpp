@@ -176,6 +176,22 @@ class Clearing {
 
 }  // namespace
 
+void remove_void_journal(const std::string& file) noexcept {
+  try {
+    const std::string journal = file + "-journal";
+    const int opened = ::open(journal.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    if (opened < 0) return;
+    struct stat info {};
+    char first = 0;
+    const bool regular = ::fstat(opened, &info) == 0 && S_ISREG(info.st_mode);
+    const bool is_void = regular && ::pread(opened, &first, 1, 0) >= 0 && first == 0;
+    ::close(opened);
+    if (is_void) ::unlink(journal.c_str());
+  } catch (const std::bad_alloc&) {
+    // Another time.
+  }
+}
+
 std::uint64_t remove_leftovers(const std::string& target, Contents contents, Search search) noexcept {
   try {
     const ::uid_t user = ::geteuid();

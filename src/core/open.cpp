@@ -275,6 +275,8 @@ Error StoreState::make_private_file() const {
 /// folder is not searched to its end; who is at work there is left alone.
 void StoreState::clear_up() const noexcept {
   if (in_memory) return;
+  // As long as we have the log open nobody can begin a journal.
+  if (options.journal == Journal::wal) remove_void_journal(file);
   const Contents contents = cipher != nullptr ? Contents::secret : Contents::any;
   const std::uint64_t removed = remove_leftovers(file, contents, Search::first_entries);
   if (removed > 0) log(LogLevel::info, "removed unfinished files of a process that was killed");

@@ -175,16 +175,15 @@ Error UnfinishedFile::sync_folder(const char* operation) const {
   return sync_path(folder_, O_RDONLY | O_DIRECTORY) == 0 ? Error() : system_error(operation, folder_);
 }
 
-/// Everything but the name.
-Error UnfinishedFile::settle(const char* operation) {
-  if (access_.give_to(path_) != 0 || sync_path(path_, O_RDWR) != 0) {
-    return system_error(operation, path_);
-  }
-  return {};
+Error UnfinishedFile::settle(const char* operation) const {
+  return sync_path(path_, O_RDWR) == 0 ? Error() : system_error(operation, path_);
 }
+
+// The others are let in at the last moment: whoever is killed before leaves a file for its owner only.
 
 Error UnfinishedFile::publish(const char* operation) {
   if (Error error = settle(operation); error.failed()) return error;
+  if (access_.give_to(path_) != 0) return system_error(operation, path_);
   if (rename_to_free(path_, target_) != 0) {
     return errno == EEXIST ? system_error(Errc::exists, operation, target_)
                            : system_error(operation, target_);
@@ -199,6 +198,7 @@ Error UnfinishedFile::replace(const char* operation) {
   if (Error error = settle(operation); error.failed()) return error;
   // Or a power cut could bring back the log, which would then be taken for that of the new file.
   if (Error error = sync_folder(operation); error.failed()) return error;
+  if (access_.give_to(path_) != 0) return system_error(operation, path_);
   if (::rename(path_.c_str(), target_.c_str()) != 0) return system_error(operation, target_);
   exists_ = false;
   return sync_folder(operation);
@@ -208,6 +208,7 @@ Error UnfinishedFile::exchange(const char* operation, bool& exchanged) {
   exchanged = false;
   if (Error error = settle(operation); error.failed()) return error;
   if (Error error = sync_folder(operation); error.failed()) return error;
+  if (access_.give_to(path_) != 0) return system_error(operation, path_);
   if (exchange_names(path_, target_) != 0) {
     if (errno != ENOSYS && errno != EINVAL && errno != ENOTSUP) return system_error(operation, target_);
     return replace(operation);

@@ -80,7 +80,7 @@ class UnfinishedFile {
   [[nodiscard]] const std::string& path() const noexcept { return path_; }
 
  private:
-  [[nodiscard]] Error settle(const char* operation);
+  [[nodiscard]] Error settle(const char* operation) const;
   [[nodiscard]] Error sync_folder(const char* operation) const;
 
   WorkLock work_;
@@ -98,6 +98,11 @@ class UnfinishedFile {
 /// nobody has; what earlier versions left, in as much of the folder as `search` says, which `contents` is
 /// about, too. The number of files. Failures are for the next time.
 std::uint64_t remove_leftovers(const std::string& target, Contents contents, Search search) noexcept;
+
+/// Removes a rollback journal that says nothing, as a process leaves it that is killed before it has written the
+/// header. The engine would leave it there for ever where a log has taken its place. It must not begin one
+/// meanwhile.
+void remove_void_journal(const std::string& file) noexcept;
 
 /// Whether an open file is still what has the name.
 [[nodiscard]] bool has_name(int file, const std::string& path) noexcept;

@@ -36,6 +36,7 @@ using Clock = std::chrono::steady_clock;
 
 constexpr std::string_view canary = "CANARY in plain text";
 constexpr int entries = 3000;
+constexpr unsigned store_mode = 0640;
 
 Secret key() { return Secret::key(std::string(Secret::key_size, 'k')); }
 
@@ -128,7 +129,7 @@ class Kills {
     fs::create_directory(elsewhere);
     const std::string copy = (random_.percent(50) ? elsewhere + '/' : folder.file("")) + "copy.db";
     write_file(path, base_);
-    fs::permissions(path, fs::perms(0640));
+    fs::permissions(path, fs::perms(store_mode));
     if (!run(path, copy, until)) return;
     check_secrecy(folder.path());
     if (count(folder.path()) > (fs::exists(copy) ? 2u : 1u)) ++unfinished_;
@@ -174,11 +175,12 @@ class Kills {
     for (const auto& entry : fs::recursive_directory_iterator(folder)) {
       if (!entry.is_regular_file()) continue;
       if (read_file(entry.path().string()).find(canary) == std::string::npos) continue;
-      // Removed encryption: the store itself, when it is done, or what only its owner can read.
+      // Removed encryption: the store itself, when it is done, or what only its owner can read, until the
+      // moment at which it becomes the store.
       if (!scenario_.encrypted_after && entry.path().filename() == "s.db") continue;
       struct ::stat info {};
       const bool found = ::stat(entry.path().c_str(), &info) == 0;
-      if (scenario_.encrypted_after || !found || (info.st_mode & 0077) != 0) {
+      if (scenario_.encrypted_after || !found || (info.st_mode & 0777 & ~store_mode) != 0) {
         throw Failure{"plain text in " + entry.path().filename().string()};
       }
     }
@@ -195,7 +197,9 @@ class Kills {
     check_entries(*store);
     require(store->close(), "close afterwards");
     struct ::stat info {};
-    if (::stat(path.c_str(), &info) != 0 || (info.st_mode & 0777) != 0640) throw Failure{"another mode"};
+    if (::stat(path.c_str(), &info) != 0 || (info.st_mode & 0777) != store_mode) {
+      throw Failure{"another mode"};
+    }
   }
 
   static void require_only(const fs::path& folder, const char* when,
@@ -229,7 +233,7 @@ class Kills {
       }
     }
     struct ::stat info {};
-    if (::stat(copy.c_str(), &info) != 0 || (info.st_mode & 0777) != 0640) {
+    if (::stat(copy.c_str(), &info) != 0 || (info.st_mode & 0777) != store_mode) {
       throw Failure{"the copy has another mode"};
     }
     auto store = open(copy, scenario_.encrypted_before);

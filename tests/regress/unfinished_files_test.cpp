@@ -112,6 +112,8 @@ TEST_CASE("opening for writing removes what killed processes have left") {
   }
   write_file(path + ".tmp-" + std::to_string(::getpid()) + "-0", canary);  // our number, years ago
   write_file(path + "-vectors-3.tmp-1-0", canary);                         // nobody has its lock
+  const std::size_t journal_size = GENERATE(std::size_t{0}, std::size_t{512});
+  write_file(path + "-journal", std::string(journal_size, '\0'));  // killed before it had anything to say
   // Of somebody who lives, and of somebody else altogether.
   const Names others = {"a.db.tmp-1-0",        "a.db.tmp-12", "a.db.tmp-mine",      "a.db.tmp-2000000000-0.txt",
                         "a.db-vectors-3-mine", "a.db-old",    "a.db.unfinished-x-1-2",
