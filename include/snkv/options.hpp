@@ -75,7 +75,7 @@ struct Options {
   Sync sync = Sync::normal;
   /// How long a writer waits for other writers: those of other processes, and open transactions of
   /// other threads. Zero: fail at once. Autocommit writes of this process never fail for each
-  /// other's sake. At most 24 days. Not stored.
+  /// other's sake. By the clock: signals do not shorten it. At most 24 days. Not stored.
   std::chrono::milliseconds busy_timeout{5000};
 
   // ---- Performance ----

@@ -74,6 +74,7 @@ Error check_target(const char* operation, const StoreState& store, std::string_v
   }
   if (Error error = check_free(operation, store, path); error.failed()) return error;
   if (Error error = resolve_path(operation, path, out); error.failed()) return error;
+  if (Error error = check_length(operation, path, out, true); error.failed()) return error;
   std::string own;
   const bool has_file = !store.in_memory && !resolve_path(operation, store.path, own).failed();
   for (const char* suffix : sidecars) {

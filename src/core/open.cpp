@@ -1,5 +1,6 @@
 /// \file
 /// Opening: connections and their pragmas, making a new store, recognising an existing one.
+#include "core/file_system.hpp"
 #include "core/format.hpp"
 #include "core/key_header.hpp"
 #include "core/store_state.hpp"
@@ -130,6 +131,8 @@ Error StoreState::open(const Unlock* unlock) {
   if (Error error = check_options(options); error.failed()) return error;
   if (!in_memory) {
     if (Error error = check_path(path, options); error.failed()) return error;
+    Error error = check_length(operation, path, file, !options.read_only);
+    if (error.failed()) return error;
   }
   if (options.read_only) {
     ReaderLease lease;
