@@ -115,8 +115,8 @@ class Store : public EntryWriter {
   }
 
   /// Closes the file now; later uses of any copy give `Errc::closed`. Fails with `busy` while a
-  /// transaction, snapshot or iterator is open, and then changes nothing. Optional: the last handle
-  /// closes by going away.
+  /// transaction, snapshot or iterator is open, and then changes nothing; `locked` in a function that an
+  /// operation of the store has called. Optional: the last handle closes by going away.
   [[nodiscard]] Result<void> close() { return facade::as_result(core::close_store(target_)); }
 
   /// The path it was opened with; empty for a store in memory.
@@ -167,7 +167,8 @@ class Store : public EntryWriter {
 
   /// Runs `body(Transaction&)`, which returns a `Result`, in a transaction: commits if it succeeded,
   /// rolls back and hands on the error if not. When the store is busy it starts anew, `body` included,
-  /// after a growing pause, at most 8 times.
+  /// after a growing pause, at most 8 times. In `body` the store itself gives `locked` for what writes. What
+  /// `body` throws is not caught, and the transaction is rolled back.
   template <class Body>
     requires std::invocable<Body&, Transaction&>
   [[nodiscard]] std::invoke_result_t<Body&, Transaction&> transact(Body&& body) {
@@ -255,7 +256,7 @@ class Store : public EntryWriter {
   /// The file itself shrinks at once, or when the last snapshot from before ends and a checkpoint runs.
   /// Errors: `locked` (in a transaction of this thread), `busy` (another writer; with
   /// `Journal::rollback` also a reader), `read_only`, `full`, `aborted`; it then has changed nothing.
-  /// `progress` counts pages, and must not use the store for writing. O(contents).
+  /// `progress` counts pages; in it, what writes to the store gives `locked`. O(contents).
   [[nodiscard]] Result<void> compact(const Progress& progress = {}) {
     return facade::as_result(core::compact(target_, progress));
   }

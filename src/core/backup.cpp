@@ -159,7 +159,8 @@ Error vacuum(const char* operation, btree::Connection& connection, const char* i
     return Error(Errc::io_error, operation, connection.sql_error(operation, rc).detail(), rc);
   }
   if (rc != SNKV_BT_OK) return connection.sql_error(operation, rc);
-  static_cast<void>(progress.report(context.total, context.total));
+  // In place the engine has asked before it replaced anything.
+  if (into != nullptr) static_cast<void>(progress.report(context.total, context.total));
   return {};
 }
 
@@ -179,7 +180,7 @@ Error backup(const Target& target, std::string_view path, const BackupOptions& o
     if (Error error = file.create(operation, place, mode_beside(store)); error.failed()) {
       return error;
     }
-    ProgressReport report(progress);
+    ProgressReport report(progress, store, kind_beside_read(store));
     Error error = options.compact
                       ? vacuum(operation, reader.connection(), file.path().c_str(), report)
                       : copy_pages(operation, reader.connection(), file.path(), report);
@@ -193,7 +194,7 @@ Error compact(const Target& target, const Progress& progress) {
   constexpr const char* operation = "compact";
   return guarded(operation, target, [&]() -> Error {
     return exclusively(operation, target, [&](StoreState& store) -> Error {
-      ProgressReport report(progress);
+      ProgressReport report(progress, store, UserCode::Kind::reads);
       {
         int level = 0;
         int rc = store.promise({}, level);
