@@ -67,8 +67,8 @@ class EntryReader {
   }
 
   /// Calls `use(BytesView value)` with the value where it lies, without copying it (a value that spans
-  /// pages, or an encrypted one, is put together first). The view ends with the call. `use` must not
-  /// call the store. Errors as `get`; what `use` throws becomes `aborted`.
+  /// pages, or an encrypted one, is put together first). The view ends with the call. `use` may read from
+  /// the store; what writes gives `locked`. Errors as `get`; what `use` throws becomes `aborted`.
   template <std::invocable<BytesView> Use>
   [[nodiscard]] Result<void> visit(BytesView key, Use&& use) const {
     auto call = [](void* context, BytesView value) {
@@ -188,7 +188,7 @@ class EntryReader {
 /// as durable as `Options::sync` says; concurrent calls of several threads may share one commit.
 ///
 /// Any write may fail with `busy` (after the busy timeout), `locked` (this thread has a transaction
-/// open and must write through it), `read_only`, `full`, `io_error`, `corrupt`, `no_memory`,
+/// open and must write through it, or an operation has called the function it is in), `read_only`, `full`, `io_error`, `corrupt`, `no_memory`,
 /// `dropped`, `schema_mismatch`, `closed`, `forked`; then nothing was written.
 class EntryWriter : public EntryReader {
  public:
@@ -278,8 +278,8 @@ class EntryWriter : public EntryReader {
   // ---- Atomic read-modify-write ----
   // Each is one transaction (or part of the one it is called in): nobody can come between its read and
   // its write. An expired entry counts as absent. Where a function of the caller decides, it may be
-  // called more than once, on another thread that commits for several at once, and must not use the
-  // store; what it throws becomes `aborted`, and nothing is changed.
+  // called more than once, on another thread that commits for several at once. It may read from the store;
+  // what writes gives `locked`. What it throws becomes `aborted`, and nothing is changed.
 
   /// Stores the entry only if `key` is absent; tells whether it did.
   [[nodiscard]] Result<bool> put_if_absent(BytesView key, BytesView value,

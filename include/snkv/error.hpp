@@ -22,7 +22,8 @@ enum class Errc : int {
   ok = 0,                     ///< No error; never carried by a failed `Result`.
   not_found = 1,              ///< The key, or the column family, does not exist (or has expired).
   busy = 2,                   ///< Another writer kept the lock for longer than the busy timeout.
-  locked = 3,                 ///< This thread already holds the write lock: a transaction is open.
+  locked = 3,                 ///< This thread already holds the write lock: a transaction is open, or an
+                              ///< operation has called the function it is in (docs/callbacks.md).
   no_memory = 4,              ///< An allocation failed.
   read_only = 5,              ///< A write through a read-only store, a snapshot or a read-only file.
   corrupt = 6,                ///< The file is damaged.
@@ -46,7 +47,7 @@ enum class Errc : int {
   schema_mismatch = 24,       ///< A family's table was altered through SQL; writing is refused.
   closed = 25,                ///< The handle is closed, or its transaction has ended.
   rollback_required = 26,     ///< A write of this transaction failed half-way; only rollback is left.
-  aborted = 27,               ///< A callback of the caller asked to stop.
+  aborted = 27,               ///< A callback of the caller asked to stop, or threw an exception.
   too_large = 28,             ///< A key, a value, or the definitions in a file are larger than allowed.
   expired = 30,               ///< The snapshot was ended to free the log, or a change is kept no longer.
   moved = 31,                 ///< The file, or its log, was renamed, replaced or removed while it was open.
@@ -121,7 +122,7 @@ inline constexpr std::array<CodeText, 33> texts{{
     {"ok", "no error"},
     {"not_found", "not found"},
     {"busy", "another writer holds the lock"},
-    {"locked", "this thread has a transaction open"},
+    {"locked", "this thread holds the write lock"},
     {"no_memory", "out of memory"},
     {"read_only", "writing is not possible here"},
     {"corrupt", "the file is damaged"},

@@ -55,7 +55,7 @@ struct WalPressure {
   std::chrono::milliseconds oldest_snapshot_age{0};  ///< Age of the oldest of them.
 };
 
-/// How a store is opened.
+/// How a store is opened. What its functions may do with the store: docs/callbacks.md.
 struct Options {
   // ---- Behaviour ----
 
@@ -82,7 +82,7 @@ struct Options {
   Sync sync = Sync::normal;
   /// How long a writer waits for other writers: those of other processes, and open transactions of
   /// other threads. Zero: fail at once. Autocommit writes of this process never fail for each
-  /// other's sake. At most 24 days. Not stored.
+  /// other's sake. By the clock: signals do not shorten it. At most 24 days. Not stored.
   std::chrono::milliseconds busy_timeout{5000};
 
   // ---- Performance ----
@@ -119,7 +119,8 @@ struct Options {
   /// When the log is over its limit because of snapshots or iterators of this store: end the oldest of
   /// them, whose later reads then give `Errc::expired`. Iterators copy each entry if this is set.
   bool expire_snapshots = false;
-  /// Called, by the thread that committed, when the log is over its limit and cannot be started anew.
+  /// Called, by the thread that committed, when the log is over its limit and cannot be started anew. It
+  /// may read from the store; what writes gives `locked`, and what it throws is ignored.
   std::function<void(const WalPressure&)> on_wal_limit{};
   /// How often a background thread removes expired entries, and, when nothing was written meanwhile,
   /// empties the log. Zero: there is no thread. Not stored.
@@ -133,13 +134,14 @@ struct Options {
   /// Measure how long operations take, for `Store::latency`. Costs two readings of a clock each.
   bool latency_histograms = false;
   /// Gets messages about what happens in the background. May be called from any thread, not at the same
-  /// time from two; what it throws is ignored.
+  /// time from two. It may read from the store; what writes gives `locked`, and what it throws is ignored.
   std::function<void(LogLevel, std::string_view)> log{};
 
   // ---- For tests ----
 
   /// Where the store takes the time from, in milliseconds since the Unix epoch; empty: the system
-  /// clock. Must be callable from any thread and must not throw.
+  /// clock. Must be callable from any thread. It may read from the store; what writes gives `locked`, and
+  /// what it throws becomes `aborted` of the operation that asked.
   std::function<std::int64_t()> clock{};
 };
 
@@ -190,9 +192,10 @@ struct BackupOptions {
 };
 
 /// Called now and then by long operations: how much is done of how much. Return false to stop: the
-/// operation then fails with `Errc::aborted` and changes nothing. That is so for every call, also the last
-/// one, which comes before what was made takes effect. (`Store::rotate_key` is the exception: it goes on
-/// where it was stopped.)
+/// operation then fails with `Errc::aborted` and changes nothing, as it does, with the reason in its message,
+/// when the function throws. That is so for every call, also the last one, which comes before what was made
+/// takes effect. (`Store::rotate_key` is the exception: it goes on where it was stopped.) What the function may
+/// do with the store: docs/callbacks.md.
 using Progress = std::function<bool(std::uint64_t done, std::uint64_t total)>;
 
 }  // namespace snkv

@@ -120,9 +120,10 @@ class Store : public EntryWriter {
   }
 
   /// Closes the file now; later uses of any copy give `Errc::closed`. Fails with `busy` while a
-  /// transaction, snapshot or iterator is open, and then changes nothing. `moved` if the file or its log was
-  /// renamed, replaced or removed meanwhile (the store is closed all the same): move it back before it is
-  /// opened again. Optional: the last handle closes by going away, and tells `Options::log` of that.
+  /// transaction, snapshot or iterator is open, and then changes nothing; `locked` in a function that an
+  /// operation of the store has called. `moved` if the file or its log was renamed, replaced or removed
+  /// meanwhile (the store is closed all the same): move it back before it is opened again. Optional: the last
+  /// handle closes by going away, and tells `Options::log` of that.
   [[nodiscard]] Result<void> close() { return facade::as_result(core::close_store(target_)); }
 
   /// The path it was opened with; empty for a store in memory.
@@ -177,7 +178,8 @@ class Store : public EntryWriter {
 
   /// Runs `body(Transaction&)`, which returns a `Result`, in a transaction: commits if it succeeded,
   /// rolls back and hands on the error if not. When the store is busy it starts anew, `body` included,
-  /// after a growing pause, at most 8 times.
+  /// after a growing pause, at most 8 times. In `body` the store itself gives `locked` for what writes. What
+  /// `body` throws is not caught, and the transaction is rolled back.
   template <class Body>
     requires std::invocable<Body&, Transaction&>
   [[nodiscard]] std::invoke_result_t<Body&, Transaction&> transact(Body&& body) {
@@ -281,7 +283,7 @@ class Store : public EntryWriter {
   /// The file itself shrinks at once, or when the last snapshot from before ends and a checkpoint runs.
   /// Errors: `locked` (in a transaction of this thread), `busy` (another writer; with
   /// `Journal::rollback` also a reader), `read_only`, `full`, `aborted`; it then has changed nothing.
-  /// `progress` counts pages, and must not use the store for writing; its last call comes before anything
+  /// `progress` counts pages; in it, what writes to the store gives `locked`. Its last call comes before anything
   /// is changed. O(contents).
   [[nodiscard]] Result<void> compact(const Progress& progress = {}) {
     return facade::as_result(core::compact(target_, progress));

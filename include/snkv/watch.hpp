@@ -5,7 +5,8 @@
 /// not seen. They carry the sequence number of their commit: 1, 2, 3, ... since the store was opened.
 ///
 /// Threads: a callback is called after the commit, by a thread that committed, one call at a time and in
-/// the order of the commits. It may use the store, writing included; what it throws is ignored.
+/// the order of the commits. It may use the store, writing included; only `close` gives `locked`. What it
+/// throws is ignored. A change that it makes to what it watches it is told as well.
 #pragma once
 
 #include <snkv/bytes.hpp>

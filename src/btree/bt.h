@@ -90,7 +90,11 @@ void snkv_bt_configure_new(snkv_bt *bt, uint32_t page_size);
 ** written. */
 void snkv_bt_configure(snkv_bt *bt, uint32_t cache_kib, int64_t journal_size_limit);
 
+/* By the clock: signals do not make it shorter. */
 void snkv_bt_set_busy_timeout(snkv_bt *bt, int busy_timeout_ms);
+
+/* Longest path of a file, links followed, that can be opened, in bytes. */
+uint32_t snkv_bt_max_path(void);
 
 /* Whether raw read transactions read pages where they lie in memory: in mappings of the file and its log,
 ** if they can be mapped. The default. Else all go through the pager. */

@@ -97,6 +97,8 @@ struct snkv_bt {
   int writing;                  /* from snkv_bt_begin_write to the commit or rollback */
   int watching;                 /* the file is read without a log, see snkv_bt_watch */
   int starts_log;               /* its commit may be the first of a log */
+  int busy_timeout_ms;
+  int64_t busy_since_us, busy_slept_us; /* of the wait that is under way */
   uint32_t wal_frames;          /* from the WAL hook: frames in the log after the last commit */
   snkv_bt_progress report;      /* of snkv_bt_on_progress */
   void *report_context;
@@ -142,6 +144,31 @@ static int on_wal_commit(void *context, sqlite3 *db, const char *schema, int fra
   (void)schema;
   ((snkv_bt *)context)->wal_frames = (uint32_t)frames;
   return SQLITE_OK;
+}
+
+static int64_t monotonic_us(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+/* Waits by the clock, not by the number of naps, of which nobody knows how long each takes. The naps are
+** counted for tests in which they take no time. */
+static int on_busy(void *context, int count) {
+  static const int naps_ms[] = {1, 2, 5, 10, 15, 20, 25, 25, 25, 50, 50, 100};
+  snkv_bt *bt = context;
+  const int64_t now = monotonic_us();
+  int64_t left, nap;
+  if (count == 0) {
+    bt->busy_since_us = now;
+    bt->busy_slept_us = 0;
+  }
+  left = (int64_t)bt->busy_timeout_ms * 1000 - MAX(now - bt->busy_since_us, bt->busy_slept_us);
+  if (left <= 0) return 0;
+  nap = MIN(left, 1000 * (int64_t)naps_ms[MIN(count, (int)ArraySize(naps_ms) - 1)]);
+  sqlite3OsSleep(bt->db->pVfs, (int)nap);
+  bt->busy_slept_us += nap;
+  return 1;
 }
 
 /* A URI for a path: every byte that could mean something in a URI is escaped. */
@@ -215,7 +242,7 @@ int snkv_bt_open(const char *path, int flags, int busy_timeout_ms, snkv_bt **out
   *out = bt;
   if (rc != SQLITE_OK) return rc;
   bt->tree = bt->db->aDb[0].pBt;
-  sqlite3_busy_timeout(bt->db, busy_timeout_ms);
+  snkv_bt_set_busy_timeout(bt, busy_timeout_ms);
   sqlite3_wal_autocheckpoint(bt->db, 0);
   if (!snkv_bt_breaks("T6")) sqlite3_wal_hook(bt->db, on_wal_commit, bt);
   snkv_bt_leave_log(bt, 1);
@@ -267,8 +294,12 @@ void snkv_bt_configure(snkv_bt *bt, uint32_t cache_kib, int64_t journal_size_lim
 }
 
 void snkv_bt_set_busy_timeout(snkv_bt *bt, int busy_timeout_ms) {
-  sqlite3_busy_timeout(bt->db, busy_timeout_ms);
+  bt->busy_timeout_ms = busy_timeout_ms;
+  sqlite3_busy_handler(bt->db, busy_timeout_ms > 0 ? on_busy : 0, bt);
 }
+
+/* The engine's buffers for names of files have MAX_PATHNAME bytes, in which it wants room for "-journal". */
+uint32_t snkv_bt_max_path(void) { return MAX_PATHNAME - 8; }
 
 void snkv_bt_walk(snkv_bt *bt, int on) { bt->no_walk = !on || bt->watching; }
 
@@ -459,7 +490,7 @@ int snkv_bt_set_sync(snkv_bt *bt, int level) {
 ** `reads`), as long as there were any while it tried. */
 static int begin_immediate(snkv_bt *bt) {
   enum { step_us = 500, patience_us = 100 * 1000 };
-  int left_us = patience_us - 1000 * MIN(bt->db->busyTimeout, patience_us / 1000);
+  int left_us = patience_us - 1000 * MIN(bt->busy_timeout_ms, patience_us / 1000);
   int rc = run(bt, &bt->begin_stmt, "BEGIN IMMEDIATE");
   while (rc == SQLITE_BUSY && left_us > 0) {
     unsigned int before = reads_ended();

@@ -28,11 +28,12 @@ template <class Name>
 Error open_state(Name&& name, bool in_memory, const Options& options, const Unlock* unlock,
                  Target& out) {
   try {
-    auto store = std::make_shared<StoreState>(name(), in_memory, options);
+    const std::shared_ptr<StoreState> store(new StoreState(name(), in_memory, options),
+                                            Operation::destroy);
     if (Error error = store->open(unlock); error.failed()) return error;
     auto family = std::make_shared<const Family>(
         Family{std::string(format::default_family), format::default_family_id});
-    out = {std::move(store), std::move(family), nullptr};
+    out = {store, std::move(family), nullptr};
     return {};
   } catch (const std::bad_alloc&) {
     return Error(Errc::no_memory, "open", "");
@@ -183,12 +184,13 @@ Cursor& unmade_cursor() noexcept {
 }  // namespace
 
 Cursor* open_cursor(const Target& target, KeyRange range, const ScanOptions& options) noexcept {
+  const Operation store_lives(target.store.get());
   auto* cursor = new (std::nothrow) CursorState(std::move(range), options);
   if (cursor == nullptr) return &unmade_cursor();
   try {
     cursor->open(target);
-  } catch (const std::bad_alloc&) {
-    cursor->fail(Error(Errc::no_memory, "iterate", ""));
+  } catch (...) {
+    cursor->fail(error_of_exception("iterate"));
   }
   return cursor;
 }

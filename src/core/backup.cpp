@@ -75,6 +75,7 @@ Error check_target(const char* operation, const StoreState& store, std::string_v
   }
   if (Error error = check_free(operation, store, path); error.failed()) return error;
   if (Error error = resolve_path(operation, path, out); error.failed()) return error;
+  if (Error error = check_length(operation, path, out, true); error.failed()) return error;
   for (const char* suffix : sidecars) {
     if (!store.in_memory && out == store.file + suffix) {
       return Error(Errc::invalid_argument, operation,
@@ -126,7 +127,7 @@ Error backup(const Target& target, std::string_view path, const BackupOptions& o
     if (Error error = reader.open(operation, target.store); error.failed()) return error;
     UnfinishedFile file;
     if (Error error = file.create(operation, place, FileAccess::of(store)); error.failed()) return error;
-    ProgressReport report(progress);
+    ProgressReport report(progress, store, kind_beside_read(store));
     Error error = options.compact
                       ? vacuum(operation, reader.connection(), file.path().c_str(), report)
                       : copy_pages(operation, reader.connection(), file.path(), report);
@@ -139,7 +140,7 @@ Error compact(const Target& target, const Progress& progress) {
   constexpr const char* operation = "compact";
   return guarded(operation, target, [&]() -> Error {
     return exclusively(operation, target, [&](StoreState& store) -> Error {
-      ProgressReport report(progress);
+      ProgressReport report(progress, store, UserCode::Kind::reads);
       {
         int level = 0;
         int rc = store.promise({}, level);

@@ -80,7 +80,7 @@ Error BlobWriterState::check(const char* operation) const {
     return Error(code, operation, fmt::format("{}: {}", base::printable(key_), why));
   };
   if (transaction_ == nullptr) return refuse(Errc::closed, "the writer has ended");
-  if (Error error = transaction_->check(operation); error.failed()) {
+  if (Error error = transaction_->check_write(operation); error.failed()) {
     return about(operation, error, key_);
   }
   if (value_->lost) {

@@ -4,6 +4,7 @@
 #include "base/printable.hpp"
 #include "core/arguments.hpp"
 #include "core/blob.hpp"
+#include "core/progress.hpp"
 #include "core/run.hpp"
 #include "core/store_state.hpp"
 #include "core/system_error.hpp"
@@ -37,6 +38,10 @@ struct Subject {
   }
   [[nodiscard]] Error system_error(int number) const {
     return error(errc_of_errno(number), std::strerror(number));
+  }
+  [[nodiscard]] Error stopped(const ProgressReport& report) const {
+    const Error why = report.error(operation);
+    return error(why.code(), why.detail());
   }
 };
 
@@ -133,6 +138,8 @@ Error import_file(const Subject& subject, const Target& target, const BlobOption
   BlobWriterState writer;
   Error error = writer.open(subject.operation, target, subject.key, options);
   if (error.failed()) return error;
+  // Through the transaction that the value is written in, if the caller has it; else the turn is taken.
+  ProgressReport report(progress, *target.store, UserCode::Kind::writes);
   Bytes buffer;
   buffer.resize_for_overwrite(piece_size);
   for (;;) {
@@ -141,9 +148,7 @@ Error import_file(const Subject& subject, const Target& target, const BlobOption
     if (got == 0) break;
     error = writer.write(subject.operation, writer.size, BytesView(buffer.data(), got));
     if (error.failed()) return error;
-    if (progress && !progress(writer.size, std::max(total, writer.size))) {
-      return subject.error(Errc::aborted, "the progress function asked to stop");
-    }
+    if (!report.report(writer.size, std::max(total, writer.size))) return subject.stopped(report);
   }
   error = writer.finish(subject.operation);
   if (!error.failed()) size = writer.size;
@@ -167,6 +172,10 @@ Error export_file(const Subject& subject, const Target& target, const Progress& 
   if (error.failed()) return error;
   File out;
   if (!out.open(unfinished.path(), O_WRONLY | O_NOFOLLOW)) return subject.system_error(errno);
+  const bool in_transaction =
+      target.scope != nullptr && target.scope->kind() == Scope::Kind::transaction;
+  ProgressReport report(progress, *target.store,
+                        in_transaction ? UserCode::Kind::writes : kind_beside_read(*target.store));
   Bytes buffer;
   buffer.resize_for_overwrite(piece_size);
   for (std::uint64_t done = 0; done < reader.size;) {
@@ -175,9 +184,7 @@ Error export_file(const Subject& subject, const Target& target, const Progress& 
     if (error.failed()) return error;
     if (!out.write(BytesView(buffer.data(), got))) return subject.system_error(errno);
     done += got;
-    if (progress && !progress(done, reader.size)) {
-      return subject.error(Errc::aborted, "the progress function asked to stop");
-    }
+    if (!report.report(done, reader.size)) return subject.stopped(report);
   }
   if (!out.close()) return subject.system_error(errno);
   error = unfinished.replace(subject.operation);

@@ -1,5 +1,7 @@
 #include "core/change_feed.hpp"
 
+#include "core/user_code.hpp"
+
 #include <algorithm>
 #include <fmt/format.h>
 
@@ -34,7 +36,7 @@ void ChangeFeed::publish(Changes& changes, Changes& kept) noexcept {
   }
 }
 
-void ChangeFeed::deliver() noexcept {
+void ChangeFeed::deliver(const StoreState& store) noexcept {
   std::unique_lock lock(mutex_);
   if (delivering_) return;
   delivering_ = true;
@@ -47,12 +49,15 @@ void ChangeFeed::deliver() noexcept {
       std::shared_ptr<Subscriber> subscriber = subscribers_[i].lock();
       if (subscriber == nullptr || !subscriber->concerns(change)) continue;
       lock.unlock();
-      try {
-        subscriber->callback(change);
-      } catch (...) {
-        // The caller's own affair; the next subscriber and the next change are not to suffer.
+      {
+        const UserCode user_code(store, UserCode::Kind::writes);
+        try {
+          subscriber->callback(change);
+        } catch (...) {
+          // The caller's own affair; the next subscriber and the next change are not to suffer.
+        }
+        subscriber.reset();  // it may have the last handle on the store
       }
-      subscriber.reset();
       lock.lock();
     }
   }

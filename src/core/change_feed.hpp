@@ -15,6 +15,8 @@
 
 namespace snkv::core {
 
+class StoreState;
+
 /// Of one transaction. A list, because its parts can be handed on without an allocation.
 using Changes = std::list<Change>;
 
@@ -39,7 +41,7 @@ class ChangeFeed {
   void publish(Changes& changes, Changes& kept) noexcept;
   /// Calls the subscribers for what was published, unless another thread is doing so: it then does this
   /// too. Called outside the queue, so that a callback may write.
-  void deliver() noexcept;
+  void deliver(const StoreState& store) noexcept;
 
   [[nodiscard]] std::shared_ptr<void> subscribe(std::string family, BytesView prefix,
                                                 WatchCallback callback);

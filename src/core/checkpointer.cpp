@@ -1,6 +1,7 @@
 #include "core/checkpointer.hpp"
 
 #include "core/store_state.hpp"
+#include "core/user_code.hpp"
 
 #include <chrono>
 #include <exception>
@@ -18,7 +19,10 @@ bool Checkpointer::request(StoreState& store) noexcept {
       if (error.failed()) return false;
       connection_ = std::move(connection);
     }
-    worker_.start([this, &store] { run(store); });
+    worker_.start([this, &store] {
+      const Operation store_lives(&store);
+      run(store);
+    });
   } catch (const std::exception&) {  // no thread, or no memory
     return false;
   }
@@ -65,6 +69,7 @@ void Checkpointer::run(StoreState& store) noexcept {
       std::this_thread::sleep_for(std::chrono::milliseconds(1));
       error = store.try_checkpoint(connection_, result);
     }
+    if (Operation::is_doomed(store)) return;
     lock.lock();
     result_ = error.failed() ? std::nullopt : std::optional(result);
     working_ = false;

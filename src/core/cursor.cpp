@@ -2,6 +2,7 @@
 
 #include "base/printable.hpp"
 #include "core/store_state.hpp"
+#include "core/user_code.hpp"
 #include "core/write_session.hpp"
 
 namespace snkv::core {
@@ -106,8 +107,8 @@ void CursorState::guarded(const char* caller, Body&& body) noexcept {
       valid = false;
       store_->counters.add(Counters::errors);
     }
-  } catch (const std::bad_alloc&) {
-    fail(Error(Errc::no_memory, caller, ""));
+  } catch (...) {
+    fail(error_of_exception(caller));
   }
 }
 

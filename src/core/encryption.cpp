@@ -130,7 +130,9 @@ Error replace_header(const char* operation, StoreState& store, BytesView current
 class Rotation {
  public:
   Rotation(const char* operation, const Target& target, const Progress& progress)
-      : operation_(operation), target_(target), report_(progress) {}
+      : operation_(operation),
+        target_(target),
+        report_(progress, *target.store, UserCode::Kind::writes) {}
 
   [[nodiscard]] Error run() {
     if (Error error = plan(); error.failed()) return error;
@@ -182,7 +184,7 @@ class Rotation {
   }
 
   const char* operation_;
-  const Target& target_;
+  const Target target_;  // its own: `progress` may end the handle
   ProgressReport report_;
   std::vector<std::shared_ptr<const Family>> families_;
   std::uint64_t done_ = 0;
@@ -215,10 +217,11 @@ Error change_password(const Target& target, const Secret& current, const Secret&
   });
 }
 
-Error rotate_key(const Target& target, const Secret& secret, const EncryptionOptions& options,
+Error rotate_key(const Target& given, const Secret& secret, const EncryptionOptions& options,
                  const Progress& progress) {
   constexpr const char* operation = "rotate_key";
-  return guarded(operation, target, [&]() -> Error {
+  return guarded(operation, given, [&]() -> Error {
+    const Target target = given;
     if (Error error = check_encrypted(operation, *target.store); error.failed()) return error;
     KeyHeader header;
     Bytes stored;

@@ -44,6 +44,26 @@ WriteContext context_of(const char* operation, const Target& target, WriteSessio
   return {operation, session, *target.family};
 }
 
+/// A function of the caller looks at a value that lies where the connection has it.
+class Visitor {
+ public:
+  explicit Visitor(const Target& target) noexcept
+      : user_code_(*target.store, UserCode::Kind::reads) {
+    if (target.scope == nullptr || target.scope->kind() != Scope::Kind::snapshot) return;
+    snapshot_ = static_cast<SnapshotState*>(target.scope.get());
+    snapshot_->visitors.fetch_add(1);
+  }
+  Visitor(const Visitor&) = delete;
+  Visitor& operator=(const Visitor&) = delete;
+  ~Visitor() {
+    if (snapshot_ != nullptr) snapshot_->visitors.fetch_sub(1);
+  }
+
+ private:
+  const UserCode user_code_;
+  SnapshotState* snapshot_ = nullptr;
+};
+
 }  // namespace
 
 // ---- Reading ----
@@ -68,6 +88,7 @@ Error visit(const Target& target, BytesView key, VisitFunction use, void* contex
       BytesView value;
       if (Error error = row_value(operation, view, row, buffer, value); error.failed()) return error;
       target.store->counters.add(Counters::bytes_read, value.size());
+      const Visitor visitor(target);
       use(context, value);
       return {};
     });
@@ -223,8 +244,9 @@ Error erase_range(const Target& target, const KeyRange& range, const WriteOption
     const auto work = [&](WriteSession& session) {
       return erase_entries(context_of(operation, target, session), range, erased);
     };
+    Counters& counters = target.store->counters;
     Error error = write_in_scope(operation, target, work, options.sync);
-    if (!error.failed()) target.store->counters.add(Counters::deletes, erased);
+    if (!error.failed()) counters.add(Counters::deletes, erased);
     return error;
   });
 }
@@ -245,11 +267,12 @@ Error set_expiry(const char* operation, const Target& target, BytesView key,
   });
 }
 
-Error purge_expired(const Target& target, std::uint64_t limit, std::uint64_t& purged) {
+Error purge_expired(const Target& given, std::uint64_t limit, std::uint64_t& purged) {
   constexpr const char* operation = "purge_expired";
   // A slice is short enough not to keep other writers waiting.
   constexpr std::uint64_t slice = 1000;
-  return guarded(operation, target, [&]() -> Error {
+  return guarded(operation, given, [&]() -> Error {
+    const Target target = given;  // a subscriber may end the handle that it belongs to
     std::uint64_t total = 0;
     PurgeProgress progress;
     const bool sliced = target.scope == nullptr;
@@ -273,9 +296,10 @@ Error purge_expired(const Target& target, std::uint64_t limit, std::uint64_t& pu
   });
 }
 
-Error purge_all_expired(const Target& target, std::uint64_t limit, std::uint64_t& purged) {
+Error purge_all_expired(const Target& given, std::uint64_t limit, std::uint64_t& purged) {
   constexpr const char* operation = "purge_all_expired";
-  return guarded(operation, target, [&]() -> Error {
+  return guarded(operation, given, [&]() -> Error {
+    const Target target = given;
     std::vector<std::shared_ptr<const Family>> families;
     // Looking first: taking the write lock for nothing would be felt by others.
     const auto collect = [&](snkv_bt* bt, const Catalog& catalog) -> Error {
@@ -353,9 +377,10 @@ Error update_entry(const char* operation, const Target& target, WriteSession& se
 
 }  // namespace
 
-Error update(const char* operation, const Target& target, BytesView key, const PutOptions& options,
+Error update(const char* operation, const Target& given, BytesView key, const PutOptions& options,
              UpdateFunction decide, void* context) {
-  return guarded(operation, target, [&]() -> Error {
+  return guarded(operation, given, [&]() -> Error {
+    const Target target = given;  // `decide` may end the handle that it belongs to
     target.store->counters.add(Counters::puts);
     if (Error error = check_key(operation, key); error.failed()) return error;
     const auto work = [&](WriteSession& session) -> Error {
@@ -366,6 +391,7 @@ Error update(const char* operation, const Target& target, BytesView key, const P
                               std::optional<std::int64_t>& expires_at, Update& decision) -> Error {
                             const BytesView seen = current == nullptr ? BytesView() : *current;
                             expires_at = at;
+                            const UserCode user_code(*target.store, UserCode::Kind::reads);
                             return decide(context, current == nullptr ? nullptr : &seen, desired,
                                           decision);
                           });

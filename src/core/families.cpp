@@ -120,8 +120,13 @@ Error check_internal(const char* operation, std::string_view name) {
                fmt::format("{} is not the name of an internal family", base::printable(name)));
 }
 
-Error open_family(const char* operation, const Target& target, std::string_view name, FamilyMode mode,
+Error open_family(const char* operation, const Target& given, std::string_view name, FamilyMode mode,
                   Target& out) {
+  const Target target = given;  // a function of the caller may end the handle that it belongs to
+  if (mode == FamilyMode::create) {
+    // Before looking, which may have to wait for this thread.
+    if (Error error = UserCode::check_write(operation, *target.store); error.failed()) return error;
+  }
   std::shared_ptr<const Family> found;
   const auto look = [&](snkv_bt*, const Catalog& catalog) -> Error {
     const FamilyEntry* entry = catalog.find(name);

@@ -14,6 +14,7 @@
 #include <cerrno>
 #include <cstring>
 #include <string>
+#include <string_view>
 
 namespace snkv::core {
 
@@ -49,6 +50,31 @@ struct FileAccess {
 [[nodiscard]] inline std::string folder_of(const std::string& path) {
   const std::size_t slash = path.rfind('/');
   return slash == std::string::npos ? "." : path.substr(0, slash + 1);
+}
+
+/// Refuses a path that the engine cannot open, and a name with which a store could not make its journal:
+/// before there is a file. `given` is for the message, `file` where it leads.
+[[nodiscard]] inline Error check_length(const char* operation, const std::string& given,
+                                        const std::string& file, bool for_writing) {
+  if (file.empty()) {
+    return Error(Errc::cant_open, operation, fmt::format("{}: where it leads cannot be found out", given));
+  }
+  if (file.size() > snkv_bt_max_path()) {
+    return Error(Errc::cant_open, operation,
+                 fmt::format("{}: the path is too long: with links followed it has {} bytes, at most {} "
+                             "are possible",
+                             given, file.size(), snkv_bt_max_path()));
+  }
+  if (!for_writing) return {};
+  constexpr std::string_view longest_suffix = "-journal";
+  const std::size_t slash = file.rfind('/');
+  const std::size_t needed = file.size() - (slash + 1) + longest_suffix.size();
+  const long most = ::pathconf(file.substr(0, slash + 1).c_str(), _PC_NAME_MAX);
+  if (most < 0 || needed <= static_cast<std::size_t>(most)) return {};
+  return Error(Errc::cant_open, operation,
+               fmt::format("{}: the name is too long: a store needs files with \"{}\" behind its name, "
+                           "which would have {} bytes, and the folder allows {}",
+                           given, longest_suffix, needed, most));
 }
 
 /// fsync by name; 0, or -1 and errno.

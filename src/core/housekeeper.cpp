@@ -1,6 +1,7 @@
 #include "core/housekeeper.hpp"
 
 #include "core/store_state.hpp"
+#include "core/user_code.hpp"
 
 #include <snkv/detail/core_abi.hpp>
 
@@ -12,7 +13,10 @@
 namespace snkv::core {
 
 void Housekeeper::start(StoreState& store, std::chrono::milliseconds interval) {
-  worker_.start([this, &store, interval] { run(store, interval); });
+  worker_.start([this, &store, interval] {
+    const Operation store_lives(&store);
+    run(store, interval);
+  });
 }
 
 void Housekeeper::run(StoreState& store, std::chrono::milliseconds interval) noexcept {
@@ -37,12 +41,14 @@ void Housekeeper::run(StoreState& store, std::chrono::milliseconds interval) noe
         const auto end = fmt::format_to_n(text, sizeof text, "purged {} expired entries", purged).out;
         store.log(LogLevel::info, {text, static_cast<std::size_t>(end - text)});
       }
+      if (Operation::is_doomed(store)) return;
       const std::lock_guard check(worker_->mutex);
       if (worker_->stopping) return;
     }
     const std::uint64_t now = store.feed.sequence();
     if (now == last_seen) store.empty_idle_log();
     last_seen = now;
+    if (Operation::is_doomed(store)) return;
     lock.lock();
   }
 }

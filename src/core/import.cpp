@@ -20,7 +20,6 @@
 #include <chrono>
 #include <cstdio>
 #include <memory>
-#include <new>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -228,7 +227,8 @@ Error import_into(std::string_view from, std::string_view to, BytesView password
   const Progress copying = [&](std::uint64_t done, std::uint64_t total) {
     return shown.report(pages + (total == 0 ? pages : done * pages / total), 2 * pages);
   };
-  return backup(store.target, to, {}, copying);
+  error = backup(store.target, to, {}, copying);
+  return error.failed() && shown.stopped() ? shown.error(operation) : error;
 }
 
 }  // namespace
@@ -241,10 +241,8 @@ Error import_original(std::string_view from, std::string_view to, BytesView pass
     Error error = import_into(from, to, password, wanted, also, progress, found);
     if (!error.failed()) report = std::move(found);
     return error;
-  } catch (const std::bad_alloc&) {
-    return Error(Errc::no_memory, operation, "");
   } catch (...) {
-    return Error(Errc::aborted, operation, "the function that was called threw an exception");
+    return error_of_exception(operation);
   }
 }
 

@@ -31,12 +31,13 @@ Error store_id(const Target& target, std::array<std::uint8_t, 16>& out) {
 
 std::int64_t now(const Target& target) noexcept {
   if (target.store == nullptr) return 0;
-  if (target.scope == nullptr) return target.store->now();
+  const Operation store_lives(target.store.get());
+  if (target.scope == nullptr) return target.store->now_or_before();
   if (target.scope->kind() == Scope::Kind::snapshot) {
     return static_cast<const SnapshotState&>(*target.scope).now;
   }
   const auto& transaction = static_cast<const TransactionState&>(*target.scope);
-  return transaction.is_open() ? transaction.session().now() : target.store->now();
+  return transaction.is_open() ? transaction.session().now() : target.store->now_or_before();
 }
 
 bool is_read_only(const Target& target) noexcept {

@@ -2,6 +2,7 @@
 /// Opening: connections and their pragmas, making a new store, recognising an existing one.
 #include "core/database_header.hpp"
 #include "core/family_seal.hpp"
+#include "core/file_system.hpp"
 #include "core/format.hpp"
 #include "core/key_change.hpp"
 #include "core/key_header.hpp"
@@ -176,6 +177,8 @@ Error StoreState::open(const Unlock* unlock) {
   if (Error error = check_options(options); error.failed()) return error;
   if (!in_memory) {
     if (Error error = check_path(path, options); error.failed()) return error;
+    Error error = check_length(operation, path, file, !options.read_only);
+    if (error.failed()) return error;
   }
   Bytes header;
   KeyHeader opened;

@@ -5,11 +5,10 @@
 
 #include "core/read_path.hpp"
 #include "core/store_state.hpp"
+#include "core/user_code.hpp"
 #include "core/write_session.hpp"
 
 #include <snkv/detail/core_abi.hpp>
-
-#include <new>
 
 namespace snkv::core {
 
@@ -17,15 +16,16 @@ namespace snkv::core {
 template <class Body>
 [[nodiscard]] Error guarded(const char* operation, const Target& target, Body&& body) noexcept {
   Error error;
-  if (target.store == nullptr) return Error(Errc::closed, operation, "");
+  // A function of the caller may end the handle that `target` belongs to, but not the store.
+  StoreState* const store = target.store.get();
+  const Operation store_lives(store);
+  if (store == nullptr) return Error(Errc::closed, operation, "");
   try {
     error = body();
-  } catch (const std::bad_alloc&) {
-    error = Error(Errc::no_memory, operation, "");
   } catch (...) {
-    error = Error(Errc::aborted, operation, "the function that was called threw an exception");
+    error = error_of_exception(operation);
   }
-  if (error.failed() && !(error == Errc::not_found)) target.store->counters.add(Counters::errors);
+  if (error.failed() && !(error == Errc::not_found)) store->counters.add(Counters::errors);
   return error;
 }
 
@@ -56,7 +56,7 @@ template <class Work>
     return Error(Errc::read_only, operation, "a snapshot cannot be written");
   }
   auto& transaction = static_cast<TransactionState&>(*target.scope);
-  if (Error error = transaction.check(operation); error.failed()) return error;
+  if (Error error = transaction.check_write(operation); error.failed()) return error;
   WriteSession& session = transaction.session();
   if (snkv_bt_poisoned(session.bt()) != 0) return Error(Errc::rollback_required, operation, "");
   return work(session);

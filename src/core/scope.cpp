@@ -1,8 +1,12 @@
 #include "core/scope.hpp"
 
 #include "core/store_state.hpp"
+#include "core/user_code.hpp"
 #include "core/write_path.hpp"
 #include "core/write_session.hpp"
+
+#include <chrono>
+#include <thread>
 
 namespace snkv::core {
 
@@ -73,6 +77,7 @@ void PinRegistry::reopen() noexcept {
 
 Error SnapshotState::open(const char* operation, const std::shared_ptr<StoreState>& owner) {
   store = owner;
+  now = store->now();  // a function of the caller, so without any lock
   // Before the lock: who expires snapshots takes the registry's lock first and then this one.
   if (Error error = pin_.add(operation, *store, this); error.failed()) return error;
   const std::lock_guard guard(mutex);
@@ -80,13 +85,18 @@ Error SnapshotState::open(const char* operation, const std::shared_ptr<StoreStat
   const btree::Lock lock(reader->connection);
   if (Error error = reader.begin_read(operation); error.failed()) return error;
   reading_ = true;
-  now = store->now();
   return {};
 }
 
 bool SnapshotState::expire() noexcept {
-  const std::lock_guard guard(mutex);
-  if (!reading_) return false;
+  std::unique_lock guard(mutex, std::try_to_lock);
+  while (!guard.owns_lock()) {
+    // A function that looks at a value may want what our caller holds.
+    if (visitors.load() > 0) return false;
+    std::this_thread::sleep_for(std::chrono::microseconds(20));
+    static_cast<void>(guard.try_lock());
+  }
+  if (!reading_ || visitors.load() > 0) return false;
   const btree::Lock lock(reader->connection);
   reader.drop_read();
   reading_ = false;
@@ -129,6 +139,11 @@ Error TransactionState::check(const char* operation) const {
   return {};
 }
 
+Error TransactionState::check_write(const char* operation) const {
+  if (Error error = check(operation); error.failed()) return error;
+  return UserCode::check_write(operation, *store_);
+}
+
 void TransactionState::end() noexcept {
   open_ = false;
   savepoints_.clear();
@@ -136,7 +151,7 @@ void TransactionState::end() noexcept {
 }
 
 Error TransactionState::commit() {
-  if (Error error = check("commit"); error.failed()) return error;
+  if (Error error = check_write("commit"); error.failed()) return error;
   if (snkv_bt_poisoned(session().bt()) != 0) {
     return Error(Errc::rollback_required, "commit", "");
   }
@@ -152,14 +167,15 @@ Error TransactionState::commit() {
   }
   Error error = session().commit("commit");
   if (error == Errc::busy) return error;  // still open
+  open_ = false;  // functions of the caller find nothing to use any more
   if (!error.failed()) store_->after_commit();
   end();
-  store_->feed.deliver();
+  store_->feed.deliver(*store_);
   return error;
 }
 
 Error TransactionState::rollback() {
-  if (Error error = check("rollback"); error.failed()) return error;
+  if (Error error = check_write("rollback"); error.failed()) return error;
   session().rollback();
   end();
   return {};
@@ -172,7 +188,7 @@ void TransactionState::abandon() noexcept {
 }
 
 Error TransactionState::savepoint(std::uint64_t& id) {
-  if (Error error = check("savepoint"); error.failed()) return error;
+  if (Error error = check_write("savepoint"); error.failed()) return error;
   savepoints_.reserve(savepoints_.size() + 1);
   Error error = session().savepoint(static_cast<unsigned>(savepoints_.size()));
   if (error.failed()) return error;
@@ -183,7 +199,7 @@ Error TransactionState::savepoint(std::uint64_t& id) {
 
 Error TransactionState::find_savepoint(const char* operation, std::uint64_t id,
                                        std::size_t& depth) const {
-  if (Error error = check(operation); error.failed()) return error;
+  if (Error error = check_write(operation); error.failed()) return error;
   for (depth = 0; depth < savepoints_.size(); ++depth) {
     if (savepoints_[depth] == id) return {};
   }

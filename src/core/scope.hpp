@@ -87,8 +87,10 @@ class SnapshotState final : public Scope {
   /// `expired` after that; asked with `mutex` held.
   [[nodiscard]] Error check(const char* operation) const;
 
-  /// Held for every use of the connection.
-  std::mutex mutex;
+  /// Held for every use of the connection; again by a function of the caller that reads during one.
+  std::recursive_mutex mutex;
+  /// How many functions of the caller look at a value meanwhile: for them nobody waits.
+  std::atomic<int> visitors{0};
   std::shared_ptr<StoreState> store;
   ReaderLease reader;
   /// One reading of the clock: what has expired does not change during a snapshot.
@@ -118,6 +120,8 @@ class TransactionState final : public Scope {
 
   /// `closed` after the end, `forked` in a child.
   [[nodiscard]] Error check(const char* operation) const;
+  /// The same for what changes the transaction: `locked` in a function that one of its operations calls.
+  [[nodiscard]] Error check_write(const char* operation) const;
   [[nodiscard]] bool is_open() const noexcept { return open_; }
   [[nodiscard]] WriteSession& session() const noexcept;
 

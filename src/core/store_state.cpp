@@ -1,5 +1,7 @@
 #include "core/store_state.hpp"
 
+#include "core/user_code.hpp"
+
 #include <algorithm>
 #include <chrono>
 #include <filesystem>
@@ -118,6 +120,7 @@ StoreState::~StoreState() {
 
 Error StoreState::close() {
   if (Error error = check("close"); error.failed()) return error;
+  if (Error error = UserCode::check_end("close", *this); error.failed()) return error;
   // Its short turns at writing are no reason to refuse; if there is another, it goes on.
   housekeeper_.stop();
   Error place;
@@ -153,14 +156,30 @@ Error StoreState::close_if_unused(Error& place) {
 }
 
 std::int64_t StoreState::now() const {
-  if (options.clock) return options.clock();
+  if (options.clock) {
+    // A clock that reads from its store must not be asked again.
+    if (UserCode::inside(*this, UserCode::Kind::clock)) return last_now_.load();
+    const UserCode user_code(*this, UserCode::Kind::clock);
+    const std::int64_t told = options.clock();
+    last_now_.store(told);
+    return told;
+  }
   return std::chrono::duration_cast<std::chrono::milliseconds>(
              std::chrono::system_clock::now().time_since_epoch())
       .count();
 }
 
+std::int64_t StoreState::now_or_before() const noexcept {
+  try {
+    return now();
+  } catch (...) {
+    return last_now_.load();
+  }
+}
+
 Error StoreState::enter_write_queue(const char* operation, WriteQueue::Waiter& waiter) {
   if (Error error = check(operation); error.failed()) return error;
+  if (Error error = UserCode::check_write(operation, *this); error.failed()) return error;
   if (options.read_only) return Error(Errc::read_only, operation, "the store was opened read-only");
   const auto deadline = WriteQueue::Clock::now() + options.busy_timeout;
   if (Error error = queue.enter(operation, waiter, deadline); error.failed()) return error;
@@ -197,7 +216,7 @@ Error StoreState::write(const char* operation, const WriteOperation& work) {
   after_commit();
   Error result = std::move(place.result);
   queue.leave(place, followers);
-  feed.deliver();
+  feed.deliver(*this);
   return result;
 }
 
@@ -212,7 +231,7 @@ Error run(const WriteOperation& work, WriteSession& session, const char* operati
     return Error(Errc::no_memory, operation, "");
   } catch (...) {
     // Only a function of the caller throws anything else, and those run before anything is changed.
-    return Error(Errc::aborted, operation, "the function that was called threw an exception");
+    return error_of_exception(operation);
   }
 }
 
@@ -373,8 +392,10 @@ void StoreState::limit_log(std::uint32_t frames) noexcept {
   } else {
     tell_of_failed_checkpoint(error);
   }
+  if (!options.on_wal_limit) return;
+  const UserCode user_code(*this, UserCode::Kind::reads);
   try {
-    if (options.on_wal_limit) options.on_wal_limit(pressure);
+    options.on_wal_limit(pressure);
   } catch (...) {
     // The caller's own affair: the commit has happened.
   }
@@ -393,9 +414,11 @@ void StoreState::empty_idle_log() noexcept {
 }
 
 void StoreState::log(LogLevel level, std::string_view message) const noexcept {
-  if (!options.log) return;
+  // What the log itself does to the store has nobody to be told to.
+  if (!options.log || UserCode::inside(*this, UserCode::Kind::log)) return;
   try {
     const std::lock_guard lock(log_mutex_);
+    const UserCode user_code(*this, UserCode::Kind::log);
     options.log(level, message);
   } catch (...) {
     // What a log throws must not change what it is told about.

@@ -103,8 +103,10 @@ class StoreState {
   /// Hands a message to the caller's log.
   void log(LogLevel level, std::string_view message) const noexcept;
 
-  /// Milliseconds since the Unix epoch.
+  /// Milliseconds since the Unix epoch. Throws what `Options::clock` does.
   [[nodiscard]] std::int64_t now() const;
+  /// The same, or what the clock told before if it throws.
+  [[nodiscard]] std::int64_t now_or_before() const noexcept;
   /// What the engine is told for a commit that promises `sync`; empty: what the options say.
   [[nodiscard]] int sync_level(std::optional<Sync> sync = {}) const noexcept {
     const Sync promised = sync.value_or(options.sync);
@@ -136,6 +138,8 @@ class StoreState {
   WriteSession session;
   /// Smallest id that this store has not given to a family. For the head of the queue.
   std::int64_t next_family_id = 0;
+  /// The next store that is to be destroyed, see `Operation`.
+  StoreState* next_doomed = nullptr;
 
  private:
   [[nodiscard]] Error close_if_unused(Error& place);
@@ -195,6 +199,7 @@ class StoreState {
   const std::string log_name_ = file + "-wal";
   /// Whether the log or journal that lay beside it was found to be its own; set by the first connection.
   std::atomic<bool> log_is_ours_{false};
+  mutable std::atomic<std::int64_t> last_now_{0};  // that the caller's clock told
   mutable std::mutex log_mutex_;  // one message at a time
   Housekeeper housekeeper_;
   Checkpointer checkpointer_;

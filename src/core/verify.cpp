@@ -552,7 +552,7 @@ Error verify(const Target& target, const Progress& progress, VerifyReport& out) 
   return guarded(operation, target, [&]() -> Error {
     PinnedReader reader;
     if (Error error = reader.open(operation, target.store); error.failed()) return error;
-    ProgressReport report(progress);
+    ProgressReport report(progress, *target.store, kind_beside_read(*target.store));
     VerifyReport read;
     Error error = verify_snapshot(*target.store, reader.connection(), report, read);
     if (!error.failed()) out = read;

@@ -32,8 +32,8 @@ class WorkerPlace {
     worker_->stopping = false;
     worker_->thread = std::thread(std::move(body));
   }
-  /// Tells the thread that it is `stopping`, and waits for its end. Harmless if there is none; it may be
-  /// started again.
+  /// Tells the thread that it is `stopping`, and waits for its end, unless it is the caller. Harmless if
+  /// there is none; it may be started again.
   void stop() noexcept {
     if (leaked()) return;
     const std::lock_guard one_at_a_time(worker_->lifecycle);
@@ -43,7 +43,12 @@ class WorkerPlace {
       worker_->stopping = true;
     }
     worker_->wake.notify_all();
-    worker_->thread.join();
+    if (worker_->thread.get_id() == std::this_thread::get_id()) {
+      // It had the last handle on the store, and ends when it has destroyed that.
+      worker_->thread.detach();
+    } else {
+      worker_->thread.join();
+    }
   }
   void leak() noexcept { static_cast<void>(worker_.release()); }
   [[nodiscard]] bool leaked() const noexcept { return worker_ == nullptr; }

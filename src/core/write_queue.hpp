@@ -56,9 +56,10 @@ class WriteQueue {
 
   using Clock = std::chrono::steady_clock;
 
-  /// Waits until `waiter` is at the head of the queue, or `done`. Fails with `locked` when this thread
-  /// is at the head already, and with `busy` when a transaction is there, or ahead, at `deadline`:
-  /// short operations do not run into it.
+  /// Waits until `waiter` is at the head of the queue, or `done`. Fails with `locked` when this thread is at
+  /// the head already, whatever it does there, or when the head waits for this thread, which has the turn of
+  /// another store. Fails with `busy` when a transaction is at the head, or ahead, at `deadline`: short
+  /// operations do not run into it, except those of threads that keep others waiting themselves.
   [[nodiscard]] Error enter(const char* operation, Waiter& waiter, Clock::time_point deadline);
 
   /// The operations waiting directly behind the head, which keep waiting until `leave` marks them done.
@@ -72,6 +73,8 @@ class WriteQueue {
   [[nodiscard]] static const void* this_thread() noexcept;
 
  private:
+  class WaitInUserCode;
+  [[nodiscard]] const void* head_thread() noexcept;
   void remove(Waiter& waiter) noexcept;
   [[nodiscard]] bool blocked_by_transaction(const Waiter& waiter) const noexcept;
 

@@ -5,6 +5,7 @@
 #include "base/printable.hpp"
 #include "core/run.hpp"
 #include "core/store_state.hpp"
+#include "core/user_code.hpp"
 
 namespace snkv::core {
 
@@ -22,14 +23,14 @@ Error WriteSession::begin(const char* operation, std::optional<Sync> sync) noexc
   safe_ = level >= static_cast<int>(Sync::full);
   schema_changed_ = false;
   noting_ = store_.feed.wanted();
-  now_ = store_.now();
   max_local_ = snkv_bt_max_local(bt());
-  if (catalog_ != nullptr && (catalog_->cookie() == cookie || snkv_bt_breaks("S1"))) return {};
   Error error;
   try {
+    now_ = store_.now();
+    if (catalog_ != nullptr && (catalog_->cookie() == cookie || snkv_bt_breaks("S1"))) return {};
     error = Catalog::load(operation, bt(), cookie, store_.cipher.get(), catalog_);
-  } catch (const std::bad_alloc&) {
-    error = Error(Errc::no_memory, operation, "");
+  } catch (...) {
+    error = error_of_exception(operation);
   }
   if (error.failed()) {
     catalog_ = nullptr;
