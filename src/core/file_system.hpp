@@ -2,6 +2,7 @@
 /// Files that are made beside a store.
 #pragma once
 
+#include "btree/bt.h"
 #include "core/system_error.hpp"
 
 #include <snkv/error.hpp>
