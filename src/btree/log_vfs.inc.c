@@ -32,6 +32,7 @@ typedef struct {
   struct stat before;
 #endif
   const char *log, *journal;
+  int (*read)(sqlite3_file *, void *, int, sqlite3_int64); /* what reads, without the look */
 } watchState;
 
 typedef struct {
