@@ -8,6 +8,8 @@
 #include <algorithm>
 #include <fmt/format.h>
 #include <map>
+#include <set>
+#include <utility>
 
 namespace snkv::core {
 namespace {
@@ -20,6 +22,17 @@ struct SchemaRow {
   std::uint32_t root = 0;
   std::string sql;
 };
+
+char lower(char c) noexcept { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
+
+/// The order of names to SQLite, which does not tell the case of ASCII letters apart.
+bool before_in_name(std::string_view a, std::string_view b) noexcept {
+  return std::lexicographical_compare(a.begin(), a.end(), b.begin(), b.end(),
+                                      [](char x, char y) { return lower(x) < lower(y); });
+}
+bool entry_before(const FamilyEntry* entry, std::string_view name) noexcept {
+  return before_in_name(entry->family->name, name);
+}
 
 constexpr std::uint32_t schema_root = 1;
 constexpr std::size_t schema_columns = 5;
@@ -69,6 +82,25 @@ Error read_schema(const char* operation, snkv_bt* bt, std::vector<SchemaRow>& ro
   });
   if (rc != SNKV_BT_OK) return btree::engine_error(operation, rc, "reading the schema");
   return {};
+}
+
+/// The row that was made last.
+int read_last_row(snkv_bt* bt, SchemaRow& row) {
+  btree::Cursor cursor;
+  int valid = 0;
+  int rc = cursor.open(bt, schema_root, SNKV_BT_ROWID, false);
+  if (rc == SNKV_BT_OK) rc = snkv_bt_last(cursor.get(), &valid);
+  if (rc != SNKV_BT_OK || valid == 0) return rc;
+  const void* data = nullptr;
+  std::uint32_t local = 0;
+  std::uint32_t size = 0;
+  rc = snkv_bt_payload(cursor.get(), &data, &local, &size);
+  if (rc != SNKV_BT_OK) return rc;
+  Bytes record;
+  record.resize_for_overwrite(size);
+  rc = snkv_bt_read(cursor.get(), 0, size, record.data());
+  if (rc == SNKV_BT_OK && !decode(BytesView(record), row)) rc = SNKV_BT_CORRUPT;
+  return rc;
 }
 
 /// The keys that the values of this transaction are sealed with.
@@ -132,9 +164,11 @@ Error Catalog::load(const char* operation, snkv_bt* bt, std::uint32_t cookie,
     Error error = read_keys(operation, bt, root, *cipher, catalog->keys_);
     if (error.failed()) return error;
   }
+  std::set<const SchemaRow*> known;
   for (const auto& [name, table] : tables) {
     const std::uint32_t id = format::family_id_of(table->sql);
     if (id == 0) continue;
+    known.insert(table);
     FamilyEntry entry;
     entry.family = std::make_shared<const Family>(Family{table->name, id});
     entry.root = table->root;
@@ -142,31 +176,103 @@ Error Catalog::load(const char* operation, snkv_bt* bt, std::uint32_t cookie,
     const auto side_table = [&](const std::string& side_name, const std::string& sql) {
       const auto found = tables.find(side_name);
       if (found == tables.end()) return std::uint32_t{0};
+      known.insert(found->second);
       if (entry.altered.empty()) entry.altered = alteration(*found->second, sql, attached);
       return found->second->root;
     };
     entry.large_root = side_table(format::large_table_name(id), format::large_table_sql(id));
     entry.expiry_root = side_table(format::expiry_table_name(id), format::expiry_table_sql(id));
-    catalog->families_.push_back(std::move(entry));
+    catalog->families_.entries_.push_back(std::make_shared<const FamilyEntry>(std::move(entry)));
+    catalog->by_name_.push_back(catalog->families_.entries_.back().get());
   }
-  std::sort(catalog->families_.begin(), catalog->families_.end(),
-            [](const FamilyEntry& a, const FamilyEntry& b) { return a.family->id < b.family->id; });
+  auto& entries = catalog->families_.entries_;
+  std::sort(entries.begin(), entries.end(),
+            [](const auto& a, const auto& b) { return a->family->id < b->family->id; });
+  std::sort(catalog->by_name_.begin(), catalog->by_name_.end(), [](const auto* a, const auto* b) {
+    return before_in_name(a->family->name, b->family->name);
+  });
+  std::vector<Other> others;
+  for (const SchemaRow& row : rows) {
+    if (known.count(&row) == 0) others.push_back({row.name, row.type});
+  }
+  std::sort(others.begin(), others.end(),
+            [](const Other& a, const Other& b) { return before_in_name(a.name, b.name); });
+  catalog->others_ = std::make_shared<const std::vector<Other>>(std::move(others));
+  out = std::move(catalog);
+  return {};
+}
+
+void Catalog::insert(FamilyEntry&& entry) {
+  auto shared = std::make_shared<const FamilyEntry>(std::move(entry));
+  const std::string& name = shared->family->name;
+  auto named = std::lower_bound(by_name_.begin(), by_name_.end(), name, entry_before);
+  auto& entries = families_.entries_;
+  const auto at = std::lower_bound(entries.begin(), entries.end(), shared->family->id,
+                                   [](const auto& other, std::uint32_t wanted) {
+                                     return other->family->id < wanted;
+                                   });
+  if (at != entries.end() && (*at)->family->id == shared->family->id) {
+    while (*named != at->get()) ++named;
+    *named = shared.get();
+    *at = std::move(shared);
+  } else {
+    by_name_.insert(named, shared.get());
+    entries.insert(at, std::move(shared));
+  }
+}
+
+Error Catalog::after_creation(const char* operation, snkv_bt* bt, const Catalog& before,
+                              std::string_view sql, std::uint32_t id,
+                              std::shared_ptr<const Catalog>& out) {
+  SchemaRow row;
+  if (const int rc = read_last_row(bt, row); rc != SNKV_BT_OK) {
+    return btree::engine_error(operation, rc, "reading the schema");
+  }
+  const FamilyEntry* const found = before.find(id);
+  FamilyEntry entry;
+  if (found != nullptr) entry = *found;
+  const bool large = sql == format::large_table_sql(id);
+  const bool expiry = sql == format::expiry_table_sql(id);
+  const bool left_over = !before.find_other(format::large_table_name(id)).empty() ||
+                         !before.find_other(format::expiry_table_name(id)).empty();
+  // A table that was there before its family, or the reverse.
+  if (row.type != "table" || row.sql != sql || left_over || (found != nullptr) != (large || expiry)) {
+    return {};
+  }
+  if (found == nullptr) entry.family = std::make_shared<const Family>(Family{row.name, id});
+  (large ? entry.large_root : expiry ? entry.expiry_root : entry.root) = row.root;
+  auto catalog = std::make_shared<Catalog>(before);
+  catalog->cookie_ = snkv_bt_cookie(bt);
+  catalog->insert(std::move(entry));
   out = std::move(catalog);
   return {};
 }
 
 const FamilyEntry* Catalog::find(std::uint32_t id) const noexcept {
+  const auto& entries = families_.entries_;
   const auto at = std::lower_bound(
-      families_.begin(), families_.end(), id,
-      [](const FamilyEntry& entry, std::uint32_t wanted) { return entry.family->id < wanted; });
-  return at != families_.end() && at->family->id == id ? &*at : nullptr;
+      entries.begin(), entries.end(), id,
+      [](const auto& entry, std::uint32_t wanted) { return entry->family->id < wanted; });
+  return at != entries.end() && (*at)->family->id == id ? at->get() : nullptr;
 }
 
 const FamilyEntry* Catalog::find(std::string_view name) const noexcept {
-  for (const FamilyEntry& entry : families_) {
-    if (entry.family->name == name) return &entry;
-  }
-  return nullptr;
+  const FamilyEntry* const found = find_similar(name);
+  return found != nullptr && found->family->name == name ? found : nullptr;
+}
+
+const FamilyEntry* Catalog::find_similar(std::string_view name) const noexcept {
+  const auto at = std::lower_bound(by_name_.begin(), by_name_.end(), name, entry_before);
+  if (at == by_name_.end() || before_in_name(name, (*at)->family->name)) return nullptr;
+  return *at;
+}
+
+std::string_view Catalog::find_other(std::string_view name) const noexcept {
+  const auto at = std::lower_bound(
+      others_->begin(), others_->end(), name,
+      [](const Other& other, std::string_view wanted) { return before_in_name(other.name, wanted); });
+  if (at == others_->end() || before_in_name(name, at->name)) return {};
+  return at->type;
 }
 
 }  // namespace snkv::core

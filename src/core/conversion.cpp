@@ -232,8 +232,8 @@ class Copy {
     if (Error error = begin(); error.failed()) return error;
     if (name.id != format::default_family_id) {
       const btree::Lock lock(target_.writer);
-      Error error = target_.session.change_schema(operation_,
-                                                  format::family_table_sql(name.name, name.id));
+      Error error = target_.session.create_table(
+          operation_, format::family_table_sql(name.name, name.id), name.id);
       if (error.failed()) return error;
     }
     const ReadView view{source_.store().writer.get(), &from, 0, &source_.store(),

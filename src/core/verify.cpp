@@ -476,7 +476,7 @@ Error check_meta(btree::Connection& connection, const Catalog& catalog, Findings
         fmt::format("snkv_meta: format_version is {}, user_version is {}", version, user_version));
   }
   if (store_ids != 1) findings.add("snkv_meta: store_id is missing or malformed");
-  const std::vector<FamilyEntry>& families = catalog.families();
+  const FamilyList& families = catalog.families();
   if (!families.empty() && next_id <= families.back().family->id) {
     findings.add(fmt::format("snkv_meta: next_family_id is {}, but family {} has the id {}",
                              next_id, base::printable(families.back().family->name),
@@ -490,7 +490,7 @@ void check_families(const Catalog& catalog, Findings& findings) {
   if (first == nullptr || first->family->name != format::default_family) {
     findings.add(fmt::format("there is no family {}", format::default_family));
   }
-  const std::vector<FamilyEntry>& families = catalog.families();
+  const FamilyList& families = catalog.families();
   for (std::size_t i = 1; i < families.size(); ++i) {
     if (families[i].family->id != families[i - 1].family->id) continue;
     findings.add(fmt::format("families {} and {} have the same id",
