@@ -21,10 +21,13 @@ endif()
 
 include(SnkvSqlite)
 
-# Of the vector headers only: without it, there is no target snkv::vector.
-find_package(nlohmann_json 3 QUIET)
-if(NOT TARGET nlohmann_json::nlohmann_json)
-  message(STATUS "snkv: no nlohmann_json, so no snkv::vector (Debian: nlohmann-json3-dev)")
+# Of the vector headers only: without them, there are no targets snkv::vector and snkv::vector_index.
+if(SNKV_BUILD_VECTOR)
+  find_package(nlohmann_json 3 QUIET)
+  if(NOT TARGET nlohmann_json::nlohmann_json)
+    message(STATUS "snkv: no nlohmann_json, so no snkv::vector (Debian: nlohmann-json3-dev)")
+  endif()
+  include(SnkvHnswlib)
 endif()
 
 # Only a notice: the library itself compiles without it, the facade needs it below C++23.

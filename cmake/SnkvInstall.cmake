@@ -7,9 +7,19 @@ set(_snkv_package_dir "${CMAKE_INSTALL_LIBDIR}/cmake/snkv")
 
 set(_snkv_installed_targets snkv snkv_c)
 target_include_directories(snkv_c PUBLIC "$<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}/snkv/c>")
-# The vector layer is header-only, and there only with nlohmann_json.
-if(TARGET snkv_vector)
-  list(APPEND _snkv_installed_targets snkv_vector)
+# The vector layer is header-only, and there only with hnswlib and nlohmann_json.
+foreach(target IN ITEMS snkv_hnswlib snkv_vector_index snkv_vector)
+  if(TARGET ${target})
+    list(APPEND _snkv_installed_targets ${target})
+  endif()
+endforeach()
+set(_snkv_pc_hnswlib "")
+if(TARGET snkv_hnswlib AND SNKV_HNSWLIB_INSTALLED)
+  # Apart from other headers, so that no other hnswlib is hidden from those who do not ask for ours.
+  install(DIRECTORY "${SNKV_HNSWLIB_INCLUDE_DIR}/hnswlib"
+    DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}/snkv/third_party"
+    FILES_MATCHING PATTERN "*.h" PATTERN "LICENSE")
+  set(_snkv_pc_hnswlib "-isystem \${includedir}/snkv/third_party ")
 endif()
 install(TARGETS ${_snkv_installed_targets}
   EXPORT snkvTargets

@@ -1,6 +1,7 @@
 # Every switch of the build. Defaults differ when snkv is a part of another project: there it
 # builds the library only, and new compiler warnings must not break somebody else's build.
 
+option(SNKV_BUILD_VECTOR "Build the vector layer, which needs hnswlib and nlohmann/json" ON)
 option(SNKV_BUILD_TESTS "Build the tests" ${PROJECT_IS_TOP_LEVEL})
 option(SNKV_BUILD_EXAMPLES "Build the examples and run them as tests" ${PROJECT_IS_TOP_LEVEL})
 option(SNKV_BUILD_BENCHMARKS "Build the benchmarks" OFF)
@@ -24,6 +25,9 @@ set(SNKV_SANITIZE "" CACHE STRING "Sanitizers: \"address;undefined\", \"thread\"
 set(SNKV_SQLITE_DIR "" CACHE PATH
   "Directory with sqlite3.c and sqlite3.h; when empty they are fetched from npm")
 option(SNKV_SQLITE_ANY_VERSION "Accept another SQLite version than the supported one" OFF)
+
+set(SNKV_HNSWLIB_DIR "" CACHE PATH
+  "Directory with hnswlib/hnswlib.h; when empty the system's, or else fetched from npm")
 
 # Outside the build folder: a fresh build folder must not cost another download.
 if(DEFINED ENV{XDG_CACHE_HOME} AND NOT "$ENV{XDG_CACHE_HOME}" STREQUAL "")

@@ -1,5 +1,7 @@
 #include "password.hpp"
 
+#include "interruption.hpp"
+
 #include <fcntl.h>
 #include <termios.h>
 #include <unistd.h>
@@ -33,6 +35,7 @@ std::string roomy() {
 /// The terminal, with what is typed not shown while this lives.
 class SilentTerminal {
  public:
+  // Signals that are sent to it must not leave it silent.
   SilentTerminal() : file_(::open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY)) {
     if (file_ < 0) return;
     if (::tcgetattr(file_, &before_) != 0) {
@@ -59,6 +62,12 @@ class SilentTerminal {
     std::string line = roomy();
     for (;;) {
       char c = 0;
+      Interruptible::wait_for_input(file_);
+      if (stop_signal() != 0) {
+        wipe_text(line);
+        say("\n");
+        throw Stopped{stop_signal(), "no password was typed, nothing was changed"};
+      }
       const ::ssize_t got = ::read(file_, &c, 1);
       if (got < 0 && errno == EINTR) continue;
       if (got <= 0 || c == interrupt) {
@@ -83,6 +92,7 @@ class SilentTerminal {
     static_cast<void>(!::write(file_, text.data(), text.size()));
   }
 
+  Interruptible interruptible_;
   int file_;
   ::termios before_{};
 };

@@ -16,6 +16,7 @@ ProgressBar::~ProgressBar() {
 }
 
 bool ProgressBar::operator()(std::uint64_t done, std::uint64_t total) {
+  if (stop_signal() != 0) return false;
   const auto now = std::chrono::steady_clock::now();
   if (!terminal_ || now < next_) return true;
   next_ = now + std::chrono::milliseconds(50);

@@ -1,6 +1,8 @@
 /// \file
-/// How the tool shows how far it is: a bar, if the standard error is a terminal.
+/// How the tool shows how far it is: a bar, if the standard error is a terminal. And how it is stopped.
 #pragma once
+
+#include "interruption.hpp"
 
 #include <chrono>
 #include <cstdint>
@@ -8,6 +10,7 @@
 
 namespace snkv::tool {
 
+/// While there is a bar, signals end what it shows cleanly.
 class ProgressBar {
  public:
   explicit ProgressBar(std::string what);
@@ -16,10 +19,11 @@ class ProgressBar {
   /// The bar goes away.
   ~ProgressBar();
 
-  /// As a `Progress` of the library.
+  /// As a `Progress` of the library: to stop when a signal has asked to.
   bool operator()(std::uint64_t done, std::uint64_t total);
 
  private:
+  Interruptible interruptible_;
   std::string what_;
   bool terminal_;
   std::chrono::steady_clock::time_point next_{};

@@ -1,12 +1,15 @@
 /// \file
-/// The command-line tool. Exit codes: 0, 1 for an error, 2 for a misuse.
+/// The command-line tool. Exit codes: 0, 1 for an error, 2 for a misuse, 128 and the number of the signal that
+/// stopped it.
 #include "arguments.hpp"
+#include "interruption.hpp"
 #include "password.hpp"
 #include "progress_bar.hpp"
 
 #include <snkv/import.hpp>
 #include <snkv/snkv.hpp>
 #if defined(SNKV_TOOL_VECTORS)
+#include <snkv/vector.hpp>
 #include <snkv/vector/import.hpp>
 #endif
 
@@ -34,17 +37,27 @@ constexpr const char* usage = R"(usage: snkv <command> ...
                                      as \xNN
   get FILE KEY [--family F]          the value of a key, as it is
   verify FILE                        reads everything and checks it
+  restore BACKUP FILE                puts a copy of a backup in the place of a store that nobody has open
   encrypt FILE                       encrypts a store that nobody has open
   decrypt FILE                       the opposite
   change-password FILE               of an encrypted store
   rotate-key FILE                    encrypts everything anew with another key
-  import-original FILE NEW [--new-password-file P]
+  import-original FILE NEW [--plain] [--refused stop|skip]
                                      makes the store NEW of a database that SNKV's C library wrote;
-                                     it is encrypted if P is given
+                                     NEW is encrypted if a new password is given, and of an encrypted
+                                     FILE in any case, unless --plain says that it shall not be. Vectors
+                                     and metadata that cannot be taken over stop it, or are left out and
+                                     listed
+  repair-vectors FILE                removes rows of vectors and metadata that are damaged
 
 Passwords: of an encrypted store or database the first line of the file in --password-file ("-" is
 standard input), or $SNKV_PASSWORD; a new one of --new-password-file, or $SNKV_NEW_PASSWORD. Else
 the terminal is asked.
+
+SIGINT (Ctrl-C), SIGTERM and SIGHUP stop verify, encrypt, decrypt, rotate-key and import-original cleanly,
+and it is told what is left. A second one ends the tool at once: the store is whole all the same, and
+what is unfinished is removed when it is opened for writing the next time. Exit codes: 0; 1 for an error;
+2 for a misuse; 128 and its number for a signal.
 )";
 
 /// Thrown by `must`.
@@ -56,6 +69,15 @@ template <class T>
 T must(Result<T> result) {
   if (!result) throw Failure{std::move(result).error()};
   if constexpr (!std::is_void_v<T>) return *std::move(result);
+}
+
+/// The same for what can be stopped; `left` is what is told then.
+template <class T>
+T must_unless_stopped(Result<T> result, std::string_view left) {
+  if (!result && result.error() == Errc::aborted && stop_signal() != 0) {
+    throw Stopped{stop_signal(), std::string(left)};
+  }
+  return must(std::move(result));
 }
 
 /// Asks for a password only if one is needed.
@@ -128,13 +150,73 @@ void get(const Arguments& arguments) {
   std::fwrite(value.data(), 1, value.size(), stdout);
 }
 
+#if defined(SNKV_TOOL_VECTORS)
+void print(const std::string& collection, const VectorCheckReport& report) {
+  for (const VectorDamage& row : report.rows) {
+    std::printf("collection %s: %s%s%s\n", printable(collection).c_str(),
+                printable(row.key).c_str(), row.key.empty() ? "" : ": ", row.what.c_str());
+  }
+  if (report.damaged > report.rows.size()) {
+    std::printf("collection %s: %llu more\n", printable(collection).c_str(),
+                static_cast<unsigned long long>(report.damaged - report.rows.size()));
+  }
+}
+
+/// How many rows of all collections are damaged.
+std::uint64_t verify_vectors(const Store& store) {
+  std::uint64_t damaged = 0;
+  VectorCollections collections(store);
+  for (const std::string& name : must(collections.list())) {
+    const auto vectors = must(collections.open(name, {.auto_save = false}));
+    const VectorCheckReport report = must(vectors.verify());
+    print(name, report);
+    damaged += report.damaged;
+  }
+  return damaged;
+}
+
+void repair_vectors(const Arguments& arguments) {
+  const std::string& path = arguments.values(1)[0];
+  const Options options{.create_if_missing = false};
+  auto opened = Store::open(path, options);
+  if (!opened && opened.error() == Errc::auth_failed) {
+    opened = Store::open_encrypted(path, password(arguments, old_password), options);
+  }
+  const Store store = must(std::move(opened));
+  VectorCollections collections(store);
+  for (const std::string& name : must(collections.list())) {
+    auto vectors = must(collections.open(name));
+    const VectorCheckReport report = must(vectors.repair());
+    print(name, report);
+    std::printf("collection %s: %llu entries removed, %llu without metadata now\n",
+                printable(name).c_str(), static_cast<unsigned long long>(report.removed),
+                static_cast<unsigned long long>(report.without_metadata));
+  }
+}
+#endif
+
 void verify(const Arguments& arguments) {
   const Store store = open(arguments, arguments.values(1)[0]);
   ProgressBar bar("verifying");
-  const VerifyReport report = must(store.verify(std::ref(bar)));
+  const VerifyReport report =
+      must_unless_stopped(store.verify(std::ref(bar)), "not everything was checked");
+#if defined(SNKV_TOOL_VECTORS)
+  if (const std::uint64_t damaged = verify_vectors(store); damaged != 0) {
+    throw Failure{Error(Errc::corrupt, "verify",
+                        std::to_string(damaged) + " rows of vectors are damaged; see repair-vectors")};
+  }
+#endif
   std::printf("%llu entries in %llu families, all in order\n",
               static_cast<unsigned long long>(report.entries),
               static_cast<unsigned long long>(report.families));
+}
+
+constexpr const char* unchanged = " is as it was, and nothing is left beside it";
+
+void restore(const Arguments& arguments) {
+  const auto& values = arguments.values(2);
+  ProgressBar bar("restoring");
+  must(Store::restore(values[0], values[1], std::ref(bar)));
 }
 
 void encrypt(const Arguments& arguments) {
@@ -143,7 +225,7 @@ void encrypt(const Arguments& arguments) {
   if (must(Store::is_encrypted(path))) throw Misuse{path + " is encrypted already"};
   const Secret secret = password(arguments, new_password);
   ProgressBar bar("encrypting");
-  must(Store::encrypt_existing(path, secret, std::ref(bar)));
+  must_unless_stopped(Store::encrypt_existing(path, secret, std::ref(bar)), path + unchanged);
 }
 
 void decrypt(const Arguments& arguments) {
@@ -151,7 +233,7 @@ void decrypt(const Arguments& arguments) {
   if (!must(Store::is_encrypted(path))) throw Misuse{path + " is not encrypted"};
   const Secret secret = password(arguments, old_password);
   ProgressBar bar("decrypting");
-  must(Store::remove_encryption(path, secret, std::ref(bar)));
+  must_unless_stopped(Store::remove_encryption(path, secret, std::ref(bar)), path + unchanged);
 }
 
 /// Opens an encrypted store to change its keys with the secret.
@@ -169,7 +251,26 @@ void rotate_key(const Arguments& arguments) {
   const Secret secret = password(arguments, old_password);
   Store store = open_to_change(arguments.values(1)[0], secret);
   ProgressBar bar("encrypting");
-  must(store.rotate_key(secret, std::ref(bar)));
+  must_unless_stopped(store.rotate_key(secret, std::ref(bar)),
+                      "a part has the new key, which opens with the same secret; call rotate-key again");
+}
+
+/// What is to open the store that is made of a database; none if it shall not be encrypted.
+std::optional<Secret> secret_of_copy(const Arguments& arguments, const std::string& database,
+                                     BytesView password_of_database) {
+  if (arguments.flag("plain")) {
+    if (arguments.option(new_password.option).empty()) return std::nullopt;
+    throw Misuse{"a new password, and --plain"};
+  }
+  std::string given = given_password(arguments, new_password);
+  if (!given.empty()) return Secret::password_from(given);
+  // Opened now, so that nobody is asked for a new password whose old one was wrong.
+  if (!must(OriginalStore::open(database, password_of_database)).is_encrypted()) return std::nullopt;
+  try {
+    return password(arguments, new_password);
+  } catch (const Misuse& misuse) {
+    throw Misuse{database + " is encrypted: " + misuse.text + "; or --plain for a store that is not"};
+  }
 }
 
 void take_over(const Arguments& arguments) {
@@ -177,15 +278,18 @@ void take_over(const Arguments& arguments) {
   ImportOptions options;
   const Secret of_database = Secret::password(given_password(arguments, old_password));
   options.password = of_database.bytes();
-  std::optional<Secret> of_store;
-  if (!arguments.option(new_password.option).empty()) {
-    of_store = password(arguments, new_password);
-    options.secret = &*of_store;
-  }
+  const std::optional<Secret> of_store = secret_of_copy(arguments, values[0], options.password);
+  if (of_store) options.secret = &*of_store;
+  options.decrypt = arguments.flag("plain");
   std::uint64_t vectors = 0;
+  SkippedEntries skipped;
+  const std::string refused = arguments.option("refused", "stop");
+  if (refused != "stop" && refused != "skip") throw Misuse{"--refused is stop or skip"};
 #if defined(SNKV_TOOL_VECTORS)
   options.also = [&](const OriginalStore& original, Store& store) -> Result<void> {
-    auto imported = import_original_vectors(original, store);
+    auto imported = import_original_vectors(
+        original, store,
+        {.refused = refused == "skip" ? Refused::skip : Refused::stop, .skipped = &skipped});
     if (!imported) return Unexpected(std::move(imported).error());
     vectors = *imported;
     return {};
@@ -194,10 +298,26 @@ void take_over(const Arguments& arguments) {
   ImportReport report;
   {
     ProgressBar bar("importing");
-    report = must(import_original(values[0], values[1], options, std::ref(bar)));
+    report = must_unless_stopped(import_original(values[0], values[1], options, std::ref(bar)),
+                                 "there is no " + values[1] + ", nor anything beside it");
   }
   for (const auto& [name, made] : report.renamed) {
     std::printf("family %s is called %s\n", printable(name).c_str(), printable(made).c_str());
+  }
+  for (const std::string& name : report.unknown) {
+    std::printf("family %s is of a kind that is not known here; its entries were taken over as they are\n",
+                printable(name).c_str());
+  }
+#if !defined(SNKV_TOOL_VECTORS)
+  for (const std::string& name : report.vectors) {
+    std::printf("the vectors in family %s were left out: this build has none\n", printable(name).c_str());
+  }
+#endif
+  for (const SkippedEntry& entry : skipped.first) {
+    std::printf("%s has no vector now: %s\n", printable(entry.key).c_str(), entry.reason.c_str());
+  }
+  if (skipped.count > 0) {
+    std::printf("%llu vectors were left out\n", static_cast<unsigned long long>(skipped.count));
   }
   std::printf("%llu entries in %llu families, %llu vectors; %llu that had expired were left out\n",
               static_cast<unsigned long long>(report.entries),
@@ -208,8 +328,9 @@ void take_over(const Arguments& arguments) {
 
 int run(int count, char** arguments) {
   const std::string_view command = count < 2 ? "" : arguments[1];
-  const auto with = [&](std::initializer_list<std::string_view> options) {
-    return Arguments(count - 2, arguments + 2, options);
+  const auto with = [&](std::initializer_list<std::string_view> options,
+                        std::initializer_list<std::string_view> flags = {}) {
+    return Arguments(count - 2, arguments + 2, options, flags);
   };
   if (command == "info") {
     info(with({"password-file"}));
@@ -221,6 +342,8 @@ int run(int count, char** arguments) {
     get(with({"family", "password-file"}));
   } else if (command == "verify") {
     verify(with({"password-file"}));
+  } else if (command == "restore") {
+    restore(with({}));
   } else if (command == "encrypt") {
     encrypt(with({"new-password-file"}));
   } else if (command == "decrypt") {
@@ -230,7 +353,11 @@ int run(int count, char** arguments) {
   } else if (command == "rotate-key") {
     rotate_key(with({"password-file"}));
   } else if (command == "import-original") {
-    take_over(with({"password-file", "new-password-file"}));
+    take_over(with({"password-file", "new-password-file", "refused"}, {"plain"}));
+#if defined(SNKV_TOOL_VECTORS)
+  } else if (command == "repair-vectors") {
+    repair_vectors(with({"password-file"}));
+#endif
   } else if (command == "help" || command == "--help") {
     std::fputs(usage, stdout);
   } else {
@@ -250,6 +377,9 @@ int main(int count, char** arguments) {
   } catch (const snkv::tool::Failure& failure) {
     std::cerr << "snkv: " << failure.error.message() << '\n';
     return 1;
+  } catch (const snkv::tool::Stopped& stopped) {
+    std::cerr << "snkv: stopped by signal " << stopped.signal << ": " << stopped.left << '\n';
+    return 128 + stopped.signal;
   } catch (const snkv::tool::Misuse& misuse) {
     std::cerr << "snkv: " << misuse.text << "; see snkv help\n";
     return 2;

@@ -2,7 +2,10 @@
 // kernels.
 #include "vector/engine.hpp"
 
-#include <hnswlib.h>
+// Under a name of its own: this file is compiled for the machine, and must not share hnswlib's functions with
+// those that our index was compiled with.
+#define hnswlib native_hnswlib
+#include <hnswlib/hnswlib.h>
 
 #include <algorithm>
 #include <atomic>

@@ -34,7 +34,8 @@ struct Door;
 
 /// Reading. "Expired" entries (see `PutOptions::ttl`) are absent everywhere except in `count`.
 /// Any read may fail with `corrupt`, `io_error`, `no_memory`, `protocol`, `dropped` (the family is
-/// gone), `closed`, `forked`.
+/// gone), `closed`, `forked`; in an encrypted store also with `tampered`: what is asked for, or that it has
+/// expired, or the name of the family, is not what was written.
 class EntryReader {
  public:
   /// The value of `key`: `not_found` if absent, `invalid_argument` for an empty key. Outside a
@@ -45,7 +46,7 @@ class EntryReader {
     return facade::as_result(std::move(error), std::move(value));
   }
 
-  /// Whether `key` is present; does not read the value. O(log n).
+  /// Whether `key` is present; does not read the value, unless an encrypted entry looks expired. O(log n).
   [[nodiscard]] Result<bool> contains(BytesView key) const {
     bool found = false;
     Error error = core::contains(target_, key, found);
@@ -93,9 +94,10 @@ class EntryReader {
     return facade::as_result(std::move(error), BlobReader(reader));
   }
 
-  /// Writes the value of `key` to the file `path`; the number of bytes. It is written to a temporary file
-  /// in the same folder, synced, and then put in the place of what `path` named: on any error that is as
-  /// it was. Besides the errors of `get`: `cant_open` (a folder, no permission, no such path),
+  /// Writes the value of `key` to the file `path`; the number of bytes. It is written to a file
+  /// beside it (`path.unfinished-UID-PID-N`), synced, and then put in the place of what `path` named, with
+  /// the modes of that: on any error that is as it was. What a process that was killed leaves of it is
+  /// removed by the next call for the same place. Besides the errors of `get`: `cant_open` (a folder, no permission, no such path),
   /// `invalid_argument` (an empty path, or a file of this store), `full`, `io_error`, `aborted`
   /// (`progress` said so). `path` must not name the file of another store that this process has open.
   [[nodiscard]] Result<std::uint64_t> get_to_file(BytesView key, std::string_view path,
@@ -130,7 +132,8 @@ class EntryReader {
     Error error = core::count_range(target_, {Bytes(low), Bytes(high), true}, entries);
     return facade::as_result(std::move(error), std::move(entries));
   }
-  /// Number of entries that have not expired. O(pages + expired entries).
+  /// Number of entries that have not expired. O(pages + expired entries), which are authenticated in an
+  /// encrypted store.
   [[nodiscard]] Result<std::uint64_t> count_live() const {
     std::uint64_t entries = 0;
     Error error = core::count_live(target_, entries);
@@ -195,7 +198,8 @@ class EntryWriter : public EntryReader {
     return facade::as_result(core::put(target_, key, value, options));
   }
 
-  /// Removes `key`; tells whether it was present. O(log n), plus the pages of a large value.
+  /// Removes `key`; tells whether it was present, or may have been: an encrypted entry that only looks
+  /// expired counts. O(log n), plus the pages of a large value.
   [[nodiscard]] Result<bool> erase(BytesView key, const WriteOptions& options = {}) {
     bool existed = false;
     Error error = core::erase(target_, key, options, existed);
@@ -263,7 +267,8 @@ class EntryWriter : public EntryReader {
   }
   /// Removes expired entries of this column family, those first that expired first, at most `limit` of
   /// them (0: all); the number removed. Works in transactions of bounded size, unless it is called
-  /// inside one. O(entries removed).
+  /// inside one. O(entries removed). In an encrypted store what only looks expired stays, and the result is
+  /// `tampered` when all else is removed.
   [[nodiscard]] Result<std::uint64_t> purge_expired(std::uint64_t limit = 0) {
     std::uint64_t purged = 0;
     Error error = core::purge_expired(target_, limit, purged);

@@ -48,8 +48,10 @@ enum class Errc : int {
   closed = 25,                ///< The handle is closed, or its transaction has ended.
   rollback_required = 26,     ///< A write of this transaction failed half-way; only rollback is left.
   aborted = 27,               ///< A callback of the caller asked to stop, or threw an exception.
-  too_large = 28,             ///< A key or value is larger than the format allows.
+  too_large = 28,             ///< A key, a value, or the definitions in a file are larger than allowed.
   expired = 30,               ///< The snapshot was ended to free the log, or a change is kept no longer.
+  moved = 31,                 ///< The file, or its log, was renamed, replaced or removed while it was open.
+  log_mismatch = 32,          ///< The log or journal beside the file is that of another file.
   internal = 29,              ///< A broken invariant of the library: please report it.
 };
 
@@ -116,7 +118,7 @@ struct CodeText {
   std::string_view text;
 };
 
-inline constexpr std::array<CodeText, 31> texts{{
+inline constexpr std::array<CodeText, 33> texts{{
     {"ok", "no error"},
     {"not_found", "not found"},
     {"busy", "another writer holds the lock"},
@@ -148,6 +150,8 @@ inline constexpr std::array<CodeText, 31> texts{{
     {"too_large", "too large"},
     {"internal", "internal error"},
     {"expired", "no longer kept"},
+    {"moved", "the file was moved while it was open"},
+    {"log_mismatch", "the log belongs to another file"},
 }};
 
 [[nodiscard]] constexpr CodeText text_of(Errc code) noexcept {

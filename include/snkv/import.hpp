@@ -58,6 +58,8 @@ class OriginalScan {
   std::unique_ptr<core::OriginalCursor, Close> cursor_;
 };
 
+using core::OriginalVectors;
+
 class OriginalStore {
  public:
   /// Made by `open`.
@@ -74,10 +76,15 @@ class OriginalStore {
   }
 
   [[nodiscard]] bool is_encrypted() const noexcept { return core::original_is_encrypted(*original_); }
-  /// The names of its families, "default" first. Those that the library kept for itself are not among
-  /// them, but can be scanned.
+  /// The names of its families, "default" first. Those in which the library kept expiries, the key and
+  /// vectors are not among them, but can be scanned.
   [[nodiscard]] std::vector<std::string> families() const {
     return core::original_families(*original_);
+  }
+  /// The families that belong to its vectors; none, if it has no vectors. Several, if programs of different
+  /// versions of the library have put vectors into it, those of the youngest first.
+  [[nodiscard]] std::vector<OriginalVectors> vectors() const {
+    return core::original_vectors(*original_);
   }
   /// The entries of a family, expired ones included; `not_found`.
   [[nodiscard]] Result<OriginalScan> scan(std::string_view family) const {
@@ -100,16 +107,21 @@ struct ImportOptions {
   /// it besides. An error becomes that of the import.
   std::function<Result<void>(const OriginalStore&, Store&)> also{};
   /// What is to open the new store, which then is encrypted from its first byte on; null: it is not
-  /// encrypted, whatever the database was.
+  /// encrypted. The password of the database is none: its key was derived for another file.
   const Secret* secret = nullptr;
   EncryptionOptions encryption{};
+  /// Without a secret an encrypted database is refused, unless this says that everybody who can read the
+  /// file may read what was sealed.
+  bool decrypt = false;
 };
 
 /// Makes a store in the new file `to` of the database in `from`: families, entries and expiries.
 /// Entries that have expired are left out. Names that are none here get an underscore and a number
 /// behind them, or in place of what they may not have. The file appears when it is complete, and on any
-/// failure not at all. Errors: those of `OriginalStore::open` and `scan`; `exists` and the others of
-/// `Store::backup` about `to`; `too_large`; `aborted`; for a secret those of `Store::open_encrypted`.
+/// failure not at all; whoever may not use the database may not use it either, and an encrypted one is for
+/// its owner only (0600). Errors: those of `OriginalStore::open` and `scan`; `invalid_argument` for an encrypted
+/// database without a secret (`ImportOptions::decrypt`); `exists` and the others of `Store::backup` about `to`;
+/// `too_large`; `aborted`; for a secret those of `Store::open_encrypted`.
 /// `progress` counts pages, first those of the database, then those of the store. O(file size).
 [[nodiscard]] inline Result<ImportReport> import_original(std::string_view from, std::string_view to,
                                                           const ImportOptions& options = {},
@@ -122,7 +134,7 @@ struct ImportOptions {
     return result ? Error() : std::move(result).error();
   };
   ImportReport report;
-  const core::ImportedStore wanted{options.store, options.secret, options.encryption};
+  const core::ImportedStore wanted{options.store, options.secret, options.encryption, options.decrypt};
   Error error = core::import_original(from, to, options.password, wanted, also, progress, report);
   return facade::as_result(std::move(error), std::move(report));
 }

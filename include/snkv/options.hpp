@@ -63,11 +63,18 @@ struct Options {
   bool create_if_missing = true;
   /// Fail with `Errc::exists` when the store exists already. Not stored.
   bool error_if_exists = false;
-  /// Refuse every write; the file must exist. Not stored.
+  /// Refuse every write; the file must exist. Not stored. If a writer with `Journal::rollback` has died in
+  /// the middle of a commit, opening rolls that back all the same; `read_only` is the error if the file
+  /// cannot be written.
   bool read_only = false;
   /// With `read_only`: promise that nobody changes the file, so that it can be read from a medium
   /// or folder that cannot be written (no locks, no log file). A false promise gives wrong answers.
+  /// `invalid_argument` if a log lies beside the file, without which it is not complete.
   bool immutable = false;
+  /// Open a file that has several names (hard links). The log lies beside the name that is used: who opens
+  /// the file by another one does not see it, and one of the two loses what it writes. So it is refused
+  /// unless this is set, by who knows that all use the same name, or with `immutable`. Not stored.
+  bool allow_hard_links = false;
   /// Journal mode. Stored in the file; an open with another mode converts it, which needs the file
   /// to itself.
   Journal journal = Journal::wal;
@@ -186,7 +193,9 @@ struct BackupOptions {
 
 /// Called now and then by long operations: how much is done of how much. Return false to stop: the
 /// operation then fails with `Errc::aborted` and changes nothing, as it does, with the reason in its message,
-/// when the function throws. What it may do with the store: docs/callbacks.md.
+/// when the function throws. That is so for every call, also the last one, which comes before what was made
+/// takes effect. (`Store::rotate_key` is the exception: it goes on where it was stopped.) What the function may
+/// do with the store: docs/callbacks.md.
 using Progress = std::function<bool(std::uint64_t done, std::uint64_t total)>;
 
 }  // namespace snkv

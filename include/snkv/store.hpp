@@ -39,7 +39,8 @@ class Store : public EntryWriter {
   /// Opens the store in the file `path`, creating it if need be (see `Options`). Errors: `cant_open`
   /// (a folder, no permission, no such path), `not_a_store`, `corrupt`, `unsupported_version`,
   /// `read_only` (the file cannot be written), `exists`, `busy`, `invalid_argument` (an option out of
-  /// range, an empty path), `auth_failed` (encrypted).
+  /// range, an empty path, a file with several names), `auth_failed` (encrypted), `log_mismatch` (the log
+  /// beside the file is that of another one; `restore` is the way to put a backup in place).
   [[nodiscard]] static Result<Store> open(std::string_view path, const Options& options = {}) {
     core::Target target;
     Error error = core::open_store(path, options, target);
@@ -60,7 +61,8 @@ class Store : public EntryWriter {
   /// `options` say otherwise. Besides the errors of `open`: `auth_failed` (a wrong secret),
   /// `invalid_argument` (the store is not encrypted; an empty password, a key that has not 32 bytes),
   /// `tampered` (the header of the encryption was changed), `too_large` (the file asks for more memory
-  /// or time than `encryption` allows), `no_memory`. Takes as long as Argon2id for a password.
+  /// or time than `encryption` allows), `no_memory`. Takes as long as Argon2id for a password. Only its
+  /// owner can read and write a new file (0600), whatever the umask is.
   [[nodiscard]] static Result<Store> open_encrypted(std::string_view path, const Secret& secret,
                                                     const Options& options = {},
                                                     const EncryptionOptions& encryption = {}) {
@@ -69,7 +71,8 @@ class Store : public EntryWriter {
     return facade::as_result(std::move(error), Store(std::move(target)));
   }
 
-  /// Whether the store in the file `path` is encrypted. Errors as of `open` with `read_only`.
+  /// Whether the store in the file `path` is encrypted. Errors as of `open` with `read_only`. Like that it
+  /// rolls back what a writer has left that died (see `Options::read_only`).
   [[nodiscard]] static Result<bool> is_encrypted(std::string_view path) {
     bool out = false;
     Error error = core::file_is_encrypted(path, out);
@@ -96,9 +99,11 @@ class Store : public EntryWriter {
   }
 
   /// Encrypts the store in the file `path`, which nobody may have open: `busy` (with `Journal::rollback` an
-  /// idle handle is not seen, and gives errors afterwards). A new file is written beside it and takes its
-  /// place when it is complete and on the disk; until then, and after any error, the store is as it was.
-  /// Then the old contents are overwritten, as far as the file system lets them be. Side files are removed.
+  /// idle handle is not seen, and gives errors afterwards). A new file is written beside it, as
+  /// `path.unfinished-UID-PID-N`, for its owner only, and takes its place, with its modes, when it is
+  /// complete and on the disk; until then, and after any error, the store is as it was. Then the old contents
+  /// are overwritten, as far as the file system lets them be. Side files are removed. What a process that was
+  /// killed leaves is overwritten and removed when the store is opened for writing the next time.
   /// Needs as much space as there is data. Errors: `invalid_argument` (it is encrypted; the file has several
   /// names), `schema_mismatch` (tables that are not the library's, which would stay in clear), `cant_open`,
   /// `full`, `io_error`, `corrupt`, `aborted`. `progress` counts entries.
@@ -116,11 +121,17 @@ class Store : public EntryWriter {
 
   /// Closes the file now; later uses of any copy give `Errc::closed`. Fails with `busy` while a
   /// transaction, snapshot or iterator is open, and then changes nothing; `locked` in a function that an
-  /// operation of the store has called. Optional: the last handle closes by going away.
+  /// operation of the store has called. `moved` if the file or its log was renamed, replaced or removed
+  /// meanwhile (the store is closed all the same): move it back before it is opened again. Optional: the last
+  /// handle closes by going away, and tells `Options::log` of that.
   [[nodiscard]] Result<void> close() { return facade::as_result(core::close_store(target_)); }
 
   /// The path it was opened with; empty for a store in memory.
   [[nodiscard]] std::string_view path() const noexcept { return core::path(target_); }
+  /// The file itself: an absolute path without links, as it was when the store was opened, wherever the
+  /// process goes meanwhile. Everything that the library keeps beside a store is beside it. Empty for a
+  /// store in memory.
+  [[nodiscard]] std::string_view file() const noexcept { return core::file(target_); }
 
   // ---- Column families ----
   // Names: 1 to 255 bytes of UTF-8 without NUL; the prefixes `snkv_` and `sqlite_` are reserved. Names
@@ -195,15 +206,16 @@ class Store : public EntryWriter {
   }
 
   /// Copies the write-ahead log into the file, as far as `mode` says. `busy` when it had to wait
-  /// longer than the busy timeout; `locked` inside a transaction of this thread. Without a log it does
-  /// nothing.
+  /// longer than the busy timeout; `locked` inside a transaction of this thread; `moved` as of `close`.
+  /// Without a log it does nothing.
   [[nodiscard]] Result<CheckpointResult> checkpoint(Checkpoint mode = Checkpoint::passive) {
     CheckpointResult out;
     Error error = core::checkpoint(target_, mode, out);
     return facade::as_result(std::move(error), std::move(out));
   }
 
-  /// Returns when every commit that has returned would survive a power cut. One fsync.
+  /// Returns when every commit that has returned would survive a power cut; `moved` if the file that has
+  /// them does not have its name any more. One fsync.
   [[nodiscard]] Result<void> sync() { return facade::as_result(core::sync(target_)); }
 
   /// Gives up to `max_pages` unused pages back to the file system (0: all of them); the number freed.
@@ -213,8 +225,8 @@ class Store : public EntryWriter {
     return facade::as_result(std::move(error), std::move(freed));
   }
 
-  /// Reads the whole file and checks its structure; `corrupt` with the findings if it is damaged.
-  /// O(file size).
+  /// Reads the whole file and checks its structure; `corrupt` with the findings if it is damaged. Of tables
+  /// that are not the library's it checks the pages, and evaluates nothing that they define. O(file size).
   [[nodiscard]] Result<void> integrity_check() const {
     return facade::as_result(core::integrity_check(target_));
   }
@@ -233,7 +245,9 @@ class Store : public EntryWriter {
 
   /// Writes a copy of the latest commit to the new file `path`, while others read and write: a store of
   /// its own, in one file. The file appears when it is complete and safely on the disk, and on any
-  /// failure not at all; until then the copy has another name in the same folder. Errors: `exists`
+  /// failure not at all; until then it is called `path.unfinished-UID-PID-N`. What a process that was
+  /// killed leaves of it is removed by the next copy to the same place. Whoever may not use the store's
+  /// file may not use the copy either, at no moment. Errors: `exists`
   /// (anything of that name, the store itself included, or the log of a former database),
   /// `invalid_argument` (an empty path, the name of this store's log), `cant_open`, `full`, `io_error`,
   /// `aborted`, `busy`. A store in memory is saved this way. Holds back the log like a snapshot; with
@@ -250,13 +264,27 @@ class Store : public EntryWriter {
     return backup(path, BackupOptions(), Progress(progress));
   }
 
+  /// Puts a copy of the store in the file `backup` in the place of the one in the file `path`, which nobody
+  /// may have open (`busy`), or where there is none. Copying the file by other means leaves the log of the
+  /// old store beside it. The backup is read as a whole first, and may be encrypted; it stays as it is, and
+  /// may be in use. The log, and saved indexes of vectors, of the old store are removed. A crash at any
+  /// moment leaves the old contents or the new ones, safely on the disk. Errors: `not_a_store` (the backup,
+  /// or what lies at `path`), `corrupt`, `unsupported_version` (the backup), `invalid_argument` (both are one
+  /// file), `cant_open`, `full`, `io_error`, `aborted`; the old store is then as it was. `progress` counts
+  /// pages. O(size of the backup).
+  [[nodiscard]] static Result<void> restore(std::string_view backup, std::string_view path,
+                                            const Progress& progress = {}) {
+    return facade::as_result(core::restore(backup, path, progress));
+  }
+
   /// Rewrites the whole file without unused pages, each tree in order. Families, handles and the page
   /// size stay; other writers wait meanwhile, readers and snapshots go on. Needs as much temporary
   /// space ($SQLITE_TMPDIR, $TMPDIR, /var/tmp or /tmp) as there is data, and as much again in the log.
   /// The file itself shrinks at once, or when the last snapshot from before ends and a checkpoint runs.
   /// Errors: `locked` (in a transaction of this thread), `busy` (another writer; with
   /// `Journal::rollback` also a reader), `read_only`, `full`, `aborted`; it then has changed nothing.
-  /// `progress` counts pages; in it, what writes to the store gives `locked`. O(contents).
+  /// `progress` counts pages; in it, what writes to the store gives `locked`. Its last call comes before anything
+  /// is changed. O(contents).
   [[nodiscard]] Result<void> compact(const Progress& progress = {}) {
     return facade::as_result(core::compact(target_, progress));
   }
@@ -272,7 +300,8 @@ class Store : public EntryWriter {
   /// are for its `?`, in order: nullptr, integers, floating-point numbers, text (`std::string_view`),
   /// blobs (`BytesView`), and `std::optional` of these. Errors: `invalid_argument` (SQL that is wrong,
   /// several statements or none, the number of parameters), `read_only` (it would change something),
-  /// `too_large`, `busy`. Calculates the first row; what it costs to do so is up to the query.
+  /// `too_large`, `busy`. Calculates the first row; what it costs to do so is up to the query: of a file from
+  /// elsewhere it evaluates the views, generated columns and the like that the statement names.
   template <class... Parameters>
     requires(std::constructible_from<SqlValue, const Parameters&> && ...)
   [[nodiscard]] Result<SqlRows> sql(std::string_view statement, const Parameters&... parameters) const {

@@ -53,12 +53,16 @@ enum {
   SNKV_BT_NOTADB = 26,
   SNKV_BT_ROW = 100,
   SNKV_BT_DONE = 101,
+  SNKV_BT_IOERR_SHORT_READ = 10 | (2 << 8),
   SNKV_BT_IOERR_NOMEM = 10 | (12 << 8),
   SNKV_BT_IOERR_SHMSIZE = 10 | (19 << 8),
+  SNKV_BT_READONLY_DBMOVED = 8 | (4 << 8),
   /* Ours: the cursor lost its position to a write, or was closed by the end of a transaction. */
   SNKV_BT_MOVED = 4 | (64 << 8),
   /* Ours: a write of this transaction failed; it must be rolled back. */
   SNKV_BT_POISONED = 4 | (65 << 8),
+  /* Ours: the file that is watched has changed. */
+  SNKV_BT_OUTDATED = 10 | (67 << 8),
   /* Ours: more than one statement of SQL. */
   SNKV_BT_MANY = 1 | (66 << 8)
 };
@@ -82,6 +86,10 @@ void snkv_bt_close(snkv_bt *bt);
 ** nothing is written before the first transaction [S6]. */
 void snkv_bt_configure_new(snkv_bt *bt, uint32_t page_size);
 
+/* Size of the page cache and the size that a log is cut to when it starts anew (<0: none). Nothing is read or
+** written. */
+void snkv_bt_configure(snkv_bt *bt, uint32_t cache_kib, int64_t journal_size_limit);
+
 /* By the clock: signals do not make it shorter. */
 void snkv_bt_set_busy_timeout(snkv_bt *bt, int busy_timeout_ms);
 
@@ -102,6 +110,49 @@ const char *snkv_bt_errmsg(snkv_bt *bt);
 int snkv_bt_errno(snkv_bt *bt);
 
 int snkv_bt_is_readonly(snkv_bt *bt);
+
+/* ---- Where its files are ---- */
+
+/* What a file is, whatever its name. */
+typedef struct {
+  uint64_t device, inode;
+} snkv_bt_identity;
+/* That of the database file; 0 if it has none, being in memory. */
+int snkv_bt_identify(snkv_bt *bt, snkv_bt_identity *out);
+/* That of its log; 0 if there is none. */
+int snkv_bt_identify_log(snkv_bt *bt, snkv_bt_identity *out);
+
+typedef enum {
+  SNKV_BT_IN_PLACE = 0,
+  SNKV_BT_FILE_ELSEWHERE = 1,  /* the database was renamed, replaced or removed */
+  SNKV_BT_FILE_EMPTIED = 2,    /* its contents were */
+  SNKV_BT_LOG_ELSEWHERE = 3,   /* the log was */
+  SNKV_BT_INDEX_ELSEWHERE = 4  /* its index was */
+} snkv_bt_place;
+/* Whether the files that are open still have their names. Two or three looks at the file system. */
+snkv_bt_place snkv_bt_find(snkv_bt *bt);
+/* Whether closing leaves the log as it is, instead of copying it into the file and removing it: so it is at
+** first, because the log may belong to another file. */
+void snkv_bt_leave_log(snkv_bt *bt, int leave);
+/* Whether the log beside the file, if there is one, is that of this file. Outside transactions; to be asked
+** before anything is written or copied. */
+int snkv_bt_check_log(snkv_bt *bt, int *fits);
+/* The change counter as it stands in the file, whatever the log has. */
+int snkv_bt_file_counter(snkv_bt *bt, uint32_t *counter);
+/* Lets a new file, in the transaction that is open, begin with a change counter of its own. */
+int snkv_bt_new_counter(snkv_bt *bt, uint32_t counter);
+/* Lets an immutable connection, before its first read, notice when the file changes after all: reads then give
+** SNKV_BT_OUTDATED, and never what does not belong together. 0 if there is a log or journal, without which the
+** file is not complete. */
+int snkv_bt_watch(snkv_bt *bt);
+int snkv_bt_is_watching(snkv_bt *bt);
+/* Whether it has changed. */
+int snkv_bt_is_outdated(snkv_bt *bt);
+/* Keeps everybody else from opening the file. Before the first read. */
+int snkv_bt_lock_file(snkv_bt *bt);
+void snkv_bt_unlock_file(snkv_bt *bt);
+/* Whether a connection is writing through a rollback journal just now. */
+int snkv_bt_writer_at_work(snkv_bt *bt);
 
 /* Largest record that stays inside its leaf cell of an index tree (K7), and largest record at all. */
 uint32_t snkv_bt_max_local(snkv_bt *bt);
@@ -228,6 +279,24 @@ int snkv_bt_count_until(snkv_bt_cursor *cursor, const void *high, uint32_t high_
 /* Empties a tree, in O(pages). */
 int snkv_bt_clear(snkv_bt *bt, uint32_t root);
 
+/* ---- What the file says about itself, read without SQL ---- */
+
+/* The header of the database, as the open transaction sees it; zeros for an empty file. */
+enum { SNKV_BT_HEADER_SIZE = 100 };
+int snkv_bt_header(snkv_bt *bt, unsigned char *header);
+
+/* Whether the text of a row of sqlite_schema defines what the row says: a thing of this type and name, and
+** for an index this table; SNKV_BT_VIRTUAL for a table without a tree. SQLite goes by the text alone. The
+** strings end with a NUL. */
+enum { SNKV_BT_VIRTUAL = 2 };
+int snkv_bt_defines(const char *sql, const char *type, const char *name, const char *table);
+
+/* The engine's check of pages: each is used once, and the cells on it make sense; `roots` are those of all
+** trees of the file. *findings: at most `most` lines, NULL for none, to be given to
+** snkv_bt_free_findings. In a transaction. */
+int snkv_bt_check_trees(snkv_bt *bt, const uint32_t *roots, uint32_t count, int most, char **findings);
+void snkv_bt_free_findings(char *findings);
+
 /* ---- SQL: for schema changes and maintenance ---- */
 
 int snkv_bt_prepare(snkv_bt *bt, const char *sql, snkv_bt_stmt **out);
@@ -281,7 +350,8 @@ int snkv_bt_backup_step(snkv_bt_backup *backup, uint32_t pages, uint64_t *done, 
 int snkv_bt_backup_finish(snkv_bt_backup *backup);
 
 /* Rewrites the database without unused pages: in place, or into the file `into` (absolute, empty), which
-** is always one of the file system. Outside transactions. `report` counts pages; it may be NULL. */
+** is always one of the file system. Outside transactions. `report` counts pages; it may be NULL. In place
+** the last report, of everything, comes before anything is changed. */
 int snkv_bt_vacuum(snkv_bt *bt, const char *into, snkv_bt_progress report, void *context);
 
 /* Calls `report` once per `steps` small steps of SQL, counted from 1 and without a total. NULL ends it. */

@@ -11,6 +11,9 @@ Errc errc_of(int rc) noexcept {
   if (rc == SNKV_BT_IOERR_NOMEM) return Errc::no_memory;
   // The index of the log cannot be made larger: there is no room for it.
   if (rc == SNKV_BT_IOERR_SHMSIZE) return Errc::full;
+  // Who reads again finds the new state.
+  if (rc == SNKV_BT_OUTDATED) return Errc::busy;
+  if (rc == SNKV_BT_READONLY_DBMOVED) return Errc::moved;
   switch (rc & 0xff) {
     case SNKV_BT_OK:
       return Errc::ok;

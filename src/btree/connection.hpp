@@ -153,6 +153,27 @@ class ReadTransaction {
   std::uint32_t cookie_ = 0;
 };
 
+/// A transaction in which SQL and cursors see one snapshot, for the length of a scope.
+class MixedReadTransaction {
+ public:
+  explicit MixedReadTransaction(const Lock& lock) noexcept : bt_(lock.get()) {
+    rc_ = snkv_bt_begin_mixed_read(bt_, &cookie_);
+  }
+  MixedReadTransaction(const MixedReadTransaction&) = delete;
+  MixedReadTransaction& operator=(const MixedReadTransaction&) = delete;
+  ~MixedReadTransaction() {
+    if (rc_ == SNKV_BT_OK) snkv_bt_rollback(bt_);
+  }
+
+  [[nodiscard]] int rc() const noexcept { return rc_; }
+  [[nodiscard]] std::uint32_t cookie() const noexcept { return cookie_; }
+
+ private:
+  snkv_bt* bt_;
+  int rc_;
+  std::uint32_t cookie_ = 0;
+};
+
 /// A write transaction for the length of a scope: rolled back unless committed.
 class WriteTransaction {
  public:

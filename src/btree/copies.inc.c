@@ -65,15 +65,16 @@ int snkv_bt_backup_finish(snkv_bt_backup *backup) {
 }
 
 typedef struct {
+  sqlite3_io_methods methods; /* of the file, while it is vacuumed in place: see on_vacuum_control */
+  const sqlite3_io_methods *below;
   sqlite3 *db;
   snkv_bt_progress report;
   void *context;
-  const sqlite3_io_methods *methods; /* of the file that is replaced; NULL: none is */
-  sqlite3_io_methods asking;
 } vacuum_state;
 
-static uint64_t vacuum_total(sqlite3 *db) {
-  Btree *from = db->aDb[0].pBt;
+/* The pages of the database as it is. */
+static uint64_t vacuum_total(const vacuum_state *state) {
+  Btree *from = state->db->aDb[0].pBt;
   u32 unused = 0;
   if (sqlite3BtreeTxnState(from) == SQLITE_TXN_NONE) return 0;
   sqlite3BtreeGetMeta(from, BTREE_FREE_PAGE_COUNT, &unused);
@@ -85,48 +86,27 @@ static int on_vacuum_progress(void *argument) {
   vacuum_state *state = argument;
   sqlite3 *db = state->db;
   Btree *to = db->nDb > 2 ? db->aDb[db->nDb - 1].pBt : 0;
-  uint64_t done = 0, total = vacuum_total(db);
-  if (to != 0) done = sqlite3BtreeLastPage(to);
+  const uint64_t total = vacuum_total(state);
+  const uint64_t done = to != 0 ? sqlite3BtreeLastPage(to) : 0;
   return state->report(state->context, done < total ? done : total, total);
 }
 
-static _Thread_local vacuum_state *vacuuming;
-
-/* The engine tells the file that its contents are about to be replaced, before it begins to: the last moment
-** at which all can stay as it is. */
-static int vacuum_file_control(sqlite3_file *file, int op, void *argument) {
-  vacuum_state *state = vacuuming;
+/* The new database is complete, and is about to be copied over the old one: the last moment at which
+** stopping changes nothing. The engine asks for permission; no other progress is told from here on. */
+static int on_vacuum_control(sqlite3_file *file, int op, void *argument) {
+  const vacuum_state *state = (const vacuum_state *)file->pMethods;
   if (op == SQLITE_FCNTL_OVERWRITE) {
-    const uint64_t total = vacuum_total(state->db);
-    if (state->report(state->context, total, total)) return SQLITE_INTERRUPT;
+    const uint64_t total = vacuum_total(state);
+    if (state->report(state->context, total, total) != 0) return SQLITE_INTERRUPT;
   }
-  return state->methods->xFileControl(file, op, argument);
-}
-
-/* Runs the statement; with the whole as the last report, if the file is replaced. */
-static int vacuum_step(sqlite3_stmt *stmt, vacuum_state *state, int in_place) {
-  vacuum_state *const outer = vacuuming; /* of another store, whose report called us */
-  sqlite3_file *file = in_place ? sqlite3PagerFile(sqlite3BtreePager(state->db->aDb[0].pBt)) : 0;
-  int rc;
-  if (file != 0 && isOpen(file)) {
-    state->methods = file->pMethods;
-    state->asking = *file->pMethods;
-    state->asking.xFileControl = vacuum_file_control;
-    file->pMethods = &state->asking;
-  }
-  vacuuming = state;
-  sqlite3_progress_handler(state->db, 20000, on_vacuum_progress, state);
-  rc = sqlite3_step(stmt);
-  sqlite3_progress_handler(state->db, 0, 0, 0);
-  vacuuming = outer;
-  if (state->methods != 0) file->pMethods = state->methods;
-  return rc == SQLITE_DONE ? SQLITE_OK : rc;
+  return state->below->xFileControl(file, op, argument);
 }
 
 int snkv_bt_vacuum(snkv_bt *bt, const char *into, snkv_bt_progress report, void *context) {
   vacuum_state state;
   char *uri = 0;
   sqlite3_stmt *stmt = 0;
+  sqlite3_file *file;
   const unsigned saved_flags = bt->db->openFlags;
   int rc = SQLITE_OK;
   if (bt->reading || bt->cursors != 0 || !bt->db->autoCommit) return SQLITE_MISUSE; /* [S3] */
@@ -152,8 +132,18 @@ int snkv_bt_vacuum(snkv_bt *bt, const char *into, snkv_bt_progress report, void 
     state.db = bt->db;
     state.report = report;
     state.context = context;
-    state.methods = 0;
-    rc = vacuum_step(stmt, &state, into == 0);
+    file = sqlite3PagerFile(sqlite3BtreePager(bt->tree));
+    state.below = file->pMethods;
+    if (report != 0) sqlite3_progress_handler(bt->db, 20000, on_vacuum_progress, &state);
+    if (report != 0 && into == 0 && isOpen(file)) {
+      state.methods = *file->pMethods;
+      state.methods.xFileControl = on_vacuum_control;
+      file->pMethods = &state.methods;
+    }
+    rc = sqlite3_step(stmt);
+    file->pMethods = state.below;
+    sqlite3_progress_handler(bt->db, 0, 0, 0);
+    if (rc == SQLITE_DONE) rc = SQLITE_OK;
   }
   sqlite3_finalize(stmt);
   sqlite3_free(uri);

@@ -144,6 +144,7 @@ static int seek_record(snkv_bt_cursor *cursor, Mem *fields, int count, int *orde
   record.pKeyInfo = key_info(cursor->bt, cursor->kind);
   record.aMem = fields;
   record.nField = (u16)count;
+  cursor->crossed = 0;
   rc = sqlite3BtreeIndexMoveto(cursor->btc, &record, order);
   cursor->positioned = rc == SQLITE_OK && !sqlite3BtreeEof(cursor->btc); /* [C6] */
   cursor->sought = rc == SQLITE_OK;
@@ -193,6 +194,7 @@ int snkv_bt_seek_rowid(snkv_bt_cursor *cursor, int64_t rowid, int *order) {
     }
     rc = open_btc(cursor);
   }
+  cursor->crossed = 0;
   if (rc == SQLITE_OK) rc = sqlite3BtreeTableMoveto(cursor->btc, rowid, 0, order);
   cursor->positioned = rc == SQLITE_OK && !sqlite3BtreeEof(cursor->btc);
   cursor->sought = rc == SQLITE_OK;
@@ -213,6 +215,7 @@ static int to_edge(snkv_bt_cursor *cursor, int last, int *valid) {
     }
     rc = open_btc(cursor);
   }
+  cursor->crossed = 0;
   if (rc == SQLITE_OK) {
     rc = last ? sqlite3BtreeLast(cursor->btc, &empty) : sqlite3BtreeFirst(cursor->btc, &empty);
   }
@@ -229,9 +232,10 @@ static int walk_current(snkv_bt_cursor *cursor, walk_cell *cell) {
   return walk_parse(&cursor->bt->view, level, level->ix, cursor->kind == SNKV_BT_ROWID, cell);
 }
 
-/* No database can hold more [M9]. */
-static u64 largest_record(snkv_bt *bt) {
-  return (u64)bt->tree->pBt->pageSize * (u64)bt->tree->pBt->nPage;
+/* Whether the file can hold a record of this size [M9]: a log may claim pages that nobody has written. */
+static int record_fits(snkv_bt *bt, u32 size) {
+  if (size > (u64)bt->tree->pBt->pageSize * (u64)bt->tree->pBt->nPage) return 0;
+  return size <= (1 << 20) || size <= (u64)(snkv_bt_file_bytes(bt) + snkv_bt_wal_bytes(bt));
 }
 
 /* Puts the engine's own cursor where the walk is. */
@@ -248,7 +252,7 @@ static int leave_walk(snkv_bt_cursor *cursor) {
     /* The whole record is what the engine compares with. */
     UnpackedRecord *record = 0;
     char *copy = 0;
-    rc = cell.size > largest_record(bt) ? SQLITE_CORRUPT_BKPT : SQLITE_OK; /* [M9] */
+    rc = record_fits(bt, cell.size) ? SQLITE_OK : SQLITE_CORRUPT_BKPT;
     if (rc == SQLITE_OK) {
       copy = sqlite3_malloc64((u64)cell.size + 18);
       if (copy == 0) rc = SQLITE_NOMEM_BKPT;
@@ -276,6 +280,26 @@ static int leave_walk(snkv_bt_cursor *cursor) {
   return finish(bt, rc);
 }
 
+/* Whether one position comes after another, as far as that can be told from what lies in the pages. In a tree
+** that leads to itself it does not, and there is no end to it. */
+static int is_ordered(const walk_view *view, const walk_path *from, const walk_path *to, int table) {
+  const walk_level *const a = &from->path[from->depth];
+  const walk_level *const b = &to->path[to->depth];
+  walk_cell cells[2];
+  const u8 *keys[2];
+  u32 sizes[2], have[2], common;
+  int order;
+  if (!walk_parse(view, a, a->ix, table, &cells[0]) || !walk_parse(view, b, b->ix, table, &cells[1])) return 1;
+  if (table) return cells[0].rowid < cells[1].rowid;
+  for (int i = 0; i < 2; ++i) {
+    if (!walk_key(&cells[i], &keys[i], &sizes[i], &have[i])) return 1;
+  }
+  common = MIN(have[0], have[1]);
+  order = memcmp(keys[0], keys[1], common);
+  if (order != 0) return order < 0;
+  return common < MIN(sizes[0], sizes[1]) || sizes[0] < sizes[1];
+}
+
 static int step_walk(snkv_bt_cursor *cursor, int forward, int *done) {
   const int table = cursor->kind == SNKV_BT_ROWID;
   walk_level *level = &cursor->path.path[cursor->path.depth];
@@ -290,6 +314,11 @@ static int step_walk(snkv_bt_cursor *cursor, int forward, int *done) {
     before.depth = cursor->path.depth;
     memcpy(before.path, cursor->path.path, (size_t)(before.depth + 1) * sizeof(before.path[0]));
     if (forward ? walk_next(view, &cursor->path, table) : walk_prev(view, &cursor->path, table)) {
+      if (cursor->kind != SNKV_BT_EXPIRY && cursor->path.depth >= 0 &&
+          !is_ordered(view, forward ? &before : &cursor->path, forward ? &cursor->path : &before, table)) {
+        cursor->positioned = 0;
+        return SQLITE_CORRUPT_BKPT;
+      }
       return walked(cursor);
     }
     cursor->path.depth = before.depth;
@@ -297,6 +326,17 @@ static int step_walk(snkv_bt_cursor *cursor, int forward, int *done) {
   }
   *done = 0;
   return leave_walk(cursor);
+}
+
+/* Whether the engine's cursor, which asks for no order, has gone in one direction over more pages than there
+** are: of each it may see every entry between two pages below. */
+static int goes_on_for_ever(snkv_bt_cursor *cursor, int forward) {
+  const Pgno page = cursor->btc->pPage->pgno;
+  if (forward != cursor->forward) cursor->crossed = 0;
+  cursor->forward = forward;
+  if (page == cursor->page) return 0;
+  cursor->page = page;
+  return ++cursor->crossed > 2 * (u64)btreePagecount(cursor->btc->pBt) + 2;
 }
 
 static int step_cursor(snkv_bt_cursor *cursor, int forward, int *valid) {
@@ -316,6 +356,7 @@ static int step_cursor(snkv_bt_cursor *cursor, int forward, int *valid) {
     cursor->positioned = 0;
     return SQLITE_OK;
   }
+  if (rc == SQLITE_OK && goes_on_for_ever(cursor, forward)) rc = SQLITE_CORRUPT_BKPT;
   *valid = cursor->positioned = rc == SQLITE_OK;
   return rc == SQLITE_OK ? rc : finish(cursor->bt, rc);
 }
@@ -336,14 +377,14 @@ int snkv_bt_payload(snkv_bt_cursor *cursor, const void **data, uint32_t *local, 
   if (cursor->walking) {
     walk_cell cell;
     if (!walk_current(cursor, &cell)) return SQLITE_CORRUPT_BKPT;
-    if (cell.size > largest_record(cursor->bt)) return SQLITE_CORRUPT_BKPT;
+    if (!record_fits(cursor->bt, cell.size)) return SQLITE_CORRUPT_BKPT;
     *data = cell.payload;
     *local = cell.local;
     *size = cell.size;
     return SQLITE_OK;
   }
   *size = sqlite3BtreePayloadSize(cursor->btc); /* [M3] before the fetch */
-  if (*size > largest_record(cursor->bt)) return SQLITE_CORRUPT_BKPT;
+  if (!record_fits(cursor->bt, *size)) return SQLITE_CORRUPT_BKPT;
   *data = sqlite3BtreePayloadFetch(cursor->btc, &amount);
   *local = amount < *size ? amount : *size;
   return SQLITE_OK;
@@ -479,14 +520,10 @@ int snkv_bt_delete(snkv_bt_cursor *cursor) {
 }
 
 int snkv_bt_count(snkv_bt_cursor *cursor, uint64_t *entries) {
-  i64 count = 0; /* [M8] an interrupted count does not write it */
-  int rc;
-  if (cursor->bt == 0) return SNKV_BT_MOVED;
-  rc = cursor->walking ? open_btc(cursor) : SQLITE_OK;
-  if (rc == SQLITE_OK) rc = sqlite3BtreeCount(cursor->bt->db, cursor->btc, &count);
+  uint64_t leaf_pages = 0;
+  int rc = snkv_bt_count_pages(cursor, entries, &leaf_pages);
   cursor->positioned = cursor->sought = 0;
-  *entries = (uint64_t)count;
-  return finish(cursor->bt, rc);
+  return rc;
 }
 
 /* How the record under the cursor compares to `bound`: <0 when it is smaller. */
@@ -565,6 +602,7 @@ int snkv_bt_count_pages(snkv_bt_cursor *cursor, uint64_t *entries, uint64_t *lea
     if (btc->pPage->leaf) {
       *entries += (uint64_t)(btc->pPage->nCell - 1 - btc->ix);
       *leaf_pages += 1;
+      if (*leaf_pages > btreePagecount(btc->pBt)) return SQLITE_CORRUPT_BKPT; /* it leads to itself */
       go_to_cell(btc, btc->pPage->nCell - 1);
     }
     rc = snkv_bt_next(cursor, &valid);

@@ -45,6 +45,8 @@ _Static_assert(SNKV_BT_BUSY == SQLITE_BUSY && SNKV_BT_LOCKED == SQLITE_LOCKED &&
                    SNKV_BT_SCHEMA == SQLITE_SCHEMA && SNKV_BT_TOOBIG == SQLITE_TOOBIG &&
                    SNKV_BT_IOERR_NOMEM == SQLITE_IOERR_NOMEM &&
                    SNKV_BT_IOERR_SHMSIZE == SQLITE_IOERR_SHMSIZE &&
+                   SNKV_BT_IOERR_SHORT_READ == SQLITE_IOERR_SHORT_READ &&
+                   SNKV_BT_READONLY_DBMOVED == SQLITE_READONLY_DBMOVED &&
                    SNKV_BT_ROW == SQLITE_ROW && SNKV_BT_DONE == SQLITE_DONE,
                "result codes differ from SQLite's");
 _Static_assert(BTREE_SAVEPOSITION == 0x02 && BTREE_APPEND == 0x08, "B-tree flags changed");
@@ -71,6 +73,9 @@ struct snkv_bt_cursor {
   int order;       /* its result */
   const void *sought_key; /* and the key it was for: compared as a pointer, never read */
   uint32_t sought_size;
+  int forward;    /* the direction of the engine's own cursor, */
+  u32 page;       /* where it is, */
+  u64 crossed;    /* and how often it went to another page since it was sought */
   int walking;    /* the pages are read in place, and the position is in `path` */
   walk_path path;
 };
@@ -90,6 +95,8 @@ struct snkv_bt {
   walk_view view;               /* its pages, as they lie in memory */
   int poisoned;                 /* a write failed: no commit [T11] */
   int writing;                  /* from snkv_bt_begin_write to the commit or rollback */
+  int watching;                 /* the file is read without a log, see snkv_bt_watch */
+  int starts_log;               /* its commit may be the first of a log */
   int busy_timeout_ms;
   int64_t busy_since_us, busy_slept_us; /* of the wait that is under way */
   uint32_t wal_frames;          /* from the WAL hook: frames in the log after the last commit */
@@ -238,6 +245,7 @@ int snkv_bt_open(const char *path, int flags, int busy_timeout_ms, snkv_bt **out
   snkv_bt_set_busy_timeout(bt, busy_timeout_ms);
   sqlite3_wal_autocheckpoint(bt->db, 0);
   if (!snkv_bt_breaks("T6")) sqlite3_wal_hook(bt->db, on_wal_commit, bt);
+  snkv_bt_leave_log(bt, 1);
   /* Stores are files from outside: nothing that their schema says may run code. */
   sqlite3_db_config(bt->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, (int *)0);
   sqlite3_db_config(bt->db, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, (int *)0);
@@ -275,6 +283,16 @@ void snkv_bt_configure_new(snkv_bt *bt, uint32_t page_size) {
   sqlite3_mutex_leave(bt->db->mutex);
 }
 
+/* The same as the pragmas, without the schema that they would read first. */
+void snkv_bt_configure(snkv_bt *bt, uint32_t cache_kib, int64_t journal_size_limit) {
+  const int size = cache_kib == 0 ? -1 : -(int)MIN(cache_kib, 0x7fffffff);
+  sqlite3_mutex_enter(bt->db->mutex);
+  bt->db->aDb[0].pSchema->cache_size = size;
+  sqlite3BtreeSetCacheSize(bt->tree, size);
+  sqlite3PagerJournalSizeLimit(sqlite3BtreePager(bt->tree), journal_size_limit);
+  sqlite3_mutex_leave(bt->db->mutex);
+}
+
 void snkv_bt_set_busy_timeout(snkv_bt *bt, int busy_timeout_ms) {
   bt->busy_timeout_ms = busy_timeout_ms;
   sqlite3_busy_handler(bt->db, busy_timeout_ms > 0 ? on_busy : 0, bt);
@@ -283,7 +301,7 @@ void snkv_bt_set_busy_timeout(snkv_bt *bt, int busy_timeout_ms) {
 /* The engine's buffers for names of files have MAX_PATHNAME bytes, in which it wants room for "-journal". */
 uint32_t snkv_bt_max_path(void) { return MAX_PATHNAME - 8; }
 
-void snkv_bt_walk(snkv_bt *bt, int on) { bt->no_walk = !on; }
+void snkv_bt_walk(snkv_bt *bt, int on) { bt->no_walk = !on || bt->watching; }
 
 void snkv_bt_lock(snkv_bt *bt) { sqlite3_mutex_enter(bt->db->mutex); }
 void snkv_bt_unlock(snkv_bt *bt) { sqlite3_mutex_leave(bt->db->mutex); }
@@ -291,6 +309,7 @@ void snkv_bt_unlock(snkv_bt *bt) { sqlite3_mutex_leave(bt->db->mutex); }
 const char *snkv_bt_errstr(int rc) {
   if (rc == SNKV_BT_MOVED) return "cursor lost its position";
   if (rc == SNKV_BT_POISONED) return "an earlier write failed: roll back";
+  if (rc == SNKV_BT_OUTDATED) return "the file was opened for writing meanwhile: try again";
   return sqlite3_errstr(rc);
 }
 const char *snkv_bt_errmsg(snkv_bt *bt) { return sqlite3_errmsg(bt->db); }
@@ -353,6 +372,8 @@ static int begin_read_trans(snkv_bt *bt, int *cookie) {
   return rc;
 }
 
+#include "binding.inc.c"
+
 /* The header of the index, as it is just now: a writer changes it after the pages, and `copied_frames` after
 ** it. */
 static const volatile WalIndexHdr *live_header(const Wal *wal) {
@@ -409,6 +430,7 @@ int snkv_bt_begin_read(snkv_bt *bt, uint32_t *cookie) {
     snkv_bt_end_read(bt);
   }
   if (bt->reading || !bt->db->autoCommit) return SQLITE_MISUSE;
+  if (snkv_bt_is_outdated(bt)) return SNKV_BT_OUTDATED;
   rc = begin_read_trans(bt, &value);
   if (rc == SQLITE_OK) {
     bt->reading = 1;
@@ -451,14 +473,17 @@ static int run(snkv_bt *bt, sqlite3_stmt **stmt, const char *sql) {
   return rc;
 }
 
+/* [S7] What PRAGMA synchronous does, without the schema that it would read first. */
 int snkv_bt_set_sync(snkv_bt *bt, int level) {
-  static const char *const sql[] = {"PRAGMA synchronous=OFF", "PRAGMA synchronous=NORMAL",
-                                    "PRAGMA synchronous=FULL", "PRAGMA synchronous=EXTRA"};
-  int rc;
   if (bt->sync == level + 1) return SQLITE_OK;
-  rc = sqlite3_exec(bt->db, sql[level], 0, 0, 0); /* [S7] */
-  if (rc == SQLITE_OK) bt->sync = level + 1;
-  return rc;
+  if (!bt->db->autoCommit) return SQLITE_MISUSE;
+  sqlite3_mutex_enter(bt->db->mutex);
+  bt->db->aDb[0].safety_level = (u8)(level + 1);
+  bt->db->aDb[0].bSyncSet = 1;
+  setAllPagerFlags(bt->db);
+  bt->sync = level + 1;
+  sqlite3_mutex_leave(bt->db->mutex);
+  return SQLITE_OK;
 }
 
 /* With a busy timeout of zero too, a writer waits for those who have the lock for a moment only (see
@@ -492,6 +517,7 @@ int snkv_bt_begin_write(snkv_bt *bt, uint32_t *cookie) {
   rc = begin_immediate(bt);
   if (rc != SQLITE_OK) return rc;
   bt->writing = 1;
+  bt->starts_log = may_start_log(bt);
   rc = sqlite3BtreeBeginTrans(bt->tree, 0, &value); /* a no-op that reads the cookie [S1] */
   if (rc != SQLITE_OK) {
     snkv_bt_rollback(bt);
@@ -519,7 +545,8 @@ int snkv_bt_commit(snkv_bt *bt) {
     rc = sqlite3BtreeTxnState(bt->tree) == SQLITE_TXN_WRITE ? sqlite3BtreeCommit(bt->tree) : SQLITE_OK;
     return finish(bt, rc);
   }
-  rc = run_commit(bt);
+  rc = count_first_commit(bt);
+  if (rc == SQLITE_OK) rc = run_commit(bt);
   if (sqlite3_get_autocommit(bt->db)) bt->writing = 0;
   if (rc == SQLITE_OK) return rc;
   if (sqlite3_get_autocommit(bt->db)) return rc == SQLITE_BUSY ? SQLITE_IOERR : rc;
@@ -708,6 +735,10 @@ int snkv_bt_sync(snkv_bt *bt, int file_too) {
   return rc;
 }
 
+#include "names.inc.c"
+
+#include "watch.inc.c"
+
 #include "cursors.inc.c"
 
 /* ---- fork ---- */
@@ -726,6 +757,8 @@ void snkv_bt_before_fork(void) {}
 void snkv_bt_after_fork_in_parent(void) {}
 void snkv_bt_after_fork_in_child(void) {}
 #endif
+
+#include "schema.inc.c"
 
 #include "sql.inc.c"
 

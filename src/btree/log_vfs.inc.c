@@ -1,7 +1,8 @@
 /*
 ** log_vfs.inc.c: the VFS that stores in files are opened with. Part of engine.c.
 **
-** It is the VFS below it, except that the log is written in fewer and larger pieces. The engine writes
+** It is the VFS below it, except that only regular files are opened, that errors have their right names
+** (files.inc.c), and that the log is written in fewer and larger pieces. The engine writes
 ** each frame of the log as 24 bytes of header and a page. Here the two are written together. During a
 ** commit, from logvfsBeginCommit to logvfsEndCommit, frames that follow one another are collected too,
 ** and written with the last one: a frame says in its header whether it ends the commit. So everything is
@@ -16,6 +17,8 @@
 ** Files are those of the VFS below, with our state behind them and a table of methods of their own: code
 ** that knows that a file is a unixFile is still right.
 */
+#include "files.inc.c"
+
 #define LOGVFS_NAME "snkv-file"
 #define LOGVFS_CAPACITY 0x1ffff /* the most that unixWrite gives to one call of the system */
 #define LOGVFS_AHEAD 0x1f000       /* zeros behind a log that grows, in one piece */
@@ -23,9 +26,18 @@
 #define LOGVFS_FRAME_HEADER 24
 #define LOGVFS_HEADER 32
 
+/* Of a database file that is read without a log (watch.inc.c). */
+typedef struct {
+#if SQLITE_OS_UNIX
+  struct stat before;
+#endif
+  const char *log, *journal;
+} watchState;
+
 typedef struct {
   sqlite3_io_methods methods;
   const sqlite3_io_methods *below;
+  watchState watch;
   unsigned char *buffer; /* made with the first write; NULL also when there was no memory for it */
   i64 start;             /* where in the file the buffer belongs */
   int used;
@@ -44,6 +56,28 @@ static logvfsFile *logvfsState(sqlite3_file *file) {
   return (logvfsFile *)((char *)file + logvfsStateOffset());
 }
 
+/* What all files have in common: errors get their right names. */
+static int logvfsPlainRead(sqlite3_file *file, void *data, int size, sqlite3_int64 offset) {
+  return file_error(file, logvfsState(file)->below->xRead(file, data, size, offset));
+}
+static int logvfsPlainWrite(sqlite3_file *file, const void *data, int size, sqlite3_int64 offset) {
+  return file_error(file, logvfsState(file)->below->xWrite(file, data, size, offset));
+}
+static int logvfsPlainTruncate(sqlite3_file *file, sqlite3_int64 size) {
+  return file_error(file, logvfsState(file)->below->xTruncate(file, size));
+}
+static int logvfsPlainSync(sqlite3_file *file, int flags) {
+  return file_error(file, logvfsState(file)->below->xSync(file, flags));
+}
+
+/* The index of a log has no place for its errors. */
+static int logvfsShmMap(sqlite3_file *file, int page, int size, int extend, void volatile **out) {
+  int rc;
+  errno = 0;
+  rc = logvfsState(file)->below->xShmMap(file, page, size, extend, out);
+  return rc == SQLITE_IOERR_SHMOPEN && is_full(errno) ? SQLITE_FULL : rc;
+}
+
 /* Writes what was collected. A failure is one of the transaction, which will be rolled back: nothing of
 ** it is needed any more. */
 static int logvfsFlush(sqlite3_file *file) {
@@ -52,7 +86,7 @@ static int logvfsFlush(sqlite3_file *file) {
   int rc;
   if (size == 0) return SQLITE_OK;
   mine->used = 0;
-  rc = mine->below->xWrite(file, mine->buffer, size, mine->start);
+  rc = logvfsPlainWrite(file, mine->buffer, size, mine->start);
   mine->tail = rc == SQLITE_OK ? mine->start + size : -1;
   return rc;
 }
@@ -75,7 +109,7 @@ static int logvfsCollect(sqlite3_file *file, const void *data, int size, i64 off
 static int logvfsPassOn(sqlite3_file *file, const void *data, int size, i64 offset) {
   logvfsFile *mine = logvfsState(file);
   int rc = logvfsFlush(file);
-  if (rc == SQLITE_OK) rc = mine->below->xWrite(file, data, size, offset);
+  if (rc == SQLITE_OK) rc = logvfsPlainWrite(file, data, size, offset);
   if (rc != SQLITE_OK) {
     mine->tail = -1;
   } else if (size == LOGVFS_FRAME_HEADER || (offset == 0 && size == LOGVFS_HEADER)) {
@@ -89,7 +123,7 @@ static int logvfsWrite(sqlite3_file *file, const void *data, int size, sqlite3_i
   int rc;
   if (mine->buffer == 0) mine->buffer = sqlite3_malloc(LOGVFS_CAPACITY);
   if (size == LOGVFS_FRAME_HEADER) mine->last = sqlite3Get4byte((const u8 *)data + 4) != 0;
-  if (mine->buffer == 0) return mine->below->xWrite(file, data, size, offset);
+  if (mine->buffer == 0) return logvfsPlainWrite(file, data, size, offset);
   if (offset != mine->tail || size > LOGVFS_CAPACITY) return logvfsPassOn(file, data, size, offset);
   rc = logvfsCollect(file, data, size, offset);
   if (rc != SQLITE_OK || size == LOGVFS_FRAME_HEADER) return rc;
@@ -103,12 +137,12 @@ static int logvfsRead(sqlite3_file *file, void *data, int size, sqlite3_int64 of
     int rc = logvfsFlush(file);
     if (rc != SQLITE_OK) return rc;
   }
-  return mine->below->xRead(file, data, size, offset);
+  return logvfsPlainRead(file, data, size, offset);
 }
 
 static int logvfsTruncate(sqlite3_file *file, sqlite3_int64 size) {
   int rc = logvfsFlush(file);
-  return rc == SQLITE_OK ? logvfsState(file)->below->xTruncate(file, size) : rc;
+  return rc == SQLITE_OK ? logvfsPlainTruncate(file, size) : rc;
 }
 
 /* What was written last is about to be synced. Only a commit holds the lock for writing then: what is behind
@@ -131,7 +165,7 @@ static void logvfsWriteAhead(sqlite3_file *file) {
 static int logvfsSync(sqlite3_file *file, int flags) {
   int rc = logvfsFlush(file);
   if (rc == SQLITE_OK) logvfsWriteAhead(file);
-  return rc == SQLITE_OK ? logvfsState(file)->below->xSync(file, flags) : rc;
+  return rc == SQLITE_OK ? logvfsPlainSync(file, flags) : rc;
 }
 
 static int logvfsFileSize(sqlite3_file *file, sqlite3_int64 *size) {
@@ -167,22 +201,32 @@ static int logvfsClose(sqlite3_file *file) {
 static int logvfsOpen(sqlite3_vfs *vfs, sqlite3_filename name, sqlite3_file *file, int flags,
                       int *out_flags) {
   logvfsFile *mine = logvfsState(file);
-  int rc = logvfs.below->xOpen(logvfs.below, name, file, flags, out_flags);
+  int rc;
   (void)vfs;
-  if (rc != SQLITE_OK || (flags & SQLITE_OPEN_WAL) == 0 || file->pMethods == 0) return rc;
-  /* Without this promise frames are padded and written in other pieces. */
-  if ((sqlite3OsDeviceCharacteristics(file) & SQLITE_IOCAP_POWERSAFE_OVERWRITE) == 0) return rc;
-  if (snkv_bt_without("log_buffer")) return rc;
+  /* A journal can name a file that the engine would read as a whole, and remove. No store has part in a
+  ** transaction over several files. */
+  if ((flags & SQLITE_OPEN_SUPER_JOURNAL) != 0) return SQLITE_CANTOPEN_BKPT;
+  rc = logvfs.below->xOpen(logvfs.below, name, file, flags, out_flags);
+  if (rc != SQLITE_OK || file->pMethods == 0) return rc;
   memset(mine, 0, sizeof(*mine));
   mine->below = file->pMethods;
   mine->methods = *file->pMethods;
-  mine->methods.xClose = logvfsClose;
-  mine->methods.xRead = logvfsRead;
-  mine->methods.xWrite = logvfsWrite;
-  mine->methods.xTruncate = logvfsTruncate;
-  mine->methods.xSync = logvfsSync;
-  mine->methods.xFileSize = logvfsFileSize;
+  mine->methods.xRead = logvfsPlainRead;
+  mine->methods.xWrite = logvfsPlainWrite;
+  mine->methods.xTruncate = logvfsPlainTruncate;
+  mine->methods.xSync = logvfsPlainSync;
+  if (mine->below->iVersion >= 2 && mine->below->xShmMap != 0) mine->methods.xShmMap = logvfsShmMap;
   mine->tail = -1;
+  /* Without this promise frames are padded and written in other pieces. */
+  if ((flags & SQLITE_OPEN_WAL) != 0 && !snkv_bt_without("log_buffer") &&
+      (sqlite3OsDeviceCharacteristics(file) & SQLITE_IOCAP_POWERSAFE_OVERWRITE) != 0) {
+    mine->methods.xClose = logvfsClose;
+    mine->methods.xRead = logvfsRead;
+    mine->methods.xWrite = logvfsWrite;
+    mine->methods.xTruncate = logvfsTruncate;
+    mine->methods.xSync = logvfsSync;
+    mine->methods.xFileSize = logvfsFileSize;
+  }
   file->pMethods = &mine->methods;
   return rc;
 }
@@ -218,6 +262,7 @@ static int logvfsRegister(const char *below) {
     if (logvfs.below == 0) {
       rc = SQLITE_ERROR;
     } else {
+      guard_files();
       logvfs.vfs = *logvfs.below; /* its other methods know it by pAppData at most */
       logvfs.vfs.pNext = 0;
       logvfs.vfs.zName = LOGVFS_NAME;

@@ -63,7 +63,7 @@ int remove_encryption(Session& session) {
   }
   // Nobody may have the file open, not even this handle.
   if (session.rollback_journal) session.suspend_iterators(true);
-  const std::string path(session.store.path());
+  const std::string path(session.store.file());
   if (auto closed = session.store.close(); !closed) return session.fail(closed.error());
   const auto removed = Store::remove_encryption(path, *session.secret);
   auto opened = removed ? Store::open(path, session.options)

@@ -38,9 +38,9 @@ template <class Owner, class Body>
 int write(const char* operation, Owner* owner, const Given& given, Body&& body) noexcept {
   return with_family(owner, Access::write, [&](Session& session, FamilyRef& family) {
     const auto key = buffer(given.key, given.key_size);
-    const auto value = buffer(given.value, given.value_size);
+    const auto value = value_buffer(given.value, given.value_size);
     if (!key || key->empty()) return session.refuse(operation, "the key is no buffer, or empty");
-    if (!value) return session.refuse(operation, "the value is no buffer");
+    if (!value) return session.refuse(operation, "the value is no buffer, or larger than 10 MiB");
     if (given.expire_ms < 0) return session.refuse(operation, "the expiry is negative");
     auto writer = family.writer(session);
     if (!writer) return session.fail(writer.error());

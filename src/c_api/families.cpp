@@ -30,14 +30,27 @@ int give_out(KVStore* store, Session& session, FamilyRef family, KVColumnFamily*
   return KVSTORE_OK;
 }
 
-Result<std::vector<std::string>> list(Session& session) {
-  if (session.transaction) return session.transaction->list_column_families();
-  if (session.snapshot) return session.snapshot->list_column_families();
-  return session.store.list_column_families();
+/// Names that SNKV keeps for itself, and refuses.
+bool is_reserved(std::string_view name) noexcept {
+  return name.starts_with("__") || name.starts_with("_snkv_");
 }
 
-/// Refuses names that are none.
-bool is_name(const char* name) noexcept { return name != nullptr && *name != '\0'; }
+/// The families that programs have made.
+Result<std::vector<std::string>> list(Session& session) {
+  auto names = session.transaction ? session.transaction->list_column_families()
+               : session.snapshot  ? session.snapshot->list_column_families()
+                                   : session.store.list_column_families();
+  if (names) {
+    std::erase_if(*names, [](const std::string& name) { return name == default_name || is_reserved(name); });
+  }
+  return names;
+}
+
+/// Why a name is none; null if it is one.
+const char* fault_of(const char* name) noexcept {
+  if (name == nullptr || *name == '\0') return "there is no name";
+  return is_reserved(name) ? "names that begin with \"__\" or \"_snkv_\" are reserved" : nullptr;
+}
 
 int create(KVStore* store, Session& session, const char* name, KVColumnFamily** out) {
   if (session.snapshot) {
@@ -121,7 +134,7 @@ int kvstore_cf_create(KVStore* store, const char* name, KVColumnFamily** family)
   if (family == nullptr) return KVSTORE_ERROR;
   *family = nullptr;
   return with_session(store, Access::write, [&](Session& session) {
-    if (!is_name(name)) return session.refuse("cf_create", "there is no name");
+    if (const char* why = fault_of(name)) return session.refuse("cf_create", why);
     return create(store, session, name, family);
   });
 }
@@ -130,7 +143,7 @@ int kvstore_cf_open(KVStore* store, const char* name, KVColumnFamily** family) {
   if (family == nullptr) return KVSTORE_ERROR;
   *family = nullptr;
   return with_session(store, Access::read, [&](Session& session) {
-    if (!is_name(name)) return session.refuse("cf_open", "there is no name");
+    if (const char* why = fault_of(name)) return session.refuse("cf_open", why);
     return open(store, session, name, family);
   });
 }
@@ -146,7 +159,7 @@ int kvstore_cf_get_default(KVStore* store, KVColumnFamily** family) {
 int kvstore_cf_drop(KVStore* store, const char* name) {
   // Alone, because it marks the handles of the family.
   return with_session(store, Access::alone, [&](Session& session) {
-    if (!is_name(name)) return session.refuse("cf_drop", "there is no name");
+    if (const char* why = fault_of(name)) return session.refuse("cf_drop", why);
     if (session.rollback_journal) session.suspend_iterators(true);
     const int code = drop(session, name);
     if (code == KVSTORE_OK) session.wrote();
@@ -161,7 +174,6 @@ int kvstore_cf_list(KVStore* store, char*** names, int* count) {
     if (names == nullptr || count == nullptr) return session.refuse("cf_list", "no room for the result");
     auto found = list(session);
     if (!found) return session.fail(found.error());
-    std::erase(*found, default_name);
     return copy_names(*found, names, count);
   });
 }

@@ -23,7 +23,6 @@ Error refuse(const char* why) { return Error(Errc::invalid_argument, "open", why
 Error journal_of(int mode, Journal& out) {
   switch (mode) {
     case KVSTORE_JOURNAL_DELETE:
-    case KVSTORE_JOURNAL_ROLLBACK:
       out = Journal::rollback;
       return {};
     case KVSTORE_JOURNAL_WAL:
@@ -44,7 +43,7 @@ Error sync_of(int level, Sync& out) {
     case KVSTORE_SYNC_FULL:
       out = Sync::full;
       return {};
-    case KVSTORE_SYNC_NEVER:
+    case KVSTORE_SYNC_OFF:
       out = Sync::off;
       return {};
     default:
@@ -155,7 +154,9 @@ int kvstore_open(const char* filename, KVStore** store, int journal_mode) {
   return guarded([&] {
     snkv::Options options;
     snkv::Error error = options_of({}, options);
-    if (!error.failed()) error = journal_of(journal_mode, options.journal);
+    // There is no default to be meant here, and SNKV's number of the rollback journal is 0.
+    const int journal = journal_mode == 0 ? KVSTORE_JOURNAL_DELETE : journal_mode;
+    if (!error.failed()) error = journal_of(journal, options.journal);
     if (error.failed()) return failed_to_open(error);
     return open(filename, {}, options, store);
   });
@@ -173,6 +174,7 @@ int kvstore_open_encrypted(const char* filename, const void* password, int passw
 }
 
 int kvstore_close(KVStore* store) {
+  if (store == nullptr) return KVSTORE_OK;
   return with_session(store, Access::alone, [&](Session&) { return close(store); });
 }
 

@@ -24,6 +24,7 @@ int code_of(const Error& error) noexcept {
       return KVSTORE_READONLY;
     case Errc::corrupt:
     case Errc::tampered:
+    case Errc::log_mismatch:
       return KVSTORE_CORRUPT;
     case Errc::not_found:
       return KVSTORE_NOTFOUND;

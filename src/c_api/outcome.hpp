@@ -39,6 +39,13 @@ int failed_to_open(const Error& error) noexcept;
   return BytesView(data, static_cast<std::size_t>(size));
 }
 
+/// The same for a value, which has at most 10 MiB. The size is looked at first: programs for SNKV's library
+/// count on a larger one being refused without a look at the bytes.
+constexpr int largest_value = 10 << 20;
+[[nodiscard]] inline std::optional<BytesView> value_buffer(const void* data, int size) noexcept {
+  return size > largest_value ? std::nullopt : buffer(data, size);
+}
+
 /// An allocated copy for the caller, also of nothing; `nullptr` if there is no memory.
 [[nodiscard]] void* copy_out(BytesView bytes) noexcept;
 

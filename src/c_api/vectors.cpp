@@ -142,6 +142,8 @@ int open(const Given& given, BytesView password, KVVecStore** out) {
   if (Error error = c_api::options_of({}, store_options); error.failed()) {
     return failed_to_open(error);
   }
+  // Before there is a file.
+  if (auto checked = VectorStore<>::check(options); !checked) return failed_to_open(checked.error());
   auto store = open_file(given.path, password, store_options);
   if (!store) return failed_to_open(store.error());
   auto vectors = VectorStore<>::open(*store, options);
@@ -174,7 +176,7 @@ bool parse_metadata(const void* data, int size, Json& out) {
   const auto bytes = buffer(data, size);
   if (!bytes) return false;
   out = bytes->empty() ? Json::object()
-                       : Json::parse(bytes->view(), nullptr, /*allow_exceptions=*/false);
+                       : vector_detail::parse_json(bytes->view());
   return out.is_object();
 }
 
@@ -186,7 +188,7 @@ std::optional<TimePoint> expiry(std::int64_t expire_ms) {
 /// Checks an item and takes it over; its code if it is none.
 int item_of(const KVVecItem& given, std::int64_t expire_ms, std::size_t dim, VectorItem& out) {
   const auto key = buffer(given.pKey, given.nKey);
-  const auto value = buffer(given.pVal, given.nVal);
+  const auto value = value_buffer(given.pVal, given.nVal);
   if (!key || key->empty() || !value || expire_ms < 0) return KVSTORE_ERROR;
   if (given.pVec == nullptr) return KVVEC_BAD_VECTOR;
   if (!parse_metadata(given.pMeta, given.nMeta, out.metadata)) return KVSTORE_ERROR;
@@ -390,7 +392,7 @@ int kvstore_vec_put_batch(KVVecStore* vectors, const KVVecItem* items, int count
 int kvstore_vec_kv_put(KVVecStore* vectors, const void* key, int key_size, const void* value,
                        int value_size) {
   return api::with_key(vectors, key, key_size, [&](api::Vectors& open, snkv::BytesView bytes) {
-    const auto contents = api::buffer(value, value_size);
+    const auto contents = api::value_buffer(value, value_size);
     if (!contents) return KVSTORE_ERROR;
     return api::done(open.store.put(bytes, *contents));
   });

@@ -72,6 +72,11 @@ std::string_view path(const Target& target) noexcept {
   return target.store->path;
 }
 
+std::string_view file(const Target& target) noexcept {
+  if (target.store == nullptr || target.store->in_memory) return {};
+  return target.store->file;
+}
+
 KeyRange prefix_range(BytesView prefix) {
   KeyRange range;
   range.low = Bytes(prefix);

@@ -1,6 +1,7 @@
 /// \file
 /// The functions of core_abi.hpp that write the whole store anew: `backup` into another file,
 /// `compact` in place.
+#include "core/file_copy.hpp"
 #include "core/file_system.hpp"
 #include "core/pinned_reader.hpp"
 #include "core/progress.hpp"
@@ -56,7 +57,7 @@ Error check_free(const char* operation, const StoreState& store, const std::stri
   }
   struct stat own {};
   const bool followed = ::stat(path.c_str(), &found) == 0;
-  if (followed && !store.in_memory && ::stat(store.path.c_str(), &own) == 0 &&
+  if (followed && !store.in_memory && ::stat(store.file.c_str(), &own) == 0 &&
       own.st_dev == found.st_dev && own.st_ino == found.st_ino) {
     return Error(Errc::exists, operation, fmt::format("{} is the store itself", path));
   }
@@ -75,10 +76,8 @@ Error check_target(const char* operation, const StoreState& store, std::string_v
   if (Error error = check_free(operation, store, path); error.failed()) return error;
   if (Error error = resolve_path(operation, path, out); error.failed()) return error;
   if (Error error = check_length(operation, path, out, true); error.failed()) return error;
-  std::string own;
-  const bool has_file = !store.in_memory && !resolve_path(operation, store.path, own).failed();
   for (const char* suffix : sidecars) {
-    if (has_file && out == own + suffix) {
+    if (!store.in_memory && out == store.file + suffix) {
       return Error(Errc::invalid_argument, operation,
                    fmt::format("{} is a name that the store needs for itself", path));
     }
@@ -90,57 +89,8 @@ Error check_target(const char* operation, const StoreState& store, std::string_v
 
 // ---- Copying ----
 
-/// A copy page by page. Ends by itself.
-class PageCopy {
- public:
-  PageCopy() = default;
-  PageCopy(const PageCopy&) = delete;
-  PageCopy& operator=(const PageCopy&) = delete;
-  ~PageCopy() { static_cast<void>(finish()); }
-
-  [[nodiscard]] int begin(snkv_bt* source, snkv_bt* target) noexcept {
-    return snkv_bt_backup_begin(source, target, &backup_);
-  }
-  [[nodiscard]] int step(std::uint64_t& done, std::uint64_t& total) noexcept {
-    constexpr std::uint32_t pages = 256;
-    return snkv_bt_backup_step(backup_, pages, &done, &total);
-  }
-  [[nodiscard]] int finish() noexcept {
-    snkv_bt_backup* backup = std::exchange(backup_, nullptr);
-    return backup == nullptr ? SNKV_BT_OK : snkv_bt_backup_finish(backup);
-  }
-
- private:
-  snkv_bt_backup* backup_ = nullptr;
-};
-
-Error copy_pages(const char* operation, btree::Connection& source, const std::string& path,
-                 ProgressReport& progress) {
-  btree::Connection target;
-  int rc = target.open(path, SNKV_BT_OPEN_OWNED, 0);
-  if (rc != SNKV_BT_OK) {
-    return Error(btree::errc_of(rc), operation,
-                 fmt::format("{}: {}", path, target.sql_error(operation, rc).detail()), rc);
-  }
-  const btree::Lock lock(source);
-  const btree::ReadTransaction transaction(lock);
-  if (transaction.rc() != SNKV_BT_OK) {
-    return btree::engine_error(operation, transaction.rc(), "beginning a read transaction");
-  }
-  PageCopy copy;
-  rc = copy.begin(lock.get(), target.get());
-  while (rc == SNKV_BT_OK) {
-    std::uint64_t done = 0;
-    std::uint64_t total = 0;
-    rc = copy.step(done, total);
-    if (rc != SNKV_BT_OK && rc != SNKV_BT_DONE) break;
-    if (!progress.report(done, total)) return progress.error(operation);
-  }
-  if (rc == SNKV_BT_DONE) rc = copy.finish();
-  return rc == SNKV_BT_OK ? Error() : btree::engine_error(operation, rc, path);
-}
-
-/// Runs VACUUM. The engine tells no progress of the last part, which is reported in the end.
+/// Runs VACUUM. In place the last report comes before anything is changed; a copy can be given up
+/// afterwards, too.
 Error vacuum(const char* operation, btree::Connection& connection, const char* into,
              ProgressReport& progress) {
   struct Context {
@@ -159,9 +109,8 @@ Error vacuum(const char* operation, btree::Connection& connection, const char* i
     return Error(Errc::io_error, operation, connection.sql_error(operation, rc).detail(), rc);
   }
   if (rc != SNKV_BT_OK) return connection.sql_error(operation, rc);
-  // In place the engine has asked before it replaced anything.
-  if (into != nullptr) static_cast<void>(progress.report(context.total, context.total));
-  return {};
+  const bool go_on = into == nullptr || progress.report(context.total, context.total);
+  return go_on ? Error() : progress.error(operation);
 }
 
 }  // namespace
@@ -177,16 +126,13 @@ Error backup(const Target& target, std::string_view path, const BackupOptions& o
     PinnedReader reader;
     if (Error error = reader.open(operation, target.store); error.failed()) return error;
     UnfinishedFile file;
-    if (Error error = file.create(operation, place, mode_beside(store)); error.failed()) {
-      return error;
-    }
+    if (Error error = file.create(operation, place, FileAccess::of(store)); error.failed()) return error;
     ProgressReport report(progress, store, kind_beside_read(store));
     Error error = options.compact
                       ? vacuum(operation, reader.connection(), file.path().c_str(), report)
                       : copy_pages(operation, reader.connection(), file.path(), report);
-    if (!error.failed() && report.stopped()) error = report.error(operation);
-    if (error.failed()) return error;
-    return file.publish(operation);
+    if (!error.failed()) error = count_anew(operation, file.path());
+    return error.failed() ? error : file.publish(operation);
   });
 }
 

@@ -212,6 +212,9 @@ Error for_each(WriteSession& session, const Target& target, BytesView batch, Use
       return Error(Errc::not_found, operation,
                    fmt::format("column family {}", base::printable(step.first)));
     }
+    if (named != nullptr) {
+      if (Error error = check_name(operation, *named); error.failed()) return error;
+    }
     family = named == nullptr ? target.family : named->family;
   }
   return {};

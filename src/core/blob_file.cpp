@@ -8,6 +8,7 @@
 #include "core/run.hpp"
 #include "core/store_state.hpp"
 #include "core/system_error.hpp"
+#include "core/unfinished_file.hpp"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -16,9 +17,7 @@
 #include <fmt/format.h>
 #include <algorithm>
 #include <cerrno>
-#include <cstdio>
 #include <cstring>
-#include <random>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -77,7 +76,6 @@ class File {
     }
     return true;
   }
-  [[nodiscard]] bool sync() const noexcept { return ::fsync(descriptor_) == 0; }
   [[nodiscard]] bool close() noexcept {
     const int descriptor = std::exchange(descriptor_, -1);
     return descriptor < 0 || ::close(descriptor) == 0;
@@ -87,44 +85,6 @@ class File {
  private:
   int descriptor_ = -1;
 };
-
-/// A file that goes away unless it takes the place of another.
-class TemporaryFile {
- public:
-  ~TemporaryFile() {
-    if (!name_.empty()) ::unlink(name_.c_str());
-  }
-
-  /// Makes it beside `path`.
-  [[nodiscard]] bool open(const std::string& path) {
-    std::random_device random;
-    for (int attempt = 0; attempt < 16; ++attempt) {
-      std::string name = fmt::format("{}.snkv-{:08x}", path, random());
-      if (file.open(name, O_WRONLY | O_CREAT | O_EXCL, 0666)) {
-        name_ = std::move(name);
-        return true;
-      }
-      if (errno != EEXIST) break;
-    }
-    return false;
-  }
-  [[nodiscard]] bool replace(const std::string& path) noexcept {
-    if (::rename(name_.c_str(), path.c_str()) != 0) return false;
-    name_.clear();
-    return true;
-  }
-
-  File file;
-
- private:
-  std::string name_;
-};
-
-std::string folder_of(const std::string& path) {
-  const std::size_t slash = path.rfind('/');
-  if (slash == std::string::npos) return ".";
-  return slash == 0 ? "/" : path.substr(0, slash);
-}
 
 std::string_view name_in_folder(std::string_view path) {
   return path.substr(path.rfind('/') + 1);  // npos + 1 is 0
@@ -204,11 +164,14 @@ Error export_file(const Subject& subject, const Target& target, const Progress& 
   struct ::stat info {};
   const bool exists = ::stat(subject.path.c_str(), &info) == 0;
   if (exists && S_ISDIR(info.st_mode)) return subject.error(Errc::cant_open, "is a folder");
-  TemporaryFile out;
-  if (!out.open(subject.path)) return subject.system_error(errno);
-  // Who could not read what is replaced shall not read what replaces it.
-  if (exists && ::fchmod(out.file.get(), info.st_mode & 0777) != 0)
-    return subject.system_error(errno);
+  UnfinishedFile unfinished;
+  // Who could not read what is replaced shall not read what replaces it, at no moment.
+  const FileAccess access = FileAccess::of_file(subject.path, {.mode = 0666, .by_umask = true});
+  // Not searching the folder, in which there may be many thousands of such files.
+  error = unfinished.create(subject.operation, subject.path, access, Contents::any, Search::nothing);
+  if (error.failed()) return error;
+  File out;
+  if (!out.open(unfinished.path(), O_WRONLY | O_NOFOLLOW)) return subject.system_error(errno);
   const bool in_transaction =
       target.scope != nullptr && target.scope->kind() == Scope::Kind::transaction;
   ProgressReport report(progress, *target.store,
@@ -219,15 +182,14 @@ Error export_file(const Subject& subject, const Target& target, const Progress& 
     std::size_t got = 0;
     error = reader.read(subject.operation, done, buffer.data(), buffer.size(), got);
     if (error.failed()) return error;
-    if (!out.file.write(BytesView(buffer.data(), got))) return subject.system_error(errno);
+    if (!out.write(BytesView(buffer.data(), got))) return subject.system_error(errno);
     done += got;
     if (!report.report(done, reader.size)) return subject.stopped(report);
   }
-  if (!out.file.sync() || !out.file.close() || !out.replace(subject.path)) {
-    return subject.system_error(errno);
-  }
-  size = reader.size;
-  return {};
+  if (!out.close()) return subject.system_error(errno);
+  error = unfinished.replace(subject.operation);
+  if (!error.failed()) size = reader.size;
+  return error;
 }
 
 }  // namespace

@@ -22,6 +22,8 @@ static_assert(crypto_kdf_KEYBYTES == KeyRing::key_size);
 constexpr char context[crypto_kdf_CONTEXTBYTES + 1] = "snkvdata";
 constexpr std::uint64_t value_subkey = 1;
 constexpr std::uint64_t side_subkey = 2;
+constexpr std::uint64_t name_subkey = 3;
+static_assert(crypto_generichash_KEYBYTES == KeyRing::key_size);
 
 /// The bytes that the tag covers besides the value.
 class AssociatedData {
@@ -68,9 +70,10 @@ class AssociatedData {
 }  // namespace
 
 void KeyRing::add(std::uint8_t number, const unsigned char* key) {
-  Key added{number, SecureBytes(2 * key_size)};
+  Key added{number, SecureBytes(3 * key_size)};
   crypto_kdf_derive_from_key(added.subkeys.data(), key_size, value_subkey, context, key);
   crypto_kdf_derive_from_key(added.subkeys.data() + key_size, key_size, side_subkey, context, key);
+  crypto_kdf_derive_from_key(added.subkeys.data() + 2 * key_size, key_size, name_subkey, context, key);
   keys_.push_back(std::move(added));
 }
 
@@ -104,6 +107,13 @@ bool KeyRing::open(const SealPlace& place, BytesView sealed, std::byte* out) con
 bool KeyRing::is_current(BytesView sealed) const noexcept {
   return sealed.size() >= overhead && sealed.data()[0] == version &&
          sealed.data()[1] == static_cast<std::byte>(keys_.front().number);
+}
+
+NameTag KeyRing::name_tag(BytesView text) const noexcept {
+  NameTag tag;
+  crypto_generichash(raw(tag.data()), tag.size(), raw(text.data()), text.size(),
+                     keys_.front().subkeys.data() + 2 * key_size, key_size);
+  return tag;
 }
 
 const unsigned char* KeyRing::side_key() const noexcept {

@@ -40,6 +40,9 @@ struct SealPlace {
   std::uint64_t index = 0;  ///< of chunks
 };
 
+/// Proves that a name of `snkv_meta` or of the schema is the library's own.
+using NameTag = std::array<std::byte, 32>;
+
 /// The data keys of a store, as of one header. Immutable.
 class KeyRing {
  public:
@@ -51,14 +54,16 @@ class KeyRing {
   /// Random, of one set of data keys.
   using Generation = std::array<std::byte, 8>;
 
-  KeyRing(const StoreId& store, const Generation& generation) noexcept
-      : store_(store), generation_(generation) {}
+  KeyRing(const StoreId& store, const Generation& generation, bool binds_names = false) noexcept
+      : store_(store), generation_(generation), binds_names_(binds_names) {}
 
   /// The first key that is added is the one to seal with. Throws `std::bad_alloc`.
   void add(std::uint8_t number, const unsigned char* key);
 
   [[nodiscard]] const Generation& generation() const noexcept { return generation_; }
   [[nodiscard]] const StoreId& store() const noexcept { return store_; }
+  /// Whether the header says that the store has the tags of its names (family_seal.hpp).
+  [[nodiscard]] bool binds_names() const noexcept { return binds_names_; }
 
   /// Writes `plain.size() + overhead` bytes. May throw `std::bad_alloc`, as `open` may.
   void seal(const SealPlace& place, BytesView plain, std::byte* out) const;
@@ -67,16 +72,20 @@ class KeyRing {
   /// Whether it was sealed with the key that is used now.
   [[nodiscard]] bool is_current(BytesView sealed) const noexcept;
 
+  /// The tag of a text, made with the key that is sealed with. What the text means is in its beginning.
+  [[nodiscard]] NameTag name_tag(BytesView text) const noexcept;
+
   /// The key for the side files of the store.
   [[nodiscard]] const unsigned char* side_key() const noexcept;
 
  private:
   struct Key {
     std::uint8_t number;
-    SecureBytes subkeys;  // for values, for side files
+    SecureBytes subkeys;  // for values, for side files, for names
   };
   StoreId store_;
   Generation generation_;
+  bool binds_names_;
   std::vector<Key> keys_;
 };
 

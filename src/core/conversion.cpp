@@ -2,23 +2,25 @@
 /// The functions of core_abi.hpp that encrypt a store which is not, and the opposite: a new file is written
 /// and takes the place of the old one, so that nothing stays behind in its pages.
 #include "base/printable.hpp"
+#include "core/family_seal.hpp"
+#include "core/file_system.hpp"
 #include "core/format.hpp"
 #include "core/key_header.hpp"
+#include "core/old_files.hpp"
 #include "core/progress.hpp"
 #include "core/read_path.hpp"
+#include "core/schema.hpp"
 #include "core/store_state.hpp"
 #include "core/unfinished_file.hpp"
 #include "core/write_path.hpp"
 
 #include <snkv/detail/core_abi.hpp>
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <memory>
 #include <string>
@@ -35,6 +37,7 @@ Options conversion_options() {
   options.create_if_missing = false;
   options.journal = Journal::rollback;
   options.keep_reads = false;
+  options.allow_hard_links = true;  // refused below, with the reason that holds here
   return options;
 }
 
@@ -55,10 +58,9 @@ class Source {
     // Changing the mode takes the file to itself, and brings all of it into one file.
     if (Error error = store_.open(unlock); error.failed()) return error;
     if (Error error = lock(); error.failed()) return error;
-    file_ = ::open(store_.file.c_str(), O_RDWR | O_CLOEXEC);
+    file_ = ::open(store_.file.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     struct stat info {};
     if (file_ < 0 || ::fstat(file_, &info) != 0) return system_error(operation_, store_.file);
-    size_ = info.st_size;
     if (info.st_nlink > 1) {
       return Error(Errc::invalid_argument, operation_,
                    fmt::format("{} has another name, which would stay with the old contents",
@@ -72,20 +74,18 @@ class Source {
   /// Refuses what a copy would lose, or leave in clear.
   [[nodiscard]] Error check_schema() {
     for (const FamilyEntry& entry : catalog_->families()) {
+      if (Error error = check_name(operation_, entry); error.failed()) return error;
       if (!entry.altered.empty()) return Error(Errc::schema_mismatch, operation_, entry.altered);
     }
-    btree::Statement statement;
-    int rc = statement.prepare(store_.writer,
-                               "SELECT type, name FROM sqlite_schema WHERE name NOT GLOB 'sqlite_*'");
-    if (rc == SNKV_BT_OK) rc = statement.step();
-    for (; rc == SNKV_BT_ROW; rc = statement.step()) {
-      const std::string_view name = statement.bytes(1).view();
-      if (is_ours(name)) continue;
+    Schema schema;
+    if (Error error = schema.load(operation_, store_.writer.get()); error.failed()) return error;
+    for (const SchemaRow& row : schema.rows()) {
+      if (row.name.starts_with("sqlite_") || is_ours(row.name)) continue;
       return Error(Errc::schema_mismatch, operation_,
-                   fmt::format("the {} {} is not the library's: it has to be dropped first",
-                               statement.bytes(0).view(), base::printable(name)));
+                   fmt::format("the {} {} is not the library's: it has to be dropped first", row.type,
+                               base::printable(row.name)));
     }
-    return rc == SNKV_BT_DONE ? Error() : store_.writer.sql_error(operation_, rc);
+    return {};
   }
 
   [[nodiscard]] int count(std::uint64_t& entries) {
@@ -101,38 +101,18 @@ class Source {
     return SNKV_BT_OK;
   }
 
-  /// Side files can be made again, and must not outlive the contents they were made of.
+  /// Side files can be made again, and must not outlive the contents they were made of. Earlier versions put
+  /// them beside the path that the store was opened with, which may be a link.
   [[nodiscard]] Error remove_side_files() {
-    const std::size_t slash = store_.file.rfind('/');
-    const std::string start = store_.file.substr(slash + 1) + "-vectors-";
-    struct Close {
-      void operator()(::DIR* folder) const noexcept { ::closedir(folder); }
-    };
-    const std::string name = store_.file.substr(0, slash + 1);
-    const std::unique_ptr<::DIR, Close> folder(::opendir(name.c_str()));
-    if (folder == nullptr) return system_error(operation_, name);
-    while (const ::dirent* entry = ::readdir(folder.get())) {
-      if (!std::string_view(entry->d_name).starts_with(start)) continue;
-      if (::unlinkat(::dirfd(folder.get()), entry->d_name, 0) != 0 && errno != ENOENT) {
-        return system_error(operation_, name + entry->d_name);
-      }
-    }
-    return {};
+    const Contents contents = store_.cipher == nullptr ? Contents::secret : Contents::any;
+    Error error = core::remove_side_files(operation_, store_.file, contents);
+    if (error.failed() || store_.path == store_.file) return error;
+    return core::remove_side_files(operation_, store_.path, contents);
   }
 
   /// Overwrites the contents, which have no name any more. Who has the file open still finds no store in
   /// it. What cannot be overwritten cannot be helped either.
-  void overwrite() noexcept {
-    static constexpr std::array<char, 64 * 1024> zeros{};
-    for (::off_t at = 0; at < size_;) {
-      const auto amount =
-          static_cast<std::size_t>(std::min<::off_t>(size_ - at, static_cast<::off_t>(zeros.size())));
-      const ::ssize_t done = ::pwrite(file_, zeros.data(), amount, at);
-      if (done <= 0 && errno != EINTR) return;
-      at += std::max<::ssize_t>(done, 0);
-    }
-    static_cast<void>(::fsync(file_));
-  }
+  void overwrite() noexcept { overwrite_contents(file_); }
 
   [[nodiscard]] StoreState& store() noexcept { return store_; }
   [[nodiscard]] const Catalog& catalog() const noexcept { return *catalog_; }
@@ -185,7 +165,6 @@ class Source {
   StoreState store_;
   std::shared_ptr<const Catalog> catalog_;
   int file_ = -1;
-  ::off_t size_ = 0;
 };
 
 /// Copies entries into a new store, many in one transaction.
@@ -232,8 +211,7 @@ class Copy {
     if (Error error = begin(); error.failed()) return error;
     if (name.id != format::default_family_id) {
       const btree::Lock lock(target_.writer);
-      Error error = target_.session.create_table(
-          operation_, format::family_table_sql(name.name, name.id), name.id);
+      Error error = make_family(operation_, target_.session, name.name, name.id);
       if (error.failed()) return error;
     }
     const ReadView view{source_.store().writer.get(), &from, 0, &source_.store(),
@@ -287,16 +265,13 @@ class Copy {
 
   /// What keeps ids of families from being used again.
   [[nodiscard]] Error numbers() {
-    constexpr const char* select = "SELECT value FROM snkv_meta WHERE key='next_family_id'";
     std::int64_t next = 0;
-    int rc = source_.store().writer.query_int64(select, next);
-    if (rc != SNKV_BT_OK) return source_.store().writer.sql_error(operation_, rc);
-    if (Error error = begin(); error.failed()) return error;
+    Error error = read_next_family_id(operation_, source_.store().writer.get(), source_.catalog(), next);
+    if (!error.failed()) error = begin();
+    if (error.failed()) return error;
     const btree::Lock lock(target_.writer);
     target_.session.close_cursors();
-    rc = target_.writer.execute(
-        fmt::format("UPDATE snkv_meta SET value={} WHERE key='next_family_id'", next));
-    return rc == SNKV_BT_OK ? Error() : target_.writer.sql_error(operation_, rc);
+    return write_next_family_id(operation_, target_.writer, target_.session.keys(), next);
   }
 
   static constexpr std::uint64_t entries_at_once = 4096;
@@ -325,7 +300,8 @@ Error convert(const char* operation, std::string_view path, const Unlock* from, 
   if (!error.failed()) error = source.check_schema();
   UnfinishedFile file;
   if (!error.failed()) {
-    error = file.create(operation, source.store().file, mode_beside(source.store()));
+    // What it is now, or what it becomes when it changes places with the store, is plain text.
+    error = file.create(operation, source.store().file, FileAccess::of(source.store()), Contents::secret);
   }
   if (error.failed()) return error;
   {
@@ -335,11 +311,14 @@ Error convert(const char* operation, std::string_view path, const Unlock* from, 
     options.create_if_missing = true;
     StoreState target(file.path(), false, std::move(options));
     error = target.open(to);
+    // If it fails, all of it goes away. A journal would only be more that has to be overwritten.
+    if (!error.failed()) error = target.keep_no_journal(operation);
     if (!error.failed()) error = Copy(operation, source, target, report).run();
   }
   if (!error.failed()) error = source.remove_side_files();
-  if (!error.failed()) error = file.replace(operation);
-  if (!error.failed()) source.overwrite();
+  bool exchanged = false;
+  if (!error.failed()) error = file.exchange(operation, exchanged);
+  if (!error.failed() && !exchanged) source.overwrite();
   return error;
 }
 

@@ -65,6 +65,8 @@ void CursorState::guarded(const char* caller, Body&& body) noexcept {
   const auto run = [&](snkv_bt* bt, const Catalog& catalog) -> Error {
     const FamilyEntry* found = catalog.find(family_->id);
     if (found == nullptr) return Error(Errc::dropped, caller, name());
+    if (Error error = check_name(caller, *found); error.failed()) return error;
+    if (!found->is_readable) return Error(Errc::schema_mismatch, caller, found->altered);
     if (found->root != entry_.root) tree_.close();
     entry_.root = found->root;
     entry_.large_root = found->large_root;
@@ -207,12 +209,15 @@ Error CursorState::step(bool forward) {
 Error CursorState::position(int rc, int present, bool forward) {
   valid = false;
   const std::int64_t now = transaction_ != nullptr ? transaction_->session().now() : snapshot_->now;
+  const ReadView view{bt_, &entry_, now, store_.get(), keys_};
   while (rc == SNKV_BT_OK && present != 0) {
     Row row;
     rc = read_row(tree_.get(), scratch_, row);
     if (rc != SNKV_BT_OK) break;
     if (!in_range(row.key)) return {};
-    if (!row.expired(now)) return take_entry(row);
+    bool live = false;
+    if (Error error = is_live(operation, view, row, live); error.failed()) return error;
+    if (live) return take_entry(row);
     rc = forward ? snkv_bt_next(tree_.get(), &present) : snkv_bt_prev(tree_.get(), &present);
   }
   return rc == SNKV_BT_OK ? Error() : btree::engine_error(operation, rc, name());

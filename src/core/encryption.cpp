@@ -1,7 +1,8 @@
 /// \file
 /// Secrets, and the functions of core_abi.hpp that change the keys of an open store.
 #include "core/families.hpp"
-#include "core/format.hpp"
+#include "core/family_seal.hpp"
+#include "core/key_change.hpp"
 #include "core/key_header.hpp"
 #include "core/progress.hpp"
 #include "core/read_path.hpp"
@@ -90,7 +91,7 @@ Error read_header(const char* operation, StoreState& store, Bytes& out) {
 }
 
 /// Writes a header in a transaction of its own that survives a power cut. `current` is the one that it was
-/// made from.
+/// made from. One with `other_keys` binds the names.
 Error replace_header(const char* operation, StoreState& store, BytesView current,
                      const KeyHeader& next, bool other_keys) {
   SessionTurn turn(store.session);
@@ -103,6 +104,9 @@ Error replace_header(const char* operation, StoreState& store, BytesView current
     if (found != current) return Error(Errc::busy, operation, "somebody else changes the keys");
     store.session.close_cursors();
     error = write_key_header(operation, store.writer, next.encode());
+    if (!error.failed() && other_keys) {
+      error = rewrite_name_tags(operation, store.writer, store.session.catalog(), *next.ring());
+    }
     if (error.failed()) return error;
     if (other_keys) {
       // Whoever has a catalog from before has to notice.
@@ -189,6 +193,14 @@ class Rotation {
 
 }  // namespace
 
+Error bind_names(const char* operation, StoreState& store, BytesView stored, KeyHeader& opened) {
+  opened.bind_names();
+  Error error = replace_header(operation, store, stored, opened, true);
+  if (!(error == Errc::busy || error == Errc::full)) return error;
+  store.log(LogLevel::warning, "the names of the store are not bound yet: the file could not be written");
+  return {};
+}
+
 Error change_password(const Target& target, const Secret& current, const Secret& next,
                       const EncryptionOptions& options) {
   constexpr const char* operation = "change_password";
@@ -220,6 +232,7 @@ Error rotate_key(const Target& given, const Secret& secret, const EncryptionOpti
       // Two keys: an earlier rotation has not come to its end.
       if (header.key_count() == 1) {
         header.add_key();
+        header.bind_names();
         return replace_header(operation, store, stored, header, true);
       }
       return {};
@@ -232,6 +245,7 @@ Error rotate_key(const Target& given, const Secret& secret, const EncryptionOpti
       if (!refused.failed()) refused = header.open(operation, stored, secret, options);
       if (refused.failed()) return refused;
       header.drop_old_keys();
+      header.bind_names();
       return replace_header(operation, store, stored, header, true);
     });
   });

@@ -111,6 +111,10 @@ Error ttl(const Target& target, BytesView key,
   return guarded(operation, target, [&]() -> Error {
     return read_entry(operation, target, key, [&](const ReadView& view, const Row& row) -> Error {
       remaining.reset();
+      // What is asked for is sealed with the value.
+      if (view.keys != nullptr) {
+        if (Error error = authenticate(operation, view, row); error.failed()) return error;
+      }
       if (row.expires_at) remaining = std::chrono::milliseconds(*row.expires_at - view.now.get());
       return {};
     });
@@ -180,9 +184,9 @@ Error count_live(const Target& target, std::uint64_t& entries) {
     return with_view(operation, target, [&](const ReadView& view, snkv_bt_cursor* cursor) -> Error {
       std::uint64_t all = 0;
       std::uint64_t expired = 0;
-      int rc = snkv_bt_count(cursor, &all);
-      if (rc == SNKV_BT_OK) rc = count_expired(view, all, expired);
+      const int rc = snkv_bt_count(cursor, &all);
       if (rc != SNKV_BT_OK) return btree::engine_error(operation, rc);
+      if (Error error = count_gone(operation, view, cursor, expired); error.failed()) return error;
       entries = all - std::min(all, expired);
       return {};
     });
@@ -270,21 +274,25 @@ Error purge_expired(const Target& given, std::uint64_t limit, std::uint64_t& pur
   return guarded(operation, given, [&]() -> Error {
     const Target target = given;  // a subscriber may end the handle that it belongs to
     std::uint64_t total = 0;
+    PurgeProgress progress;
     const bool sliced = target.scope == nullptr;
     for (;;) {
       const std::uint64_t left = limit == 0 ? std::numeric_limits<std::uint64_t>::max() : limit - total;
       const std::uint64_t most = sliced ? std::min(slice, left) : left;
       std::uint64_t now_purged = 0;
+      PurgeProgress next;
       const auto work = [&](WriteSession& session) {
-        return purge_entries(context_of(operation, target, session), most, now_purged);
+        next = progress;  // it may be called more than once
+        return purge_entries(context_of(operation, target, session), most, next, now_purged);
       };
       if (Error error = write_in_scope(operation, target, work); error.failed()) return error;
+      progress = std::move(next);
       total += now_purged;
       target.store->counters.add(Counters::ttl_purged, now_purged);
       if (now_purged < most || total == limit) break;
     }
     purged = total;
-    return {};
+    return progress.refused;
   });
 }
 
@@ -307,16 +315,22 @@ Error purge_all_expired(const Target& given, std::uint64_t limit, std::uint64_t&
     };
     if (Error error = with_catalog(operation, target, collect); error.failed()) return error;
     std::uint64_t total = 0;
+    // Of the first family with an entry that was tampered with: the others are purged all the same.
+    Error refused;
     for (auto& family : families) {
       std::uint64_t now_purged = 0;
       const Target one{target.store, std::move(family), target.scope};
       Error error = purge_expired(one, limit == 0 ? 0 : limit - total, now_purged);
       total += now_purged;
-      if (error.failed() && !(error == Errc::dropped)) return error;
+      if (error == Errc::tampered) {
+        if (!refused.failed()) refused = std::move(error);
+      } else if (error.failed() && !(error == Errc::dropped)) {
+        return error;
+      }
       if (limit != 0 && total == limit) break;
     }
     purged = total;
-    return {};
+    return refused;
   });
 }
 

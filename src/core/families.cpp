@@ -1,6 +1,7 @@
 #include "core/families.hpp"
 
 #include "base/printable.hpp"
+#include "core/family_seal.hpp"
 #include "core/format.hpp"
 #include "core/read_path.hpp"
 #include "core/run.hpp"
@@ -58,9 +59,12 @@ Error create(const char* operation, WriteSession& session, std::string_view name
              std::shared_ptr<const Family>& out) {
   btree::Connection& connection = session.connection();
   std::int64_t id = 0;
-  int rc = connection.query_int64("SELECT value FROM snkv_meta WHERE key='next_family_id'", id);
-  if (rc != SNKV_BT_OK) return connection.sql_error(operation, rc);
-  if (id <= format::default_family_id || id > 0xffffffff) {
+  Error error = read_next_family_id(operation, session.bt(), session.catalog(), id);
+  if (error.failed()) return error;
+  // One that is in use, or was, would make what belonged to one family good for another.
+  const auto& families = session.catalog().families();
+  const std::int64_t last = families.empty() ? 0 : families.back().family->id;
+  if (id <= format::default_family_id || id <= last || id > 0xffffffff) {
     return Error(Errc::corrupt, operation, "snkv_meta has no usable next_family_id");
   }
   // A transaction that is rolled back takes the counter back too, but not the handles that were made in
@@ -68,12 +72,11 @@ Error create(const char* operation, WriteSession& session, std::string_view name
   id = std::max<std::int64_t>(id, session.store().next_family_id);
   session.store().next_family_id = id + 1;
   session.close_cursors();
-  rc = connection.execute(
-      fmt::format("UPDATE snkv_meta SET value={} WHERE key='next_family_id'", id + 1));
-  if (rc != SNKV_BT_OK) return connection.sql_error(operation, rc);
+  // The table is known to be the library's own: the catalog of this transaction is.
+  error = write_next_family_id(operation, connection, session.keys(), id + 1);
+  if (error.failed()) return error;
   const auto family_id = static_cast<std::uint32_t>(id);
-  Error error =
-      session.create_table(operation, format::family_table_sql(name, family_id), family_id);
+  error = make_family(operation, session, name, family_id);
   if (error.failed()) return error;
   const FamilyEntry* entry = session.catalog().find(family_id);
   if (entry == nullptr) return Error(Errc::internal, operation, "the new family is not there");
@@ -116,8 +119,10 @@ Error open_family(const char* operation, const Target& given, std::string_view n
   }
   std::shared_ptr<const Family> found;
   const auto look = [&](snkv_bt*, const Catalog& catalog) -> Error {
-    if (const FamilyEntry* entry = catalog.find(name)) found = entry->family;
-    return {};
+    const FamilyEntry* entry = catalog.find(name);
+    if (entry == nullptr) return {};
+    found = entry->family;
+    return check_name(operation, *entry);
   };
   if (Error error = with_catalog(operation, target, look); error.failed()) return error;
   if (found == nullptr && mode == FamilyMode::open) return not_found(operation, name);
@@ -134,7 +139,7 @@ Error open_family(const char* operation, const Target& given, std::string_view n
                      fmt::format("column family {}", base::printable(name)));
       }
       found = entry->family;
-      return {};
+      return check_name(operation, *entry);
     }
     if (Error error = check_free(operation, session, name); error.failed()) return error;
     return change(session, [&] { return create(operation, session, name, found); });
@@ -149,6 +154,7 @@ Error remove_family(const char* operation, const Target& target, std::string_vie
     const btree::Lock lock(session.connection());
     const FamilyEntry* entry = session.catalog().find(name);
     if (entry == nullptr) return not_found(operation, name);
+    if (Error error = check_name(operation, *entry); error.failed()) return error;
     return change(session, [&]() -> Error {
       // Copied: the catalog that has the entry goes away with the first of the statements.
       const FamilyEntry doomed = *entry;
@@ -158,7 +164,8 @@ Error remove_family(const char* operation, const Target& target, std::string_vie
       if (doomed.large_root != 0) statements.push_back("DROP TABLE " + format::large_table_name(id));
       if (doomed.expiry_root != 0) statements.push_back("DROP TABLE " + format::expiry_table_name(id));
       statements.push_back("DROP TABLE " + format::quoted(name));
-      return session.change_schema(operation, statements);
+      Error error = session.change_schema(operation, statements);
+      return error.failed() ? error : forget_family(operation, session, id);
     });
   };
   return write_in_scope(operation, target, drop);

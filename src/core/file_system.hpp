@@ -2,7 +2,7 @@
 /// Files that are made beside a store.
 #pragma once
 
-#include "core/store_state.hpp"
+#include "btree/bt.h"
 #include "core/system_error.hpp"
 
 #include <snkv/error.hpp>
@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
+#include <sys/types.h>
 #include <unistd.h>
 #include <cerrno>
 #include <cstring>
@@ -17,6 +18,8 @@
 #include <string_view>
 
 namespace snkv::core {
+
+class StoreState;
 
 /// What `errno` says about a file.
 [[nodiscard]] inline Error system_error(Errc code, const char* operation, const std::string& path) {
@@ -26,11 +29,28 @@ namespace snkv::core {
   return system_error(errc_of_errno(errno), operation, path);
 }
 
-/// As the store's own, so that what is made of a private file is private.
-[[nodiscard]] inline ::mode_t mode_beside(const StoreState& store) {
-  struct stat own {};
-  if (store.in_memory || ::stat(store.path.c_str(), &own) != 0) return 0644;
-  return (own.st_mode & 0777) | 0600;
+/// Who may use a file that is made.
+struct FileAccess {
+  ::mode_t mode = 0600;
+  /// `mode` is what the user's umask is taken from; the rest does not count.
+  bool by_umask = false;
+  ::gid_t group = static_cast<::gid_t>(-1);
+  ::uid_t owner = static_cast<::uid_t>(-1);
+
+  /// As the store's own file, so that what is made of a private file is private. The owner, too, where the
+  /// process may give files away: else root would take a store from its user.
+  [[nodiscard]] static FileAccess of(const StoreState& store) noexcept;
+  /// As a file that is there; `fallback` if there is none.
+  [[nodiscard]] static FileAccess of_file(const std::string& path, const FileAccess& fallback) noexcept;
+  /// Gives it to a file; 0, or -1 and errno. Where it cannot get the group, it is open to the group that
+  /// it has no more than to anybody.
+  [[nodiscard]] int give_to(const std::string& path) const noexcept;
+};
+
+/// With the slash, if there is one; never empty.
+[[nodiscard]] inline std::string folder_of(const std::string& path) {
+  const std::size_t slash = path.rfind('/');
+  return slash == std::string::npos ? "." : path.substr(0, slash + 1);
 }
 
 /// Refuses a path that the engine cannot open, and a name with which a store could not make its journal:

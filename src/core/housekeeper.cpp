@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include <cstdint>
+#include <utility>
 
 namespace snkv::core {
 
@@ -23,12 +24,18 @@ void Housekeeper::run(StoreState& store, std::chrono::milliseconds interval) noe
   const Target target{std::shared_ptr<StoreState>(std::shared_ptr<void>(), &store), nullptr, nullptr};
   constexpr std::uint64_t slice = 1000;
   std::uint64_t last_seen = store.feed.sequence();
+  bool told = false;
   std::unique_lock lock(worker_->mutex);
   while (!worker_->wake.wait_for(lock, interval, [this] { return worker_->stopping; })) {
     lock.unlock();
     std::uint64_t purged = slice;
     while (purged == slice) {
-      if (purge_all_expired(target, slice, purged).failed()) break;
+      const Error error = purge_all_expired(target, slice, purged);
+      // Then all else is purged.
+      if (error.failed() && !(error == Errc::tampered)) break;
+      if (error.failed() && !std::exchange(told, true)) {
+        store.log(LogLevel::warning, "entries that look expired were tampered with, and are not purged");
+      }
       if (purged > 0) {
         char text[64];  // no allocation: nothing may be thrown here
         const auto end = fmt::format_to_n(text, sizeof text, "purged {} expired entries", purged).out;

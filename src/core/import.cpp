@@ -1,18 +1,22 @@
 /// \file
 /// `import_original` of core_abi.hpp: a store made of a database of SNKV's C library.
+#include "core/file_system.hpp"
 #include "core/format.hpp"
 #include "core/original.hpp"
 #include "core/progress.hpp"
 #include "core/store_state.hpp"
+#include "core/unfinished_file.hpp"
 
 #include <snkv/detail/core_abi.hpp>
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
+#include <cerrno>
 #include <chrono>
 #include <cstdio>
 #include <memory>
@@ -29,37 +33,42 @@ constexpr const char* operation = "import_original";
 constexpr std::uint64_t entries_at_once = 4096;
 constexpr std::uint64_t bytes_at_once = 8u << 20;
 
+/// What is made of a private database is private, and what has a secret is, too.
+FileAccess access_to(std::string_view from, bool encrypted) {
+  struct stat own {};
+  if (encrypted || ::stat(std::string(from).c_str(), &own) != 0) return {};
+  ::mode_t mode = (own.st_mode & 0666) | 0600;
+  if (own.st_gid != ::getegid()) mode &= ~::mode_t{0060} | ((mode & 06) << 3);
+  return {.mode = mode, .by_umask = true};
+}
+
 /// The store while it is being made, beside the place where it will be; goes away in the end.
 class UnfinishedStore {
  public:
-  explicit UnfinishedStore(std::string_view to) {
-    static std::atomic<unsigned> number = 0;
-    path_ = fmt::format("{}.importing-{}-{}", to, ::getpid(), ++number);
-  }
+  UnfinishedStore() = default;
   UnfinishedStore(const UnfinishedStore&) = delete;
   UnfinishedStore& operator=(const UnfinishedStore&) = delete;
-  ~UnfinishedStore() {
-    if (target.store == nullptr) return;  // there is nothing of ours
-    target = Target();
-    for (const char* suffix : {"", "-wal", "-shm"}) std::remove((path_ + suffix).c_str());
-  }
+  ~UnfinishedStore() { target = Target(); }
 
-  [[nodiscard]] Error open(const ImportedStore& wanted) {
+  [[nodiscard]] Error open(std::string_view from, std::string_view to, const ImportedStore& wanted) {
+    const bool encrypted = wanted.secret != nullptr;
+    Error error = file_.create(operation, std::string(to), access_to(from, encrypted), Contents::any);
+    if (error.failed()) return error;
     Options options;
     options.page_size = wanted.options.page_size;
     options.cache_size = wanted.options.cache_size;
     options.clock = wanted.options.clock;
     // What a power cut leaves is of no use anyway.
     options.sync = Sync::off;
-    options.error_if_exists = true;
-    if (wanted.secret == nullptr) return open_store(path_, options, target);
-    return open_encrypted(path_, *wanted.secret, options, wanted.encryption, target);
+    if (!encrypted) return open_store(file_.path(), options, target);
+    return open_encrypted(file_.path(), *wanted.secret, options, wanted.encryption, target);
   }
 
-  Target target;
-
  private:
-  std::string path_;
+  UnfinishedFile file_;
+
+ public:
+  Target target;
 };
 
 /// Writes entries, many in one transaction.
@@ -196,9 +205,19 @@ Error import_into(std::string_view from, std::string_view to, BytesView password
   if (Error error = check_free(std::string(to)); error.failed()) return error;
   std::shared_ptr<const Original> original;
   if (Error error = open_original(from, password, original); error.failed()) return error;
+  if (original->cipher.encrypted() && wanted.secret == nullptr && !wanted.decrypt) {
+    return Error(Errc::invalid_argument, operation,
+                 fmt::format("{} is encrypted: give a secret for the new store, or say that it shall not be "
+                             "encrypted",
+                             from));
+  }
+  report.unknown = original_unknown_families(*original);
+  for (OriginalVectors& vectors : original_vectors(*original)) {
+    report.vectors.push_back(std::move(vectors.vectors));
+  }
 
-  UnfinishedStore store(to);
-  if (Error error = store.open(wanted); error.failed()) return error;
+  UnfinishedStore store;
+  if (Error error = store.open(from, to, wanted); error.failed()) return error;
   ProgressReport shown(progress);
   Error error = Import(*original, store.target, shown, report).families(original);
   if (!error.failed()) error = also(original, store.target);

@@ -2,6 +2,7 @@
 
 #include "core/big_endian.hpp"
 #include "core/format.hpp"
+#include "core/meta.hpp"
 #include "core/sodium.hpp"
 
 #include <fmt/format.h>
@@ -39,6 +40,8 @@ static_assert(crypto_pwhash_SALTBYTES == 16);
 constexpr std::uint8_t raw_key = 0;
 constexpr std::uint8_t argon2id = 1;
 
+constexpr std::byte names_flag{1};
+
 /// Less is no protection; a file that asks for less was not made by this library.
 constexpr std::uint64_t least_opslimit = 2;
 constexpr std::uint64_t least_memlimit = 19u << 20;
@@ -49,6 +52,11 @@ constexpr std::uint64_t check_subkey = 2;
 
 std::uint8_t derivation_for(const Secret& secret) noexcept {
   return secret.kind() == Secret::Kind::key ? raw_key : argon2id;
+}
+
+KeyRing::Generation with_names(KeyRing::Generation generation) noexcept {
+  generation.back() ^= std::byte{1};
+  return generation;
 }
 
 void compute_check(const SecretKeys& keys, const std::byte* header, unsigned char* out) noexcept {
@@ -87,6 +95,7 @@ bool KeyHeader::generation_of(BytesView header, KeyRing::Generation& out) noexce
 Error KeyHeader::make(const char* operation, const Secret& secret, const EncryptionOptions& options,
                       const KeyRing::StoreId& store) {
   store_ = store;
+  binds_names_ = true;
   keys_.clear();
   add_key();
   return set_secret(operation, secret, options);
@@ -114,6 +123,12 @@ void KeyHeader::add_key() {
 void KeyHeader::drop_old_keys() {
   keys_.resize(1);
   randombytes_buf(generation_.data(), generation_.size());
+}
+
+void KeyHeader::bind_names() noexcept {
+  if (binds_names_) return;
+  binds_names_ = true;
+  generation_ = with_names(generation_);
 }
 
 Error KeyHeader::derive(const char* operation, const Secret& secret) {
@@ -144,6 +159,7 @@ Bytes KeyHeader::encode() const {
   p[version_at] = std::byte{1};
   p[cipher_at] = std::byte{1};
   p[derivation_at] = static_cast<std::byte>(derivation_);
+  if (binds_names_) p[flags_at] = names_flag;
   put_big_endian(p + opslimit_at, opslimit_, 8);
   put_big_endian(p + memlimit_at, memlimit_, 8);
   std::memcpy(p + salt_at, salt_.data(), salt_.size());
@@ -164,8 +180,15 @@ Bytes KeyHeader::encode() const {
   return out;
 }
 
-std::shared_ptr<const KeyRing> KeyHeader::ring() const {
-  auto ring = std::make_shared<KeyRing>(store_, generation_);
+std::shared_ptr<const KeyRing> KeyHeader::ring() const { return ring(generation_, binds_names_); }
+
+std::shared_ptr<const KeyRing> KeyHeader::ring_with_names() const {
+  return ring(binds_names_ ? generation_ : with_names(generation_), true);
+}
+
+std::shared_ptr<const KeyRing> KeyHeader::ring(const KeyRing::Generation& generation,
+                                               bool binds_names) const {
+  auto ring = std::make_shared<KeyRing>(store_, generation, binds_names);
   for (const DataKey& key : keys_) ring->add(key.number, key.key.data());
   return ring;
 }
@@ -180,8 +203,9 @@ Error KeyHeader::parse(const char* operation, BytesView header, std::size_t& cou
   std::uint32_t zero = 0;
   std::memcpy(&zero, p + zero_at, sizeof zero);
   derivation_ = static_cast<std::uint8_t>(p[derivation_at]);
-  if (p[version_at] != std::byte{1} || p[cipher_at] != std::byte{1} || p[flags_at] != std::byte{0} ||
-      zero != 0 || derivation_ > argon2id) {
+  binds_names_ = p[flags_at] == names_flag;
+  if (p[version_at] != std::byte{1} || p[cipher_at] != std::byte{1} ||
+      (p[flags_at] & ~names_flag) != std::byte{0} || zero != 0 || derivation_ > argon2id) {
     return Error(Errc::unsupported_version, operation,
                  "the store is encrypted in a way that this library does not know");
   }
@@ -251,38 +275,17 @@ Error KeyHeader::open(const char* operation, BytesView header, const Secret& sec
   return {};
 }
 
-namespace {
-
-/// The blob of a row of `snkv_meta`, empty if there is none.
-Error read_meta(const char* operation, btree::Connection& connection, std::string_view key,
-                Bytes& out) {
-  btree::Statement statement;
-  const std::string sql = fmt::format("SELECT value FROM snkv_meta WHERE key='{}'", key);
-  int rc = statement.prepare(connection, sql.c_str());
-  if (rc == SNKV_BT_OK) rc = statement.step();
-  if (rc != SNKV_BT_ROW && rc != SNKV_BT_DONE) return connection.sql_error(operation, rc);
-  out = rc == SNKV_BT_ROW ? Bytes(statement.bytes(0)) : Bytes();
-  return {};
-}
-
-}  // namespace
-
 Error read_key_header(const char* operation, btree::Connection& connection, Bytes& out) {
-  return read_meta(operation, connection, format::key_header, out);
+  Meta meta;
+  if (Error error = read_meta(operation, connection, meta); error.failed()) return error;
+  out = std::move(meta.key_header).value_or(Bytes());
+  return {};
 }
 
 Error write_key_header(const char* operation, btree::Connection& connection, BytesView header) {
   const int rc = connection.execute(fmt::format("REPLACE INTO snkv_meta VALUES('{}', {})",
                                                 format::key_header, format::blob_literal(header)));
   return rc == SNKV_BT_OK ? Error() : connection.sql_error(operation, rc);
-}
-
-Error check_store_id(const char* operation, btree::Connection& connection,
-                     const KeyRing::StoreId& id) {
-  Bytes stored;
-  if (Error error = read_meta(operation, connection, "store_id", stored); error.failed()) return error;
-  if (stored == BytesView(id)) return {};
-  return Error(Errc::tampered, operation, "the header of the encryption is that of another store");
 }
 
 }  // namespace snkv::core

@@ -7,7 +7,7 @@
 ///          8     1  version: 1
 ///          9     1  cipher: 1, XChaCha20-Poly1305
 ///         10     1  key derivation: 0 the secret is the key, 1 Argon2id
-///         11     1  flags: 0
+///         11     1  flags: 1 the names of families are bound (family_seal.hpp)
 ///         12     4  zero
 ///         16     8  passes of Argon2id, 0 without
 ///         24     8  bytes of memory of Argon2id, 0 without
@@ -71,12 +71,18 @@ class KeyHeader {
   void add_key();
   /// Forgets all data keys but the one that is sealed with. Another generation too.
   void drop_old_keys();
+  /// Says that the names of families are bound. The generation is another one, so that a library which
+  /// would not bind them has to open the store again; who knows of it can tell which one it will be.
+  void bind_names() noexcept;
+  [[nodiscard]] bool binds_names() const noexcept { return binds_names_; }
 
   [[nodiscard]] std::size_t key_count() const noexcept { return keys_.size(); }
   [[nodiscard]] const KeyRing::StoreId& store() const noexcept { return store_; }
   /// The bytes of it.
   [[nodiscard]] Bytes encode() const;
   [[nodiscard]] std::shared_ptr<const KeyRing> ring() const;
+  /// The one that there will be after `bind_names`.
+  [[nodiscard]] std::shared_ptr<const KeyRing> ring_with_names() const;
 
  private:
   struct DataKey {
@@ -86,8 +92,11 @@ class KeyHeader {
   [[nodiscard]] Error parse(const char* operation, BytesView header, std::size_t& count);
   [[nodiscard]] Error check_limits(const char* operation, const EncryptionOptions& options) const;
   [[nodiscard]] Error derive(const char* operation, const Secret& secret);
+  [[nodiscard]] std::shared_ptr<const KeyRing> ring(const KeyRing::Generation& generation,
+                                                    bool binds_names) const;
 
   std::uint8_t derivation_ = 0;
+  bool binds_names_ = false;
   std::uint64_t opslimit_ = 0;
   std::uint64_t memlimit_ = 0;
   std::array<std::byte, 16> salt_{};
@@ -99,12 +108,10 @@ class KeyHeader {
 
 // ---- The row of snkv_meta that has it ----
 
-/// Empty if there is none.
+/// That of the latest state, or of the write transaction that is open; empty if there is none.
 [[nodiscard]] Error read_key_header(const char* operation, btree::Connection& connection, Bytes& out);
+/// In a write transaction in which `snkv_meta` is known to be the library's own.
 [[nodiscard]] Error write_key_header(const char* operation, btree::Connection& connection,
                                      BytesView header);
-/// `tampered` if the header belongs to another store.
-[[nodiscard]] Error check_store_id(const char* operation, btree::Connection& connection,
-                                   const KeyRing::StoreId& id);
 
 }  // namespace snkv::core

@@ -58,4 +58,8 @@ void detach(const Target& target, std::string_view name) noexcept {
   if (target.store != nullptr) target.store->attachments.detach(name);
 }
 
+void log(const Target& target, LogLevel level, std::string_view message) noexcept {
+  if (target.store != nullptr) target.store->log(level, message);
+}
+
 }  // namespace snkv::core

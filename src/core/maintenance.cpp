@@ -40,7 +40,8 @@ Error sync(const Target& target) {
     return with_catalog(operation, {target.store, nullptr, nullptr},
                         [&](snkv_bt* bt, const Catalog&) -> Error {
                           const int rc = snkv_bt_sync(bt, file_too ? 1 : 0);
-                          return rc == SNKV_BT_OK ? Error() : btree::engine_error(operation, rc);
+                          if (rc != SNKV_BT_OK) return btree::engine_error(operation, rc);
+                          return target.store->check_place(operation, bt);
                         });
   });
 }
@@ -86,8 +87,15 @@ Error integrity_check(const Target& target) {
     if (Error error = target.store->check(operation); error.failed()) return error;
     ReaderLease reader;
     if (Error error = reader.acquire(operation, *target.store); error.failed()) return error;
+    const btree::Lock lock(reader->connection);
+    const btree::MixedReadTransaction transaction(lock);
+    if (transaction.rc() != SNKV_BT_OK) {
+      return btree::engine_error(operation, transaction.rc(), "beginning a read transaction");
+    }
+    Schema schema;
+    if (Error error = schema.load(operation, lock.get()); error.failed()) return error;
     std::vector<std::string> lines;
-    Error error = check_pages(operation, reader->connection, lines);
+    Error error = check_pages(operation, reader->connection, schema, lines);
     if (error.failed() || lines.empty()) return error;
     std::string findings;
     for (const std::string& line : lines) {

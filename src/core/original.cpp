@@ -6,6 +6,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <array>
 #include <limits>
 #include <new>
 #include <string_view>
@@ -14,10 +16,55 @@
 namespace snkv::core {
 namespace {
 
-/// Families that the library keeps for itself begin with this.
-constexpr std::string_view hidden = "__";
 constexpr std::string_view expiries_of = "__snkv_ttl_k__";
 constexpr std::string_view expiry_families = "__snkv_ttl_";
+
+/// What names of families begin with that the library keeps for itself, or did once.
+constexpr std::array<std::string_view, 3> reserved = {"__", "_snkv_", "_vs_"};
+
+/// A way to name the families of vectors: what all names begin and end with. What is between them for the
+/// vectors themselves, for the metadata, the configuration and the two maps of labels is the same in all.
+struct Layout {
+  std::string_view prefix;
+  std::string_view suffix;
+
+  [[nodiscard]] std::string name(std::string_view part) const {
+    std::string out(prefix);
+    if (!part.empty()) out += fmt::format("_{}", part);
+    return out += suffix;
+  }
+};
+
+/// The youngest first: that of version 0.8, that of 0.7.3, and that of the Python package.
+constexpr std::array<Layout, 3> layouts = {
+    {{"__snkv_vec", "__"}, {"_snkv_vec", "_"}, {"_vs_vec", ""}}};
+constexpr std::array<std::string_view, 5> parts_of_vectors = {"", "tags", "meta", "idk", "idi"};
+
+/// Whether vectors are there in this layout. The younger names are the library's alone. A family that has one
+/// of the others may be a program's own, if nothing that belongs to vectors is beside it.
+bool is_used(const OriginalFile& file, const Layout& layout) {
+  if (file.root_of(layout.name("")) == 0) return false;
+  if (layout.prefix.starts_with("__")) return true;
+  return std::any_of(parts_of_vectors.begin() + 1, parts_of_vectors.end(),
+                     [&](std::string_view part) { return file.root_of(layout.name(part)) != 0; });
+}
+
+/// Whether the family is a part of something that is taken over in another form.
+bool is_hidden(const OriginalFile& file, std::string_view name) {
+  if (name == OriginalCipher::family || name.starts_with(expiry_families)) return true;
+  for (const Layout& layout : layouts) {
+    const bool own = std::any_of(parts_of_vectors.begin(), parts_of_vectors.end(),
+                                 [&](std::string_view part) { return name == layout.name(part); });
+    // Without vectors the others are of no use, to the library neither.
+    if (own) return layout.prefix.starts_with("__") || is_used(file, layout);
+  }
+  return false;
+}
+
+bool is_reserved(std::string_view name) noexcept {
+  return std::any_of(reserved.begin(), reserved.end(),
+                     [&](std::string_view prefix) { return name.starts_with(prefix); });
+}
 
 /// Runs `body`, which returns an `Error`. No exception gets out.
 template <class Body>
@@ -138,9 +185,24 @@ bool original_is_encrypted(const Original& original) noexcept {
 std::vector<std::string> original_families(const Original& original) {
   std::vector<std::string> names;
   for (const OriginalFile::Family& family : original.file.families()) {
-    if (!family.name.starts_with(hidden)) names.push_back(family.name);
+    if (!is_hidden(original.file, family.name)) names.push_back(family.name);
   }
   return names;
+}
+
+std::vector<std::string> original_unknown_families(const Original& original) {
+  std::vector<std::string> names = original_families(original);
+  std::erase_if(names, [](const std::string& name) { return !is_reserved(name); });
+  return names;
+}
+
+std::vector<OriginalVectors> original_vectors(const Original& original) {
+  std::vector<OriginalVectors> found;
+  for (const Layout& layout : layouts) {
+    if (!is_used(original.file, layout)) continue;
+    found.push_back({layout.name(""), layout.name("tags"), layout.name("meta")});
+  }
+  return found;
 }
 
 Error open_original_cursor(const std::shared_ptr<const Original>& original, std::string_view family,

@@ -91,8 +91,8 @@ Error OriginalFile::check_sidecars(const char* operation) const {
     struct stat found {};
     if (::stat((path_ + suffix).c_str(), &found) == 0 && found.st_size > 0) {
       return Error(Errc::cant_open, operation,
-                   fmt::format("{0} is not complete without {0}{1}: open and close it once more with "
-                               "the library that wrote it",
+                   fmt::format("{0} is not complete without {0}{1}: open and close it once with "
+                               "SNKV's C library, which wrote it",
                                path_, suffix));
     }
   }
@@ -115,6 +115,7 @@ Error OriginalFile::open(const char* operation, std::string path) {
   if (!S_ISREG(info.st_mode)) {
     return Error(Errc::cant_open, operation, fmt::format("{} is no file", path_));
   }
+  mode_ = info.st_mode;
   Error error = read_header(operation, static_cast<std::uint64_t>(info.st_size));
   if (!error.failed()) error = check_sidecars(operation);
   if (!error.failed()) error = read_families(operation);
@@ -127,16 +128,22 @@ Error OriginalFile::read_header(const char* operation, std::uint64_t file_size) 
   };
   // With the header of page 1, which would be that of the schema.
   std::array<std::byte, header_size + 8> header{};
-  if (file_size < header.size()) return refuse("is no database");
+  if (file_size < header.size()) {
+    // Made by a writer that was killed: all of it may be in the log.
+    Error error = file_size == 0 ? check_sidecars(operation) : Error();
+    return error.failed() ? error : refuse("is no database");
+  }
   if (!read_at(file_, header.data(), header.size(), 0)) {
     return Error(errc_of_errno(errno), operation, fmt::format("{}: {}", path_, std::strerror(errno)));
   }
   if (std::memcmp(header.data(), "SQLite format 3", 16) != 0) return refuse("is no database");
   if (u32(&header[68]) == format::application_id) return refuse("is a store of this library already");
   // No schema, but numbers where SQLite would have a small one, and a zero.
-  if (u8(&header[header_size]) != table_leaf || u16(&header[header_size + 3]) != 0 ||
-      u32(&header[family_count_at]) == 0 || u32(&header[table_root_at]) == 0) {
-    return refuse("is a database, but none of SNKV's C library");
+  const bool has_schema = u8(&header[header_size]) != table_leaf || u16(&header[header_size + 3]) != 0;
+  if (has_schema || u32(&header[family_count_at]) == 0 || u32(&header[table_root_at]) == 0) {
+    // The numbers of a database whose first writer was killed are in the log still.
+    Error error = has_schema ? Error() : check_sidecars(operation);
+    return error.failed() ? error : refuse("is a database, but none of SNKV's C library");
   }
   page_size_ = u16(&header[16]) == 1 ? 65536 : u16(&header[16]);
   const std::uint32_t reserved = u8(&header[20]);

@@ -10,6 +10,8 @@
 #include <snkv/bytes.hpp>
 #include <snkv/error.hpp>
 
+#include <sys/types.h>
+
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -44,6 +46,8 @@ class OriginalFile {
   [[nodiscard]] Error open(const char* operation, std::string path);
 
   [[nodiscard]] const std::string& path() const noexcept { return path_; }
+  /// Who may do what with the file.
+  [[nodiscard]] ::mode_t mode() const noexcept { return mode_; }
   [[nodiscard]] std::uint32_t page_size() const noexcept { return page_size_; }
   /// Bytes of a page that may be used.
   [[nodiscard]] std::uint32_t usable_size() const noexcept { return usable_size_; }
@@ -64,6 +68,7 @@ class OriginalFile {
 
   std::string path_;
   int file_ = -1;
+  ::mode_t mode_ = 0;
   std::uint32_t page_size_ = 0;
   std::uint32_t usable_size_ = 0;
   std::uint32_t pages_ = 0;

@@ -8,6 +8,7 @@
 #include <array>
 #include <cstring>
 #include <fmt/format.h>
+#include <limits>
 
 namespace snkv::core {
 
@@ -18,6 +19,8 @@ Error resolve(const char* operation, const Catalog& catalog, const Target& targe
   if (target.family == nullptr) return Error(Errc::closed, operation, "the handle is empty");
   out = catalog.find(target.family->id);
   if (out == nullptr) return Error(Errc::dropped, operation, base::printable(target.family->name));
+  if (Error error = check_name(operation, *out); error.failed()) return error;
+  if (!out->is_readable) return Error(Errc::schema_mismatch, operation, out->altered);
   return {};
 }
 
@@ -180,6 +183,13 @@ Error open_value(const char* operation, const ReadView& view, const Row& row, By
 
 }  // namespace
 
+Error authenticate(const char* operation, const ReadView& view, const Row& row) {
+  LargeValue large;
+  Bytes opened;
+  return row.large_id != 0 ? large_of(operation, view, row, large)
+                           : open_value(operation, view, row, opened);
+}
+
 Bytes describe_large(const LargeValue& value) {
   Bytes out;
   out.resize_for_overwrite(description_size);
@@ -278,7 +288,7 @@ Error copy_value(const char* operation, const ReadView& view, const Row& row, By
 namespace {
 
 /// The time in the entry of an index of expiries that the cursor is on.
-int read_expiry(snkv_bt_cursor* cursor, std::int64_t& at) {
+int read_expiry_time(snkv_bt_cursor* cursor, std::int64_t& at) {
   const void* data = nullptr;
   std::uint32_t local = 0;
   std::uint32_t size = 0;
@@ -306,12 +316,77 @@ int count_expired(const ReadView& view, std::uint64_t most, std::uint64_t& entri
   if (rc == SNKV_BT_OK) rc = snkv_bt_first(cursor.get(), &valid);
   while (rc == SNKV_BT_OK && valid != 0 && entries < most) {
     std::int64_t at = 0;
-    rc = read_expiry(cursor.get(), at);
+    rc = read_expiry_time(cursor.get(), at);
     if (rc != SNKV_BT_OK || at > view.now.get()) break;
     ++entries;
     rc = snkv_bt_next(cursor.get(), &valid);
   }
   return rc;
+}
+
+int read_expiry(snkv_bt_cursor* cursor, Bytes& scratch, std::int64_t& at, Bytes& key) {
+  const void* data = nullptr;
+  std::uint32_t local = 0;
+  std::uint32_t size = 0;
+  int rc = snkv_bt_payload(cursor, &data, &local, &size);
+  if (rc != SNKV_BT_OK) return rc;
+  if (!scratch.try_resize_for_overwrite(size)) return SNKV_BT_NOMEM;
+  rc = snkv_bt_read(cursor, 0, size, scratch.data());
+  if (rc != SNKV_BT_OK) return rc;
+  btree::ColumnExtent extents[2];
+  if (!btree::parse_record(scratch, size, extents)) return SNKV_BT_CORRUPT;
+  const Column when = btree::decode_column(extents[0], scratch.data());
+  const Column what = btree::decode_column(extents[1], scratch.data());
+  if (when.type != Column::Type::integer || what.type != Column::Type::blob) return SNKV_BT_CORRUPT;
+  at = when.integer;
+  key = Bytes(what.bytes);
+  return SNKV_BT_OK;
+}
+
+namespace {
+
+/// Counts an entry of the index if its row has the same expiry; one that has another does not expire now.
+Error count_one(const char* operation, const ReadView& view, snkv_bt_cursor* rows, BytesView key,
+                std::int64_t at, std::uint64_t& entries) {
+  int order = 0;
+  Bytes scratch;
+  Row row;
+  int rc = snkv_bt_seek(rows, key.data(), static_cast<std::uint32_t>(key.size()), &order);
+  if (rc == SNKV_BT_OK && (order != 0 || snkv_bt_valid(rows) == 0)) return {};
+  if (rc == SNKV_BT_OK) rc = read_row(rows, scratch, row);
+  if (rc != SNKV_BT_OK) return btree::engine_error(operation, rc, base::printable(key));
+  if (row.expires_at != at) return {};
+  bool live = false;
+  Error error = is_live(operation, view, row, live);
+  if (!error.failed() && !live) ++entries;
+  return error;
+}
+
+}  // namespace
+
+Error count_gone(const char* operation, const ReadView& view, snkv_bt_cursor* rows,
+                 std::uint64_t& entries) {
+  entries = 0;
+  int rc = SNKV_BT_OK;
+  if (view.keys == nullptr) {
+    rc = count_expired(view, std::numeric_limits<std::uint64_t>::max(), entries);
+    return rc == SNKV_BT_OK ? Error() : btree::engine_error(operation, rc);
+  }
+  if (view.family->expiry_root == 0) return {};
+  btree::Cursor cursor;
+  int valid = 0;
+  rc = cursor.open(view.bt, view.family->expiry_root, SNKV_BT_EXPIRY, false);
+  if (rc == SNKV_BT_OK) rc = snkv_bt_first(cursor.get(), &valid);
+  Bytes scratch;
+  Bytes key;
+  while (rc == SNKV_BT_OK && valid != 0) {
+    std::int64_t at = 0;
+    rc = read_expiry(cursor.get(), scratch, at, key);
+    if (rc != SNKV_BT_OK || at > view.now.get()) break;
+    if (Error error = count_one(operation, view, rows, key, at, entries); error.failed()) return error;
+    rc = snkv_bt_next(cursor.get(), &valid);
+  }
+  return rc == SNKV_BT_OK ? Error() : btree::engine_error(operation, rc);
 }
 
 int count_keys(snkv_bt_cursor* cursor, const KeyRange& range, std::uint64_t& entries) {

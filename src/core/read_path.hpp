@@ -46,7 +46,8 @@ struct Row {
   std::int64_t large_id = 0;  ///< 0: the value is in the row
   std::uint64_t large_size = 0;
 
-  [[nodiscard]] bool expired(const Moment& now) const {
+  /// Whether it says of itself that it has expired: ask `is_live`, which knows whether to believe it.
+  [[nodiscard]] bool looks_expired(const Moment& now) const {
     return expires_at.has_value() && *expires_at <= now.get();
   }
 };
@@ -125,6 +126,18 @@ struct LargeValue {
 [[nodiscard]] Error row_value(const char* operation, const ReadView& view, const Row& row,
                               Bytes& buffer, BytesView& out);
 
+/// `tampered` if the row, or what it says of a large value, is not what was sealed under its key with its
+/// expiry.
+[[nodiscard]] Error authenticate(const char* operation, const ReadView& view, const Row& row);
+
+/// Whether the entry of a row is there, or has expired. An encrypted store does not believe a row which
+/// says that it has expired before it is authenticated: `tampered`. Nothing else decides this.
+[[nodiscard]] inline Error is_live(const char* operation, const ReadView& view, const Row& row,
+                                   bool& live) {
+  live = !row.looks_expired(view.now);
+  return live || view.keys == nullptr ? Error() : authenticate(operation, view, row);
+}
+
 /// Calls `use(cursor's row)` for the live entry of `key`; `found` tells whether there was one. The row's
 /// views are good during the call only.
 template <class Use>
@@ -142,8 +155,17 @@ template <class Body>
 
 [[nodiscard]] Error check_key(const char* operation, BytesView key);
 
-/// Counts the entries that have expired, up to `most`, by the index of expiries.
+/// The entry of an index of expiries that the cursor is on.
+[[nodiscard]] int read_expiry(snkv_bt_cursor* cursor, Bytes& scratch, std::int64_t& at, Bytes& key);
+
+/// Counts the entries that have expired, up to `most`, by the index of expiries. In an encrypted store the
+/// index is not authenticated: see `count_gone`.
 [[nodiscard]] int count_expired(const ReadView& view, std::uint64_t most, std::uint64_t& entries);
+
+/// Counts the entries that have expired. In an encrypted store each is authenticated: `tampered`. The
+/// cursor of the rows loses its position.
+[[nodiscard]] Error count_gone(const char* operation, const ReadView& view, snkv_bt_cursor* rows,
+                               std::uint64_t& entries);
 
 /// Counts the keys of a range, expired ones included. The cursor loses its position.
 [[nodiscard]] int count_keys(snkv_bt_cursor* cursor, const KeyRange& range, std::uint64_t& entries);

@@ -101,11 +101,11 @@ Error find_entry(const char* operation, const ReadView& view, snkv_bt_cursor* cu
   Row row;
   rc = read_row(cursor, scratch, row);
   if (rc != SNKV_BT_OK) return btree::engine_error(operation, rc, base::printable(key));
-  if (row.expired(view.now)) {
+  if (Error error = is_live(operation, view, row, found); error.failed()) return error;
+  if (!found) {
     view.store->counters.add(Counters::ttl_expired);
     return {};
   }
-  found = true;
   return use(row);
 }
 

@@ -96,6 +96,7 @@ ReaderLease::~ReaderLease() {
 Error ReaderLease::acquire_kept(const char* operation, StoreState& store) {
   store_ = &store;
   reader_ = store.readers.take();
+  if (reader_ != nullptr && snkv_bt_is_outdated(reader_->connection.get()) != 0) reader_.reset();
   if (reader_ != nullptr) return {};
   // Ours only when it is whole: whatever a lease has goes to the pool.
   auto fresh = std::make_unique<Reader>();

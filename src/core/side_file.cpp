@@ -5,19 +5,15 @@
 #include "core/sodium.hpp"
 #include "core/store_state.hpp"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sodium.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
 #include <algorithm>
-#include <atomic>
 #include <bit>
 #include <cerrno>
-#include <cstdio>
 #include <cstring>
 #include <string>
 #include <string_view>
@@ -144,7 +140,7 @@ Error side_path(const char* operation, const StoreState& store, std::string_view
   if (!suffix.starts_with("-vectors-") || !std::all_of(suffix.begin(), suffix.end(), fits)) {
     return Error(Errc::invalid_argument, operation, "no name of a side file");
   }
-  out = store.path;
+  out = store.file;
   out += suffix;
   return {};
 }
@@ -159,49 +155,21 @@ std::unique_ptr<const SideSeal> make_side_seal(const StoreState& store) {
 // ---- Writing ----
 
 NewSideFile::~NewSideFile() {
-  if (exists_) ::unlink(temporary_.c_str());
   if (file_ >= 0) ::close(file_);
 }
 
 Error NewSideFile::create(const StoreState& store, std::string path) {
   if (!sodium_ready()) return Error(Errc::io_error, "side_file", "no source of random bytes");
-  static std::atomic<unsigned> counter{0};
   seal_ = make_side_seal(store);
-  path_ = std::move(path);
-  folder_ = path_.find('/') == path_.npos ? "." : path_.substr(0, path_.rfind('/') + 1);
-  remove_leftovers();
-  do {
-    temporary_ = fmt::format("{}.tmp-{}-{}", path_, ::getpid(), counter.fetch_add(1));
-    file_ = ::open(temporary_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, mode_beside(store));
-  } while (file_ < 0 && (errno == EEXIST || errno == EINTR));
-  if (file_ < 0) return system_error("side_file", temporary_);
-  exists_ = true;
-  // Says that somebody is at work on it.
-  static_cast<void>(::flock(file_, LOCK_EX | LOCK_NB));
+  Error error = unfinished_.create_beside("side_file", store.file, path, FileAccess::of(store));
+  if (error.failed()) return error;
+  file_ = ::open(unfinished_.path().c_str(), O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+  if (file_ < 0) return system_error("side_file", unfinished_.path());
   randombytes_buf(id_.data(), id_.size());
   Header header{magic, version, seal_->number(), core::chunk_size, 0, id_, {}};
   header.checksum = checksum_of(header);
   SideFileWriter::chunk_size = core::chunk_size;
   return write_at(0, {{{&header, sizeof header}, {nullptr, 0}}});
-}
-
-/// Removes what killed processes have left behind.
-void NewSideFile::remove_leftovers() const noexcept {
-  try {
-    const std::string start = path_.substr(path_.rfind('/') + 1) + ".tmp-";
-    ::DIR* folder = ::opendir(folder_.c_str());
-    if (folder == nullptr) return;
-    while (const ::dirent* entry = ::readdir(folder)) {
-      if (!std::string_view(entry->d_name).starts_with(start)) continue;
-      const int file = ::openat(::dirfd(folder), entry->d_name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-      if (file < 0) continue;
-      if (::flock(file, LOCK_EX | LOCK_NB) == 0) ::unlinkat(::dirfd(folder), entry->d_name, 0);
-      ::close(file);
-    }
-    ::closedir(folder);
-  } catch (const std::bad_alloc&) {
-    // Another time.
-  }
 }
 
 Error NewSideFile::write(std::uint64_t chunk, std::byte* content, std::size_t size, bool is_last) const {
@@ -215,7 +183,7 @@ Error NewSideFile::write_at(std::uint64_t offset, std::array<::iovec, 2> parts) 
     const ::ssize_t done =
         ::pwritev(file_, parts.data(), static_cast<int>(parts.size()), static_cast<::off_t>(offset));
     if (done < 0 && errno == EINTR) continue;
-    if (done < 0) return system_error("side_file", temporary_);
+    if (done < 0) return system_error("side_file", unfinished_.path());
     offset += static_cast<std::uint64_t>(done);
     auto left = static_cast<std::size_t>(done);
     for (::iovec& part : parts) {
@@ -229,15 +197,10 @@ Error NewSideFile::write_at(std::uint64_t offset, std::array<::iovec, 2> parts) 
 }
 
 Error NewSideFile::finish() {
-  return ::fsync(file_) == 0 ? Error() : system_error("side_file", temporary_);
+  return ::fsync(file_) == 0 ? Error() : system_error("side_file", unfinished_.path());
 }
 
-Error NewSideFile::publish() {
-  if (::rename(temporary_.c_str(), path_.c_str()) != 0) return system_error("side_file", path_);
-  exists_ = false;
-  if (sync_path(folder_, O_RDONLY | O_DIRECTORY) != 0) return system_error("side_file", folder_);
-  return {};
-}
+Error NewSideFile::publish() { return unfinished_.replace("side_file"); }
 
 // ---- Reading ----
 
@@ -248,8 +211,10 @@ OpenSideFile::~OpenSideFile() {
 Error OpenSideFile::open(const StoreState& store, std::string path) {
   if (!sodium_ready()) return Error(Errc::io_error, "side_file", "no source of random bytes");
   path_ = std::move(path);
-  file_ = ::open(path_.c_str(), O_RDONLY | O_CLOEXEC);
+  // Only a regular file, and no link to one: it is neither waited for nor followed.
+  file_ = ::open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
   if (file_ < 0) {
+    if (errno == ELOOP || errno == ENXIO) return damaged(path_, "is no regular file");
     return errno == ENOENT ? Error(Errc::not_found, "side_file", path_)
                            : system_error("side_file", path_);
   }

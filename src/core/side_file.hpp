@@ -11,6 +11,8 @@
 /// left out. There is always a last chunk, be it empty.
 #pragma once
 
+#include "core/unfinished_file.hpp"
+
 #include <snkv/detail/core_abi.hpp>
 #include <snkv/error.hpp>
 
@@ -69,16 +71,12 @@ struct NewSideFile : SideFileWriter {
   [[nodiscard]] Error publish();
 
  private:
-  void remove_leftovers() const noexcept;
   [[nodiscard]] Error write_at(std::uint64_t offset, std::array<::iovec, 2> parts) const;
 
   std::unique_ptr<const SideSeal> seal_;
   SideSeal::Id id_{};
-  std::string path_;
-  std::string folder_;
-  std::string temporary_;
+  UnfinishedFile unfinished_;
   int file_ = -1;
-  bool exists_ = false;
 };
 
 /// A side file that is being read.

@@ -19,11 +19,15 @@ namespace {
 
 std::string real_path_of(std::filesystem::path path) {
   std::error_code failed;
+  std::string known = path.string();
   path = std::filesystem::absolute(path, failed);  // what is not there yet would stay relative
+  if (failed) return known;  // the folder that the process is in was removed
+  known = path.string();
   for (int links = 0; links < 40; ++links) {
     path = std::filesystem::weakly_canonical(path, failed);
     // A link to a file that is not there yet was not followed.
-    if (failed || !std::filesystem::is_symlink(path, failed)) break;
+    if (failed) return known;
+    if (!std::filesystem::is_symlink(path, failed)) break;
     path = path.parent_path() / std::filesystem::read_symlink(path, failed);
   }
   return path.string();
@@ -58,6 +62,14 @@ void StoreState::release_kept_reads() noexcept {
       other->readers.release_all();
     }
   }
+}
+
+bool StoreState::others_open() const noexcept {
+  OpenStores& all = open_stores();
+  const std::lock_guard lock(all.mutex);
+  return std::any_of(all.stores.begin(), all.stores.end(), [&](const StoreState* other) {
+    return other != this && other->file == file && !other->closed_.load() && !other->fork_guard.forked();
+  });
 }
 
 StoreState::StoreState(std::string given_path, bool memory, Options opts)
@@ -101,6 +113,8 @@ StoreState::~StoreState() {
   checkpointer_.stop();
   releaser.stop();
   readers.close();
+  // Nobody else can be told.
+  if (const Error place = last_look("close"); place.failed()) log(LogLevel::error, place.detail());
   writer.close();
 }
 
@@ -109,29 +123,35 @@ Error StoreState::close() {
   if (Error error = UserCode::check_end("close", *this); error.failed()) return error;
   // Its short turns at writing are no reason to refuse; if there is another, it goes on.
   housekeeper_.stop();
-  Error error = close_if_unused();
-  if (!error.failed()) attachments.clear();
-  if (error.failed() && options.housekeeping_interval.count() > 0) {
+  Error place;
+  Error error = close_if_unused(place);
+  if (!error.failed()) {
+    attachments.clear();
+    return place;
+  }
+  if (options.housekeeping_interval.count() > 0) {
     housekeeper_.start(*this, options.housekeeping_interval);
   }
   return error;
 }
 
-Error StoreState::close_if_unused() {
-  WriteQueue::Waiter place;
-  if (Error error = queue.enter("close", place, WriteQueue::Clock::now()); error.failed()) {
+/// `place` tells of a store that is closed whether it was where it should be.
+Error StoreState::close_if_unused(Error& place) {
+  WriteQueue::Waiter turn;
+  if (Error error = queue.enter("close", turn, WriteQueue::Clock::now()); error.failed()) {
     return Error(Errc::busy, "close", "a transaction is open");
   }
   if (!pins.close_if_empty()) {
-    queue.leave(place);
+    queue.leave(turn);
     return Error(Errc::busy, "close", "an iterator or a snapshot is open");
   }
   closed_.store(true, std::memory_order_release);
   checkpointer_.stop();
   releaser.stop();
   readers.close();
+  place = last_look("close");
   writer.close();
-  queue.leave(place);
+  queue.leave(turn);
   return {};
 }
 
@@ -165,6 +185,8 @@ Error StoreState::enter_write_queue(const char* operation, WriteQueue::Waiter& w
   if (Error error = queue.enter(operation, waiter, deadline); error.failed()) return error;
   if (waiter.done) return {};
   Error error = check(operation);  // it may have been closed while we waited
+  const snkv_bt_place place = place_.load();
+  if (!error.failed() && place != SNKV_BT_IN_PLACE) error = error_moved(operation, place);
   if (error.failed()) queue.leave(waiter);
   return error;
 }
@@ -409,6 +431,8 @@ Error StoreState::checkpoint(btree::Connection& connection, const char* operatio
   // Idle readers must not be in the way of the copying, nor of the log's new start after it.
   release_kept_reads();
   const btree::Lock lock(connection);
+  // The file that has the name now would get none of it.
+  if (Error error = check_place(operation, lock.get()); error.failed()) return error;
   const Stopwatch stopwatch(latencies, TimedOperation::checkpoint);
   int rc = snkv_bt_set_sync(lock.get(), promised_sync_.load());
   if (rc == SNKV_BT_OK) {

@@ -37,6 +37,8 @@ struct Unlock {
   const EncryptionOptions& options;
 };
 
+class KeyHeader;
+
 class StoreState {
  public:
   enum class Role { writer, reader };
@@ -49,6 +51,11 @@ class StoreState {
   /// Opens the file, makes it a store if it is empty, checks its format. `unlock` is null for a store that
   /// is not encrypted.
   [[nodiscard]] Error open(const Unlock* unlock = nullptr);
+  /// For a new file that goes away if anything fails: nothing of it is written beside it.
+  [[nodiscard]] Error keep_no_journal(const char* operation) {
+    const int rc = writer.execute("PRAGMA journal_mode=MEMORY");
+    return rc == SNKV_BT_OK ? Error() : writer.sql_error(operation, rc);
+  }
   /// Fails with `busy` while anything is open.
   [[nodiscard]] Error close();
 
@@ -63,8 +70,11 @@ class StoreState {
   [[nodiscard]] bool keeps_reads() const noexcept { return keeps_reads_; }
 
   /// A connection for one purpose, with the pragmas of the options.
-  [[nodiscard]] Error open_connection(const char* operation, btree::Connection& connection,
-                                      Role role) const;
+  [[nodiscard]] Error open_connection(const char* operation, btree::Connection& connection, Role role);
+
+  /// `moved` if the file or its log is no longer where it was opened. Asked before anything is called safe;
+  /// from the first time on nothing more is written. `bt` is any connection of the caller's.
+  [[nodiscard]] Error check_place(const char* operation, snkv_bt* bt) noexcept;
 
   /// Waits for the turn to write, as long as the busy timeout allows.
   [[nodiscard]] Error enter_write_queue(const char* operation, WriteQueue::Waiter& waiter);
@@ -84,6 +94,8 @@ class StoreState {
   /// head of the queue; an engine code.
   [[nodiscard]] int promise(std::optional<Sync> sync, int& level) noexcept;
 
+  /// Whether another store of this process has the file open.
+  [[nodiscard]] bool others_open() const noexcept;
   /// Ends the read transactions that idle readers of this process keep on the file.
   void release_kept_reads() noexcept;
   /// Empties the log if nobody is in the way. For the housekeeper.
@@ -131,12 +143,37 @@ class StoreState {
   StoreState* next_doomed = nullptr;
 
  private:
-  [[nodiscard]] Error close_if_unused();
-  [[nodiscard]] Error create_if_empty(btree::Connection& connection, const Unlock* unlock);
+  [[nodiscard]] Error close_if_unused(Error& place);
+  [[nodiscard]] Error explain(const char* operation, const Error& error) const;
+  [[nodiscard]] Error check_identity(const char* operation, btree::Connection& connection) noexcept;
+  [[nodiscard]] int connect(btree::Connection& connection, Role role) const;
+  [[nodiscard]] bool reads_without_log() const;
+  void heal_log_files(btree::Connection& connection) const noexcept;
+  [[nodiscard]] Error check_immutable(const char* operation) const;
+  [[nodiscard]] Error check_journal(const char* operation, btree::Connection& connection) const;
+  [[nodiscard]] Error check_log(const char* operation, btree::Connection& connection) const;
+  [[nodiscard]] Error check_beside(const char* operation, btree::Connection& connection);
+  [[nodiscard]] snkv_bt_place place_of_names() const noexcept;
+  [[nodiscard]] Error last_look(const char* operation) noexcept;
+  [[nodiscard]] Error error_moved(const char* operation, snkv_bt_place place) const noexcept;
+  /// What a writer with a rollback journal has left when it died is rolled back by whoever opens the file
+  /// next, also if that is only to read it.
+  [[nodiscard]] Error roll_back_dead_writer() const;
+  [[nodiscard]] Error unreadable(int rc) const;
+  [[nodiscard]] Error check_empty(btree::Connection& connection, bool& empty) const;
+  [[nodiscard]] Error make_private_file() const;
+  void clear_up() const noexcept;
+  /// Unless another process has done so meanwhile.
+  [[nodiscard]] Error create(btree::Connection& connection, const Unlock* unlock);
+  /// `keys` is null for a store that is not encrypted.
   [[nodiscard]] Error initialise(btree::Connection& connection, const KeyRing::StoreId& id,
-                                 BytesView key_header);
-  [[nodiscard]] Error unlock_keys(btree::Connection& connection, const Unlock* unlock);
+                                 const KeyHeader* keys);
+  /// `header` and `opened` get what the store is unlocked with.
+  [[nodiscard]] Error unlock_keys(btree::Connection& connection, const Unlock* unlock, Bytes& header,
+                                  KeyHeader& opened);
+  [[nodiscard]] Error check_bound_version(btree::Connection& connection, const KeyHeader& opened) const;
   [[nodiscard]] Error check_format(btree::Connection& connection) const;
+  [[nodiscard]] Error check_sql(btree::Connection& connection) const;
   [[nodiscard]] Error check_size(btree::Connection& connection) const;
   [[nodiscard]] Error set_journal_mode(btree::Connection& connection) const;
   [[nodiscard]] std::string file_name() const;
@@ -154,6 +191,15 @@ class StoreState {
   const bool keeps_reads_;
   const bool checkpoints_beside_;
   std::atomic<bool> closed_{false};
+  /// What the first look found that found the file or its log elsewhere.
+  std::atomic<snkv_bt_place> place_{SNKV_BT_IN_PLACE};
+  /// Of the file that was opened; set by the first connection.
+  std::optional<snkv_bt_identity> identity_;
+  /// Of the log that the writer has open, and its name.
+  std::optional<snkv_bt_identity> log_identity_;
+  const std::string log_name_ = file + "-wal";
+  /// Whether the log or journal that lay beside it was found to be its own; set by the first connection.
+  std::atomic<bool> log_is_ours_{false};
   mutable std::atomic<std::int64_t> last_now_{0};  // that the caller's clock told
   mutable std::mutex log_mutex_;  // one message at a time
   Housekeeper housekeeper_;

@@ -1,110 +1,115 @@
 /// \file
-/// A database file that is made beside the place where it will be.
+/// Files that are being made, until they take the place that they are meant for.
+///
+/// A file that is to become `target` is `<target>.unfinished-<user>-<process>-<number>`, for its owner only.
+/// Whoever makes some holds a shared lock (flock) on the empty file `<target>.unfinished-<user>`, which is
+/// there as long as there may be others, and the lock ends with the process. Whoever gets the lock for
+/// himself knows that nobody is at work, and that all of them were left behind. It is a file of its own
+/// because closing a file drops the locks that the engine has on it.
 #pragma once
 
 #include "core/file_system.hpp"
 
 #include <snkv/error.hpp>
 
-#include <fcntl.h>
-#include <fmt/format.h>
 #include <sys/stat.h>
-#include <unistd.h>
+#include <sys/types.h>
 #include <array>
-#include <atomic>
-#include <cerrno>
-#include <cstdio>
+#include <cstdint>
 #include <string>
-#include <utility>
 
 namespace snkv::core {
 
 /// What the engine keeps beside a database file.
 inline constexpr std::array<const char*, 3> sidecars = {"-wal", "-shm", "-journal"};
 
-/// rename, but never over something that is there.
-inline int rename_to_free(const std::string& from, const std::string& to) {
-#if defined(__linux__) && defined(RENAME_NOREPLACE)
-  if (::renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE) == 0) return 0;
-  if (errno != ENOSYS && errno != EINVAL) return -1;
-#endif
-  struct stat found {};
-  if (::lstat(to.c_str(), &found) == 0) {
-    errno = EEXIST;
-    return -1;
-  }
-  return ::rename(from.c_str(), to.c_str());
-}
+/// How far is looked for what earlier versions left behind, which had no lock that tells that it is there.
+enum class Search : std::uint8_t { nothing, first_entries, everything };
 
-/// The copy while it is being made, under a name of its own; goes away unless it is published. All names
-/// are made before there is a file: later nothing may be thrown, or the file would stay.
+/// What is done with a file that is given up.
+enum class Contents : std::uint8_t {
+  any,     ///< It is removed.
+  secret,  ///< It is overwritten first: it may be the plain text of an encrypted store.
+};
+
+/// Says that somebody is at work on files for a target.
+class WorkLock {
+ public:
+  WorkLock() = default;
+  WorkLock(const WorkLock&) = delete;
+  WorkLock& operator=(const WorkLock&) = delete;
+  ~WorkLock() { leave(); }
+
+  /// Takes the lock. `busy`: somebody is clearing up for long.
+  [[nodiscard]] Error enter(const char* operation, const std::string& target);
+  /// Its file goes away with the last one.
+  void leave() noexcept;
+
+ private:
+  std::string path_;
+  ::pid_t owner_ = 0;
+  int file_ = -1;
+};
+
+/// A file while it is being made; goes away unless it is published. All names are made before there is a
+/// file: later nothing may be thrown, or the file would stay.
 class UnfinishedFile {
  public:
   UnfinishedFile() = default;
   UnfinishedFile(const UnfinishedFile&) = delete;
   UnfinishedFile& operator=(const UnfinishedFile&) = delete;
-  ~UnfinishedFile() {
-    if (!exists_) return;
-    ::unlink(path_.c_str());
-    for (const std::string& beside : beside_) ::unlink(beside.c_str());
-  }
+  ~UnfinishedFile();
 
-  /// Creates an empty file beside `target`.
-  [[nodiscard]] Error create(const char* operation, const std::string& target, ::mode_t mode) {
-    static std::atomic<unsigned> number{0};
-    target_ = target;
-    folder_ = target.substr(0, target.rfind('/') + 1);
-    for (;;) {
-      path_ = fmt::format("{}.tmp-{}-{}", target, ::getpid(), number.fetch_add(1));
-      for (std::size_t i = 0; i < sidecars.size(); ++i) beside_[i] = path_ + sidecars[i];
-      const int file = ::open(path_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, mode);
-      if (file >= 0) {
-        exists_ = true;
-        ::close(file);
-        return {};
-      }
-      if (errno == EEXIST) continue;  // left behind by a process that had our number and was killed
-      return system_error(errno == ENOSPC || errno == EDQUOT ? Errc::full : Errc::cant_open,
-                          operation, path_);
-    }
-  }
+  /// Creates an empty file that is to become `target`, after removing what was left behind there.
+  [[nodiscard]] Error create(const char* operation, const std::string& target, const FileAccess& access,
+                             Contents contents = Contents::any, Search search = Search::everything);
+  /// The same for one of the files beside the target `beside`, with whose other files it is removed.
+  [[nodiscard]] Error create_beside(const char* operation, const std::string& beside,
+                                    const std::string& target, const FileAccess& access,
+                                    Contents contents = Contents::any,
+                                    Search search = Search::everything);
 
   /// Makes it safe on the disk, and gives it its name, which must be free.
-  [[nodiscard]] Error publish(const char* operation) {
-    if (sync_path(path_, O_RDWR) != 0) {
-      return system_error(operation, path_);
-    }
-    if (rename_to_free(path_, target_) != 0) {
-      return errno == EEXIST ? system_error(Errc::exists, operation, target_)
-                             : system_error(operation, target_);
-    }
-    std::swap(path_, target_);  // still to be removed if the folder cannot be synced
-    if (sync_path(folder_, O_RDONLY | O_DIRECTORY) != 0) {
-      return system_error(operation, path_);
-    }
-    exists_ = false;
-    return {};
-  }
-
+  [[nodiscard]] Error publish(const char* operation);
   /// The same in place of the file that has the name, and whose log or journal is gone.
-  [[nodiscard]] Error replace(const char* operation) {
-    if (sync_path(path_, O_RDWR) != 0) return system_error(operation, path_);
-    // Or a power cut could bring back the log, which would then be taken for that of the new file.
-    if (sync_path(folder_, O_RDONLY | O_DIRECTORY) != 0) return system_error(operation, folder_);
-    if (::rename(path_.c_str(), target_.c_str()) != 0) return system_error(operation, target_);
-    exists_ = false;
-    if (sync_path(folder_, O_RDONLY | O_DIRECTORY) != 0) return system_error(operation, folder_);
-    return {};
-  }
+  [[nodiscard]] Error replace(const char* operation);
+  /// Like `replace`, but the file that had the name becomes this one, which goes away like any
+  /// other. `exchanged` is false where the file system cannot do that; then it was replaced.
+  [[nodiscard]] Error exchange(const char* operation, bool& exchanged);
 
   [[nodiscard]] const std::string& path() const noexcept { return path_; }
 
  private:
+  [[nodiscard]] Error settle(const char* operation) const;
+  [[nodiscard]] Error sync_folder(const char* operation) const;
+
+  WorkLock work_;
   std::string path_;
   std::array<std::string, sidecars.size()> beside_;
   std::string target_;
   std::string folder_;
+  FileAccess access_;
+  Contents contents_ = Contents::any;
+  ::pid_t maker_ = 0;
   bool exists_ = false;
 };
+
+/// Removes what was left behind by who made files for `target`. It is looked for if there is a lock that
+/// nobody has; what earlier versions left, in as much of the folder as `search` says, which `contents` is
+/// about, too. The number of files. Failures are for the next time.
+std::uint64_t remove_leftovers(const std::string& target, Contents contents, Search search) noexcept;
+
+/// Removes a rollback journal that says nothing, as a process leaves it that is killed before it has written the
+/// header. The engine would leave it there for ever where a log has taken its place. It must not begin one
+/// meanwhile.
+void remove_void_journal(const std::string& file) noexcept;
+
+/// Whether an open file is still what has the name.
+[[nodiscard]] bool has_name(int file, const std::string& path) noexcept;
+
+/// Overwrites a file that nobody else uses, and syncs it, unless it has another name. Nothing is told: what
+/// cannot be overwritten cannot be helped.
+void overwrite_file(const char* path) noexcept;
+void overwrite_contents(int file) noexcept;
 
 }  // namespace snkv::core

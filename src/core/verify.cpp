@@ -3,12 +3,15 @@
 /// promises.
 #include "base/printable.hpp"
 #include "btree/record.hpp"
+#include "core/database_header.hpp"
+#include "core/family_seal.hpp"
 #include "core/format.hpp"
 #include "core/page_check.hpp"
 #include "core/pinned_reader.hpp"
 #include "core/progress.hpp"
 #include "core/read_path.hpp"
 #include "core/run.hpp"
+#include "core/schema.hpp"
 #include "core/store_state.hpp"
 
 #include <snkv/detail/core_abi.hpp>
@@ -395,28 +398,8 @@ Error FamilyCheck::expiries() {
 
 // ---- The store ----
 
-/// The transaction of the whole check: SQL and cursors see one snapshot.
-class MixedRead {
- public:
-  explicit MixedRead(const btree::Lock& lock) noexcept : bt_(lock.get()) {
-    rc_ = snkv_bt_begin_mixed_read(bt_, &cookie_);
-  }
-  MixedRead(const MixedRead&) = delete;
-  MixedRead& operator=(const MixedRead&) = delete;
-  ~MixedRead() {
-    if (rc_ == SNKV_BT_OK) snkv_bt_rollback(bt_);
-  }
-  [[nodiscard]] int rc() const noexcept { return rc_; }
-  [[nodiscard]] std::uint32_t cookie() const noexcept { return cookie_; }
-
- private:
-  snkv_bt* bt_;
-  int rc_;
-  std::uint32_t cookie_ = 0;
-};
-
 /// The engine's own check of pages, cells and column types.
-Error engine_check(btree::Connection& connection, Findings& findings, Pace& pace) {
+Error engine_check(btree::Connection& connection, const Schema& schema, Findings& findings, Pace& pace) {
   const auto report = [](void* context, std::uint64_t steps, std::uint64_t) noexcept -> int {
     return static_cast<Pace*>(context)->engine(steps) ? 0 : 1;
   };
@@ -426,56 +409,36 @@ Error engine_check(btree::Connection& connection, Findings& findings, Pace& pace
   } reporting{connection.get()};
   snkv_bt_on_progress(reporting.bt, Pace::engine_steps, report, &pace);
   std::vector<std::string> lines;
-  Error error = check_pages(operation, connection, lines);
+  Error error = check_pages(operation, connection, schema, lines);
   if (error.failed()) return pace.asked_to_stop() ? pace.stopped() : error;
   for (std::string& line : lines) findings.add(std::move(line));
   return {};
 }
 
-/// A number that must be there; what is wrong with the table of them is a finding.
-Error read_number(btree::Connection& connection, const std::string& sql, std::int64_t& out,
-                  Findings& findings) {
-  const int rc = connection.query_int64(sql, out, -1);
-  if (rc == SNKV_BT_OK) return {};
-  if (btree::errc_of(rc) != Errc::internal && !is_damage(rc)) {
-    return connection.sql_error(operation, rc);
+Error check_meta(snkv_bt* bt, const Catalog& catalog, Findings& findings) {
+  DatabaseHeader header;
+  if (const int rc = header.read(bt); rc != SNKV_BT_OK) return btree::engine_error(operation, rc);
+  if (const Error error = header.check(operation, true); error.failed()) {
+    findings.add(fmt::format("the header {}", error.detail()));
   }
-  findings.add(fmt::format("snkv_meta: {}", snkv_bt_errmsg(connection.get())));
-  return {};
-}
-
-Error check_meta(btree::Connection& connection, const Catalog& catalog, Findings& findings) {
-  const auto integer = [](std::string_view key) {
-    return fmt::format("SELECT value FROM snkv_meta WHERE key='{}' AND typeof(value)='integer'",
-                       key);
-  };
-  std::int64_t version = 0;
-  std::int64_t user_version = 0;
-  std::int64_t application_id = 0;
-  std::int64_t next_id = 0;
-  std::int64_t store_ids = 0;
-  const std::pair<std::string, std::int64_t*> numbers[] = {
-      {integer("format_version"), &version},
-      {"PRAGMA user_version", &user_version},
-      {"PRAGMA application_id", &application_id},
-      {integer("next_family_id"), &next_id},
-      {"SELECT count(*) FROM snkv_meta WHERE key='store_id' AND typeof(value)='blob' AND "
-       "length(value)=16",
-       &store_ids}};
-  for (const auto& [sql, number] : numbers) {
-    Error error = read_number(connection, sql, *number, findings);
-    if (error.failed() || !findings.empty()) return error;
+  Meta meta;
+  if (Error error = read_meta(operation, bt, catalog.meta_root(), meta); error.failed()) {
+    if (!is_damage(error.extended())) return error;
+    findings.add(fmt::format("snkv_meta: {}", error.detail()));
+    return {};
   }
-  if (application_id != static_cast<std::int64_t>(format::application_id)) {
-    findings.add(fmt::format("the application id is {}", application_id));
+  const std::int64_t expected = catalog.keys() == nullptr       ? format::version
+                                : catalog.keys()->binds_names() ? format::bound_version
+                                                                : format::encrypted_version;
+  const std::int64_t version = meta.format_version.value_or(-1);
+  if (version != expected || header.user_version() != version) {
+    findings.add(fmt::format("snkv_meta: format_version is {}, user_version is {}", version,
+                             header.user_version()));
   }
-  const std::int64_t expected =
-      catalog.keys() == nullptr ? format::version : format::encrypted_version;
-  if (version != expected || user_version != version) {
-    findings.add(
-        fmt::format("snkv_meta: format_version is {}, user_version is {}", version, user_version));
+  if (!meta.store_id || meta.store_id->size() != KeyRing::StoreId().size()) {
+    findings.add("snkv_meta: store_id is missing or malformed");
   }
-  if (store_ids != 1) findings.add("snkv_meta: store_id is missing or malformed");
+  const std::int64_t next_id = meta.next_family_id.value_or(-1);
   const FamilyList& families = catalog.families();
   if (!families.empty() && next_id <= families.back().family->id) {
     findings.add(fmt::format("snkv_meta: next_family_id is {}, but family {} has the id {}",
@@ -499,29 +462,46 @@ void check_families(const Catalog& catalog, Findings& findings) {
   }
 }
 
+/// What an encrypted store is known by that is not in its values.
+Error check_names(snkv_bt* bt, const Catalog& catalog, Findings& findings) {
+  const KeyRing* const keys = catalog.keys();
+  if (keys == nullptr || !keys->binds_names()) return {};
+  for (const FamilyEntry& entry : catalog.families()) {
+    if (!entry.forged.empty()) findings.add_tampered(entry.forged + " was changed");
+  }
+  std::int64_t next = 0;
+  Error error = read_next_family_id(operation, bt, catalog, next);
+  if (error == Errc::tampered) {
+    findings.add_tampered(error.detail() + " was changed");
+    error = {};
+  }
+  NameTags tags;
+  if (!error.failed()) error = tags.read(operation, bt, catalog.meta_root());
+  if (error.failed()) return error;
+  for (const std::uint32_t id : tags.without_family(catalog)) {
+    findings.add_tampered(fmt::format("snkv_meta: there is no column family with the id {} any more", id));
+  }
+  return {};
+}
+
 /// Side tables of families that are gone.
-Error check_side_tables(btree::Connection& connection, const Catalog& catalog, Findings& findings) {
-  btree::Statement statement;
-  int rc = statement.prepare(connection,
-                             "SELECT name FROM sqlite_schema WHERE type='table' AND "
-                             "(name GLOB 'snkv_large_*' OR name GLOB 'snkv_expiry_*')");
-  if (rc == SNKV_BT_OK) rc = statement.step();
-  for (; rc == SNKV_BT_ROW; rc = statement.step()) {
-    const std::string_view name = statement.bytes(0).view();
+void check_side_tables(const Schema& schema, const Catalog& catalog, Findings& findings) {
+  for (const SchemaRow& row : schema.rows()) {
+    const bool is_side = row.name.starts_with("snkv_large_") || row.name.starts_with("snkv_expiry_");
+    if (row.type != "table" || !is_side) continue;
     const bool owned = std::any_of(catalog.families().begin(), catalog.families().end(),
                                    [&](const FamilyEntry& entry) {
-                                     return name == format::large_table_name(entry.family->id) ||
-                                            name == format::expiry_table_name(entry.family->id);
+                                     return row.name == format::large_table_name(entry.family->id) ||
+                                            row.name == format::expiry_table_name(entry.family->id);
                                    });
-    if (!owned) findings.add(fmt::format("table {} belongs to no family", base::printable(name)));
+    if (!owned) findings.add(fmt::format("table {} belongs to no family", base::printable(row.name)));
   }
-  return rc == SNKV_BT_DONE ? Error() : connection.sql_error(operation, rc);
 }
 
 Error verify_snapshot(StoreState& store, btree::Connection& connection, ProgressReport& progress,
                       VerifyReport& report) {
   const btree::Lock lock(connection);
-  const MixedRead transaction(lock);
+  const btree::MixedReadTransaction transaction(lock);
   if (transaction.rc() != SNKV_BT_OK) {
     return btree::engine_error(operation, transaction.rc(), "beginning a read transaction");
   }
@@ -535,12 +515,15 @@ Error verify_snapshot(StoreState& store, btree::Connection& connection, Progress
   Pace pace(progress, pages, snkv_bt_page_size(lock.get()));
 
   Findings findings;
-  error = engine_check(connection, findings, pace);
+  Schema schema;
+  error = schema.load(operation, lock.get());
+  if (!error.failed()) error = engine_check(connection, schema, findings, pace);
   // What follows would say the same again, less clearly.
   if (!error.failed() && !findings.empty()) error = findings.error(Errc::corrupt);
-  if (!error.failed()) error = check_meta(connection, *catalog, findings);
-  if (!error.failed()) error = check_side_tables(connection, *catalog, findings);
+  if (!error.failed()) error = check_meta(lock.get(), *catalog, findings);
+  if (!error.failed()) error = check_names(lock.get(), *catalog, findings);
   if (error.failed()) return error;
+  check_side_tables(schema, *catalog, findings);
   check_families(*catalog, findings);
 
   Findings alterations;
@@ -550,6 +533,7 @@ Error verify_snapshot(StoreState& store, btree::Connection& connection, Progress
       alterations.add(family.altered);  // its trees may be of any kind
       continue;
     }
+    if (!family.forged.empty()) continue;  // told by check_names
     FamilyCheck check(lock.get(), family, catalog->keys(), findings, pace, report);
     error = check.run();
     if (error.failed()) return error;

@@ -50,6 +50,10 @@ int find_row(WriteSession& session, snkv_bt_cursor* cursor, BytesView key, bool&
   return found ? read_row(cursor, session.payload, row) : rc;
 }
 
+ReadView view_of(WriteSession& session, const FamilyEntry& tables) {
+  return {session.bt(), &tables, session.now(), &session.store(), session.keys()};
+}
+
 // ---- Side tables ----
 
 /// Makes a side table of the family on first use.
@@ -325,9 +329,12 @@ Error erase_entry(const WriteContext& context, BytesView key, bool& existed) {
   if (rc == SNKV_BT_OK) rc = find_row(session, cursor, key, found, row);
   if (rc != SNKV_BT_OK) return engine_error(context, rc, key);
   if (!found) return {};
-  const bool live = !row.expired(session.now());
-  Error error = erase_row(context, *tables, cursor, key, SideEntries(row));
-  existed = live && !error.failed();
+  bool live = false;
+  Error error = is_live(context.operation, view_of(session, *tables), row, live);
+  const bool believed = !(error == Errc::tampered);
+  if (error.failed() && believed) return error;
+  error = erase_row(context, *tables, cursor, key, SideEntries(row));
+  existed = (live || !believed) && !error.failed();
   return error;
 }
 
@@ -527,7 +534,10 @@ Error set_entry_expiry(const WriteContext& context, BytesView key,
   int rc = session.cursor(tables->root, SNKV_BT_ROWS, cursor);
   if (rc == SNKV_BT_OK) rc = find_row(session, cursor, key, found, row);
   if (rc != SNKV_BT_OK) return engine_error(context, rc, key);
-  found = found && !row.expired(session.now());
+  if (found) {
+    Error error = is_live(context.operation, view_of(session, *tables), row, found);
+    if (error.failed()) return error;
+  }
   if (!found || row.expires_at == expires_at) return {};
   const SideEntries old(row);
   // A copy: the row is rewritten from it, and making the index may take the page away.
@@ -562,35 +572,31 @@ Error set_entry_expiry(const WriteContext& context, BytesView key,
 
 namespace {
 
-/// The earliest expiry in the index, if it is in the past.
-int earliest_expired(WriteSession& session, snkv_bt_cursor* cursor, bool& found, std::int64_t& at,
-                     Bytes& key) {
+/// The earliest expiry in the index behind those that were passed over, if it is in the past.
+int earliest_expired(WriteSession& session, snkv_bt_cursor* cursor, const PurgeProgress& progress,
+                     bool& found, std::int64_t& at, Bytes& key) {
   found = false;
   int valid = 0;
-  int rc = snkv_bt_first(cursor, &valid);
+  int rc = SNKV_BT_OK;
+  if (!progress.refused.failed()) {
+    rc = snkv_bt_first(cursor, &valid);
+  } else {
+    int order = 0;
+    rc = snkv_bt_seek_expiry(cursor, progress.refused_at, progress.refused_key.data(),
+                             size32(progress.refused_key), &order);
+    valid = snkv_bt_valid(cursor);
+    if (rc == SNKV_BT_OK && valid != 0 && order <= 0) rc = snkv_bt_next(cursor, &valid);
+  }
   if (rc != SNKV_BT_OK || valid == 0) return rc;
-  const void* data = nullptr;
-  std::uint32_t local = 0;
-  std::uint32_t size = 0;
-  rc = snkv_bt_payload(cursor, &data, &local, &size);
-  if (rc != SNKV_BT_OK) return rc;
-  session.payload.resize_for_overwrite(size);
-  rc = snkv_bt_read(cursor, 0, size, session.payload.data());
-  if (rc != SNKV_BT_OK) return rc;
-  btree::ColumnExtent extents[2];
-  if (!btree::parse_record(session.payload, size, extents)) return SNKV_BT_CORRUPT;
-  const Column when = btree::decode_column(extents[0], session.payload.data());
-  const Column what = btree::decode_column(extents[1], session.payload.data());
-  if (when.type != Column::Type::integer || what.type != Column::Type::blob) return SNKV_BT_CORRUPT;
-  at = when.integer;
-  key = Bytes(what.bytes);
-  found = at <= session.now();
-  return SNKV_BT_OK;
+  rc = read_expiry(cursor, session.payload, at, key);
+  found = rc == SNKV_BT_OK && at <= session.now();
+  return rc;
 }
 
 }  // namespace
 
-Error purge_entries(const WriteContext& context, std::uint64_t limit, std::uint64_t& purged) {
+Error purge_entries(const WriteContext& context, std::uint64_t limit, PurgeProgress& progress,
+                    std::uint64_t& purged) {
   purged = 0;
   WriteSession& session = context.session;
   const btree::Lock lock(session.connection());
@@ -606,12 +612,21 @@ Error purge_entries(const WriteContext& context, std::uint64_t limit, std::uint6
     std::int64_t at = 0;
     Row row;
     int rc = session.cursor(tables->expiry_root, SNKV_BT_EXPIRY, expiries);
-    if (rc == SNKV_BT_OK) rc = earliest_expired(session, expiries, expired, at, key);
+    if (rc == SNKV_BT_OK) rc = earliest_expired(session, expiries, progress, expired, at, key);
     if (rc == SNKV_BT_OK && !expired) return {};
     if (rc == SNKV_BT_OK) rc = session.cursor(tables->root, SNKV_BT_ROWS, rows);
     if (rc == SNKV_BT_OK) rc = find_row(session, rows, key, found, row);
     if (rc != SNKV_BT_OK) return engine_error(context, rc, key);
     if (found && row.expires_at == at) {
+      bool live = false;
+      Error refused = is_live(context.operation, view_of(session, *tables), row, live);
+      if (refused == Errc::tampered) {
+        if (!progress.refused.failed()) progress.refused = std::move(refused);
+        progress.refused_at = at;
+        progress.refused_key = std::move(key);
+        continue;
+      }
+      if (refused.failed()) return refused;
       if (Error error = erase_row(context, *tables, rows, key, SideEntries(row)); error.failed()) {
         return error;
       }

@@ -34,7 +34,7 @@ struct NewEntry {
 };
 
 [[nodiscard]] Error put_entry(const WriteContext& context, const NewEntry& entry);
-/// `existed` tells whether a live entry was there.
+/// `existed` tells whether a live entry was there; one that says it has expired, and cannot be believed, was.
 [[nodiscard]] Error erase_entry(const WriteContext& context, BytesView key, bool& existed);
 [[nodiscard]] Error clear_family(const WriteContext& context);
 /// Erases the entries of a range; `erased` is their number, expired ones included.
@@ -43,9 +43,18 @@ struct NewEntry {
 /// Changes when a live entry expires; `found` tells whether there is one.
 [[nodiscard]] Error set_entry_expiry(const WriteContext& context, BytesView key,
                                      std::optional<std::int64_t> expires_at, bool& found);
-/// Erases at most `limit` expired entries, those first that expired first.
+/// How far a family has been purged.
+struct PurgeProgress {
+  /// `tampered`, for the first entry that stays because it only looks expired; such entries are passed over.
+  Error refused;
+  std::int64_t refused_at = 0;  ///< expiry and key of the last of them
+  Bytes refused_key;
+};
+
+/// Erases at most `limit` expired entries, those first that expired first. What cannot be purged is no
+/// failure, which would undo the rest: `progress` tells it.
 [[nodiscard]] Error purge_entries(const WriteContext& context, std::uint64_t limit,
-                                  std::uint64_t& purged);
+                                  PurgeProgress& progress, std::uint64_t& purged);
 
 // ---- Large values in pieces ----
 // What `put_entry` writes a large value with, for those who do not have all of it at once. A value that

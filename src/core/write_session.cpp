@@ -20,6 +20,7 @@ Error WriteSession::begin(const char* operation, std::optional<Sync> sync) noexc
   rc = snkv_bt_set_sync(bt(), level);
   if (rc == SNKV_BT_OK) rc = snkv_bt_begin_write(bt(), &cookie);
   if (rc != SNKV_BT_OK) return btree::engine_error(operation, rc, "beginning a write transaction");
+  safe_ = level >= static_cast<int>(Sync::full);
   schema_changed_ = false;
   noting_ = store_.feed.wanted();
   max_local_ = snkv_bt_max_local(bt());
@@ -45,11 +46,16 @@ Error WriteSession::commit(const char* operation) noexcept {
   const Stopwatch stopwatch(store_.latencies, TimedOperation::commit);
   cursors_.clear();
   Changes kept;
+  Error refused;
   try {
     kept = store_.feed.for_history(changes_);
+    if (safe_) refused = store_.check_place(operation, bt());
   } catch (const std::bad_alloc&) {
+    refused = Error(Errc::no_memory, operation, "");
+  }
+  if (refused.failed()) {
     rollback();
-    return Error(Errc::no_memory, operation, "");
+    return refused;
   }
   const int rc = snkv_bt_commit(bt());
   if (rc != SNKV_BT_OK && snkv_bt_in_write(bt()) != 0 && rc != SNKV_BT_POISONED) {
@@ -94,7 +100,8 @@ Error WriteSession::resolve(const char* operation, const Family& family, bool fo
                             const FamilyEntry*& out) const {
   out = catalog_->find(family.id);
   if (out == nullptr) return Error(Errc::dropped, operation, base::printable(family.name));
-  if (for_writing && !out->altered.empty()) {
+  if (Error error = check_name(operation, *out); error.failed()) return error;
+  if (!out->altered.empty() && (for_writing || !out->is_readable)) {
     return Error(Errc::schema_mismatch, operation, out->altered);
   }
   return {};

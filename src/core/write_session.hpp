@@ -44,7 +44,7 @@ class WriteSession {
   [[nodiscard]] Error commit(const char* operation) noexcept;
   void rollback() noexcept;
 
-  /// The family as this transaction sees it: `dropped`, or with `for_writing` `schema_mismatch`.
+  /// The family as this transaction sees it: `dropped`, `tampered`, or with `for_writing` `schema_mismatch`.
   [[nodiscard]] Error resolve(const char* operation, const Family& family, bool for_writing,
                               const FamilyEntry*& out) const;
 
@@ -114,6 +114,7 @@ class WriteSession {
   std::shared_ptr<const Catalog> catalog_;
   bool schema_changed_ = false;  // catalog_ is good for this transaction only [S2]
   std::vector<CachedCursor> cursors_;
+  bool safe_ = false;  // the commit promises to survive a power cut
   bool noting_ = false;
   Changes changes_;
   std::vector<std::size_t> change_marks_;  // by savepoint number: how many changes there were

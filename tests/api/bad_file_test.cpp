@@ -177,7 +177,7 @@ TEST_CASE("a newer format version is refused, and the file stays as it is") {
   const auto set_version = [&](int to) {
     static_cast<void>(sqlite_cli(path, "PRAGMA user_version=" + std::to_string(to)));
   };
-  set_version(3);  // after that of plain stores, and that of encrypted ones
+  set_version(4);  // after that of plain stores, and those of encrypted ones
   check_refused(path, Errc::unsupported_version);
   set_version(2147483647);
   check_refused(path, Errc::unsupported_version);

@@ -125,6 +125,9 @@ static void entries(KVStore *store) {
   int flag = -1;
   int64_t number = -7;
   const int64_t later = kvstore_now_ms() + 3600 * 1000;
+  /* The header brings the formats of its numbers. */
+  char digits[32];
+  CHECK(snprintf(digits, sizeof(digits), "%" PRId64, later) > 12);
 
   OK(kvstore_put(store, "k", 1, "value", 5));
   OK(kvstore_get(store, "k", 1, &value, &size));
@@ -500,7 +503,7 @@ static void wrong_stores(KVStore *store) {
   char **names = NULL;
   int number = 0;
   int64_t large = 0;
-  GIVES(KVSTORE_ERROR, kvstore_close(store));
+  GIVES(store == NULL ? KVSTORE_OK : KVSTORE_ERROR, kvstore_close(store));
   GIVES(KVSTORE_ERROR, kvstore_put(store, "k", 1, "v", 1));
   GIVES(KVSTORE_ERROR, kvstore_get(store, "k", 1, &value, &number));
   GIVES(KVSTORE_ERROR, kvstore_delete(store, "k", 1));

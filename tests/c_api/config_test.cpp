@@ -112,9 +112,9 @@ TEST_CASE("the page size is that of new files") {
   CHECK(page_size(path) == 16384);
 }
 
-TEST_CASE("a database has at most 64 column families") {
+TEST_CASE("a database has at most 64 column families besides the default one") {
   KVStore* store = open_kv(memory);
-  for (int i = 1; i < KVSTORE_MAX_COLUMN_FAMILIES; ++i) {
+  for (int i = 1; i <= KVSTORE_MAX_COLUMN_FAMILIES; ++i) {
     KVColumnFamily* family = nullptr;
     REQUIRE(kvstore_cf_create(store, ("f" + std::to_string(i)).c_str(), &family) == KVSTORE_OK);
     kvstore_cf_close(family);

@@ -8,6 +8,8 @@
 
 #include <snkv/import.hpp>
 
+#include <sys/stat.h>
+
 #include <algorithm>
 #include <chrono>
 #include <filesystem>
@@ -45,12 +47,14 @@ TEST_CASE("everything in a database of the C library is in the store that is mad
   const std::string path = dir.file("new.db");
   const Sample sample = any_sample();
   const ImportReport report =
-      must(import_original(*sample.path, path, {.password = sample.password}));
+      must(import_original(*sample.path, path, {.password = sample.password, .decrypt = true}));
   CHECK(report.families == 3);
   CHECK(report.entries == 504 + 55);
   CHECK(report.expiring == 51);
   CHECK(report.expired == 0);
   CHECK(report.renamed.empty());
+  CHECK(report.unknown.empty());
+  CHECK(report.vectors.empty());
 
   Store store = must(Store::open(path, {.create_if_missing = false}));
   CHECK(everything_of(store) == sample_contents());
@@ -272,6 +276,45 @@ TEST_CASE("the new store is encrypted on demand, and at no moment anything else"
   options.secret = &none;
   REQUIRE_ERRC(import_original(*sample.path, dir.file("x.db"), options), Errc::invalid_argument);
   CHECK(files_in(dir.path()) == std::vector<std::string>{"new.db"});
+}
+
+TEST_CASE("what is imported is as private as it was, and private if it is encrypted") {
+  const TempDir dir;
+  const std::string old = dir.file("old.db");
+  const std::string path = dir.file("new.db");
+  write_file(old, read_file(plain_sample));
+  const Secret secret = Secret::key(std::string(Secret::key_size, 'k'));
+  ImportOptions options;
+  unsigned modes = 0;
+  bool seen = false;
+  const auto progress = [&](std::uint64_t, std::uint64_t) {
+    for (const std::string& name : files_in(dir.path())) {
+      if (name.starts_with("new.db")) {
+        seen = true;
+        modes |= static_cast<unsigned>(std::filesystem::status(dir.file(name)).permissions());
+      }
+    }
+    return true;
+  };
+  unsigned expected = 0600;
+  const ::mode_t before = ::umask(0);
+  SECTION("of a private one") { std::filesystem::permissions(old, std::filesystem::perms(0600)); }
+  SECTION("encrypted") {
+    std::filesystem::permissions(old, std::filesystem::perms(0666));
+    options.secret = &secret;
+  }
+  SECTION("of one that all may read") {
+    std::filesystem::permissions(old, std::filesystem::perms(0666));
+    ::umask(022);
+    expected = 0644;
+  }
+  const auto imported = import_original(old, path, options, progress);
+  ::umask(before);
+  REQUIRE_OK(imported);
+  CHECK(seen);
+  CHECK((modes & ~expected) == 0);
+  CHECK(static_cast<unsigned>(std::filesystem::status(path).permissions()) == expected);
+  CHECK(files_in(dir.path()) == std::vector<std::string>{"new.db", "old.db"});
 }
 
 TEST_CASE("encrypted databases need their password") {

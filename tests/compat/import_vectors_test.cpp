@@ -80,6 +80,76 @@ TEST_CASE("vectors, metadata and expiries are taken over into the collection \"d
   CHECK(must(vectors.search_keys(query, 1)).at(0).key == "b");
 }
 
+TEST_CASE("vectors are found in each of the layouts that versions of the library have written") {
+  const TempDir dir;
+  const auto [prefix, suffix] = GENERATE(table<std::string, std::string>({
+      {"__snkv_vec", "__"},
+      {"_snkv_vec", "_"},  // version 0.7.3
+      {"_vs_vec", ""},     // the Python package
+  }));
+  CAPTURE(prefix);
+  OriginalFamilies families;
+  for (auto& [name, entries] : sample()) {
+    const bool of_vectors = name.starts_with("__snkv_vec");
+    const std::string part = of_vectors ? name.substr(10, name.size() - 12) : "";
+    families[of_vectors ? prefix + part + suffix : name] = entries;
+  }
+  CHECK(must(import(dir, families)) == 3);
+  auto vectors = must(VectorStore<>::open(dir.file("new.db"), {.name = "default"}));
+  CHECK(vectors.metric() == Metric::cosine);
+  CHECK(must(vectors.ids()) == std::vector<std::string>{"a", "b", "d"});
+  CHECK(must(vectors.get_vector("a")) == std::vector<float>{1, 0, 0.5f});
+  CHECK(must(vectors.get_metadata("d")) == Json({{"n", 1}}));
+  // No family is left that has their bytes, and none of their names.
+  CHECK(must(vectors.store().list_column_families()) == std::vector<std::string>{"default"});
+}
+
+TEST_CASE("vectors of two layouts are not lost, and not mixed up") {
+  const TempDir dir;
+  OriginalFamilies families = sample();
+  families["_snkv_vec_"] = {{"a", floats({7, 8})}, {"plain", floats({1, 2})}};
+  families["_snkv_vec_meta_"] = {{"metric", "l2"}};
+  CHECK(must(import(dir, families)) == 5);
+  const Store store = must(Store::open(dir.file("new.db")));
+  auto young = must(VectorStore<>::open(store, {.name = "default"}));
+  CHECK(must(young.get_vector("a")) == std::vector<float>{1, 0, 0.5f});
+  auto old = must(VectorStore<>::open(store, {.name = "_snkv_vec_"}));
+  CHECK(old.metric() == Metric::l2);
+  CHECK(must(old.get_vector("a")) == std::vector<float>{7, 8});
+  CHECK(must(old.get("a")) == "value of a");
+  CHECK(must(old.get_vector("plain")) == std::vector<float>{1, 2});
+}
+
+TEST_CASE("the parameters of the index are taken over, in the ranges that they have here") {
+  const TempDir dir;
+  OriginalFamilies families = sample();
+  auto& configuration = families["__snkv_vec_meta__"];
+  SECTION("as they are") {
+    configuration["connectivity"] = big_endian(24, 8);
+    configuration["expansion_add"] = big_endian(200, 8);
+    configuration["expansion_search"] = "90";
+    REQUIRE_OK(import(dir, families));
+    auto vectors = must(VectorStore<>::open(dir.file("new.db"), {.name = "default"}));
+    CHECK(must(vectors.info()).m == 24);
+    CHECK(must(vectors.info()).ef_construction == 200);
+    CHECK(must(vectors.info()).ef_search == 90);
+  }
+  SECTION("too small and too large") {
+    configuration["connectivity"] = big_endian(1, 8);
+    configuration["expansion_add"] = big_endian(1u << 20, 8);
+    configuration["expansion_search"] = std::string(8, '\xff');
+    REQUIRE_OK(import(dir, families));
+    auto vectors = must(VectorStore<>::open(dir.file("new.db"), {.name = "default"}));
+    CHECK(must(vectors.info()).m == 2);
+    CHECK(must(vectors.info()).ef_construction == 4096);
+  }
+  SECTION("none") {
+    REQUIRE_OK(import(dir, families));
+    auto vectors = must(VectorStore<>::open(dir.file("new.db"), {.name = "default"}));
+    CHECK(must(vectors.info()).m == 16);
+  }
+}
+
 TEST_CASE("the metric may be configured as a number") {
   const TempDir dir;
   OriginalFamilies families = sample();

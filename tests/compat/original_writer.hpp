@@ -52,6 +52,18 @@ inline std::string leaf(char type, const std::vector<std::string>& cells, std::s
 
 }  // namespace original_writer
 
+/// What a writer that was killed early leaves: the first page, with nothing in it but the mark of a log, where
+/// all the rest is.
+inline std::string original_first_page() {
+  using namespace original_writer;
+  std::string header(100, '\0');
+  header.replace(0, 15, "SQLite format 3");
+  header.replace(16, 2, big_endian(page_size, 2));
+  header.replace(18, 2, "\2\2");
+  header.replace(28, 4, big_endian(1, 4));
+  return leaf(13, {}, header);
+}
+
 /// The bytes of a database with these families; "default" is one of them.
 inline std::string original_database(const OriginalFamilies& families) {
   using namespace original_writer;

@@ -8,6 +8,7 @@
 #include <array>
 #include <cstdarg>
 #include <cstddef>
+#include <cstdio>
 #include <cstring>
 #include <fstream>
 #include <mutex>
@@ -77,11 +78,16 @@ struct Recorder {
     if (file == no_file) return;
     add({file == the_folder ? Kind::sync_folder : Kind::sync, file, since});
   }
-  void renamed(const char* from, const char* to) {
+  void renamed(const char* from, const char* to, bool exchanged = false) {
     const std::lock_guard lock(mutex);
     if (!concerns(from)) return;
     const auto moved = names.find(from);
     if (moved == names.end()) return;
+    if (const auto other = names.find(to); exchanged && other != names.end()) {
+      std::swap(moved->second, other->second);
+      add({Kind::exchange, no_file, 0, from, to});
+      return;
+    }
     names.insert_or_assign(to, moved->second);
     names.erase(names.find(from));
     add({Kind::rename, no_file, 0, from, to});
@@ -195,7 +201,7 @@ int __wrap_rename(const char* from, const char* to) {
 int __wrap_renameat2(int from_folder, const char* from, int to_folder, const char* to,
                      unsigned flags) {
   const int rc = __real_renameat2(from_folder, from, to_folder, to, flags);
-  if (rc == 0) recorder().renamed(from, to);
+  if (rc == 0) recorder().renamed(from, to, (flags & RENAME_EXCHANGE) != 0);
   return rc;
 }
 
@@ -241,6 +247,12 @@ void Disk::apply_name(const DiskEvent& event, Names& names) {
     case Kind::unlink:
       names.erase(event.path);
       break;
+    case Kind::exchange: {
+      const auto one = names.find(event.path);
+      const auto other = names.find(event.data);
+      if (one != names.end() && other != names.end()) std::swap(one->second, other->second);
+      break;
+    }
     default:
       if (const auto moved = names.find(event.path); moved != names.end()) {
         names.insert_or_assign(event.data, moved->second);
@@ -285,6 +297,7 @@ void Disk::play(const DiskEvent& event) {
       break;
     case Kind::create:
     case Kind::rename:
+    case Kind::exchange:
     case Kind::unlink:
       pending_names_.push_back(event);
       break;
@@ -296,7 +309,9 @@ void Disk::play(const DiskEvent& event) {
 
 bool Disk::is_renaming() const noexcept {
   return std::any_of(pending_names_.begin(), pending_names_.end(),
-                     [](const DiskEvent& event) { return event.kind == Kind::rename; });
+                     [](const DiskEvent& event) {
+                       return event.kind == Kind::rename || event.kind == Kind::exchange;
+                     });
 }
 
 std::string Disk::content(const File& file, Random& random) {

@@ -25,6 +25,7 @@ struct DiskEvent {
     truncate,     ///< `file` gets the size `offset`
     sync,         ///< of what `file` was after the first `offset` events
     rename,       ///< `path` to `data`
+    exchange,     ///< the names `path` and `data`
     unlink,       ///< `path`
     sync_folder,  ///< of the names
     begun,        ///< unit `offset` may happen from now on

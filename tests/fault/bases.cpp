@@ -17,6 +17,13 @@ std::string numbered(const char* prefix, int number) {
   return text;
 }
 
+/// As the program made values that wrote the files of older versions.
+std::string patterned_letters(std::size_t size, unsigned seed) {
+  std::string out;
+  for (std::size_t i = 0; i < size; ++i) out += static_cast<char>('a' + (i * 7 + seed) % 26);
+  return out;
+}
+
 template <class R>
 void need(const R& result) {
   if (!result) throw std::runtime_error("making the bases: " + result.error().message());
@@ -79,6 +86,23 @@ void make_closed(Base& base, const std::string& path, const FakeClock& clock) {
   base.files = read_files(path);
 }
 
+/// A store of an older version, whose names are not bound yet.
+Model older_contents() {
+  Model model;
+  model["default"] = {{"name", {"of the default family"}},
+                      {"later", {"it expires", 4'000'000'000'000}},
+                      {"gone", {"it has expired", 1'000'000'000'000}},
+                      {"large", {patterned_letters(9000, 1)}}};
+  model["accounts"] = {{"alice", {"account of alice"}}};
+  model["roles"] = {{"alice", {"role of alice"}}};
+  model["vectors"] = {{"one", {"first"}}, {"two", {"second"}}};
+  return model;
+}
+
+void copy_older(Base& base, const std::string&, const FakeClock&) {
+  base.files[""] = read_file(std::string(SNKV_COMPAT_DATA) + "/encrypted-2.db");
+}
+
 /// As a crash leaves it: with all that was written since the checkpoint still in the log.
 void make_hot_log(Base& base, const std::string& path, const FakeClock& clock) {
   auto store = Store::open(path, options_of(base, clock));
@@ -138,6 +162,10 @@ std::map<std::string, Base> make_bases(const std::string& folder) {
   add({.name = "sealed", .encrypted = true, .contents = usual}, make_closed);
   add({.name = "sealed rollback", .encrypted = true, .journal = Journal::rollback, .contents = usual},
       make_closed);
+  add({.name = "sealed 2", .encrypted = true, .secret = 'k', .contents = older_contents()}, copy_older);
+  add({.name = "sealed 2 rollback", .encrypted = true, .secret = 'k', .journal = Journal::rollback,
+       .contents = older_contents()},
+      copy_older);
   add({.name = "many", .contents = many_entries()}, make_closed);
   add({.name = "hot log", .contents = usual}, make_hot_log);
   add({.name = "hot journal", .journal = Journal::rollback, .contents = usual}, make_hot_journal);

@@ -60,7 +60,7 @@ Run::Run(const Base& base, std::string file, const Fault& what)
       path(std::move(file)),
       in_memory_(base.in_memory),
       states_{base.contents},
-      secrets_(1, base.encrypted ? 'a' : no_secret) {
+      secrets_(1, base.encrypted ? base.secret : no_secret) {
   options.journal = base.journal;
   options.sync = Sync::full;
   options.page_size = 4096;

@@ -29,7 +29,8 @@ using Model = std::map<std::string, ModelFamily, std::less<>>;
 struct Base {
   std::string name;
   bool in_memory = false;
-  bool encrypted = false;  // with `test_key('a')`
+  bool encrypted = false;  // with `test_key(secret)`
+  char secret = 'a';
   Journal journal = Journal::wal;
   std::map<std::string, std::string> files{};  // by suffix: "", "-wal", "-journal"
   Model contents{{"default", {}}};

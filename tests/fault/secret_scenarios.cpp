@@ -77,6 +77,14 @@ void open_sealed(Run& run) {
   put_after(run);
 }
 
+/// Opening a store of an older version binds its names, or leaves it as it was.
+void take_over(Run& run) {
+  auto opened = Store::open_encrypted(run.path, test_key('k'), run.options);
+  if (!run.ok(opened)) return;
+  run.store = *opened;
+  put_after(run);
+}
+
 void open_wrong(Run& run) {
   const auto opened = Store::open_encrypted(run.path, test_key('x'), run.options);
   run.expect(!opened, "a wrong secret opens it");
@@ -99,6 +107,8 @@ std::vector<Scenario> secret_scenarios() {
       {"sealed_use_rollback", "sealed rollback", use_sealed},
       {"sealed_open", "sealed", open_sealed, true},
       {"sealed_open_wrong", "sealed", open_wrong, true},
+      {"sealed_take_over", "sealed 2", take_over, true},
+      {"sealed_take_over_rollback", "sealed 2 rollback", take_over, true},
       {"sealed_create", "nothing", create_sealed, true},
       {"change_password", "sealed", change_password},
       {"change_password_rollback", "sealed rollback", change_password},

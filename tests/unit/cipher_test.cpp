@@ -196,6 +196,13 @@ TEST_CASE("the vectors of docs/encryption.md") {
   const SealPlace chunk{1, "big", {}, SealPlace::Kind::chunk, counting<16>(0xb0), 2};
   CHECK(opens(ring, chunk, after("sealed chunk:\n\n```\n"), &value));
   CHECK(value == "chunk");
+  // The tags of names: what is in front of them is their version.
+  const auto tag = [&](BytesView what) { return "\1" + BytesView(ring.name_tag(what)).str(); };
+  const std::string store_id = BytesView(counting<16>(0)).str();
+  CHECK(tag("snkvname" + store_id + from_hex("0000000200000008") + "accounts") ==
+        after("with the name `accounts`:\n\n```\n"));
+  CHECK(tag("snkvnext" + store_id + from_hex("0000000000000003")) ==
+        after("for the number 3:\n\n```\n"));
   // The header: key 60 61 ... 7f opens it.
   const std::string header = after("a header:\n\n```\n");
   KeyHeader opened;

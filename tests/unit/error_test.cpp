@@ -48,6 +48,8 @@ const std::vector<std::pair<int, std::string>> published = {
     {28, "too_large"},
     {29, "internal"},
     {30, "expired"},
+    {31, "moved"},
+    {32, "log_mismatch"},
 };
 
 snkv::Result<int> half(int number) {

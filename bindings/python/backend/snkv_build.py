@@ -120,6 +120,7 @@ def build_wheel(wheel_directory, config_settings=None, metadata_directory=None):
     wheel.add(f"{info}/WHEEL", "\n".join((
         "Wheel-Version: 1.0", "Generator: snkv_build", "Root-Is-Purelib: false", f"Tag: {tag()}", "",
     )).encode())
+    wheel.add(f"{info}/entry_points.txt", b"[console_scripts]\nsnkvctl = snkv.snkvctl:main\n")
     wheel.add(f"{info}/LICENSE", (ROOT / "LICENSE").read_bytes())
     wheel.close(info)
     return name

@@ -34,7 +34,8 @@ class Reader:
         return self._entries.get_many(keys)
 
     def ttl(self, key: BytesLike) -> Optional[float]:
-        """The seconds until `key` expires, None if it does not; NotFoundError if it is absent."""
+        """The seconds until `key` expires, None if it does not, 0.0 if it has expired and was not purged
+        yet; NotFoundError if it is absent."""
         return self._entries.ttl(key)
 
     def count(self, prefix: Optional[BytesLike] = None) -> int:

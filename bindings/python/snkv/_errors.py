@@ -8,8 +8,9 @@
     |-- CorruptError
     |-- AuthError
     |-- InvalidArgumentError  also a ValueError
-    |-- ClosedError
-    `-- VectorIndexError      in snkv.vector
+    `-- ClosedError
+
+    VectorIndexError          in snkv.vector; no Error, as in SNKV
 
 Everything else that can happen is an Error itself; its `code` says what it is.
 """
@@ -19,8 +20,8 @@ from __future__ import annotations
 from typing import Dict, Type
 
 
-class Error(Exception):
-    """Base class of all errors of snkv, with the message of the library.
+class _Details(Exception):
+    """An exception with the message of the library.
 
     code       short name of the kind of error, "io_error" say: see include/snkv/error.hpp
     operation  the operation that failed
@@ -40,6 +41,10 @@ class Error(Exception):
 
     def __reduce__(self):  # type: ignore[no-untyped-def]
         return (_rebuild, (type(self), str(self), self.code, self.operation, self.extended))
+
+
+class Error(_Details):
+    """Base class of the errors of stores."""
 
 
 class NotFoundError(Error, KeyError):
@@ -74,17 +79,18 @@ class ClosedError(Error):
     """The store, or what was made from it, is closed."""
 
 
-class VectorIndexError(Error):
-    """The index of a collection of vectors was dropped."""
+class VectorIndexError(_Details):
+    """The index of a collection of vectors was dropped. As in SNKV, it is no Error."""
 
 
-_CLASSES: Dict[str, Type[Error]] = {
+_CLASSES: Dict[str, Type[_Details]] = {
     "not_found": NotFoundError,
     "busy": BusyError,
     "locked": LockedError,
     "read_only": ReadOnlyError,
     "corrupt": CorruptError,
     "tampered": CorruptError,
+    "log_mismatch": CorruptError,
     "auth_failed": AuthError,
     "invalid_argument": InvalidArgumentError,
     "too_large": InvalidArgumentError,
@@ -97,7 +103,9 @@ _CLASSES: Dict[str, Type[Error]] = {
 }
 
 
-def _rebuild(cls: Type[Error], message: str, code: str, operation: str, extended: int) -> Error:
+def _rebuild(
+    cls: Type[_Details], message: str, code: str, operation: str, extended: int
+) -> _Details:
     return cls(message, code=code, operation=operation, extended=extended)
 
 

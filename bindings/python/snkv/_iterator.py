@@ -15,11 +15,12 @@ class Iterator:
     As a Python iterator it yields (key, value), ascending or, if it is a reverse one, descending.
     It can also be moved by hand:
 
-        it.first()              # or it.last(), for a reverse one
+        it.first()              # it.last() and it.prev(), for a reverse one
         while not it.eof:
             use(it.key, it.value)
-            it.next()           # or it.prev()
+            it.next()
 
+    A reverse iterator can also go forward, with first and next; a forward one goes forward only.
     Until it is positioned it stands on the first entry in its direction. Both ways of using it may
     be mixed: a for loop begins with the current entry.
 
@@ -39,7 +40,7 @@ class Iterator:
         return self
 
     def last(self) -> "Iterator":
-        """Goes to the largest key."""
+        """Goes to the largest key; Error for a forward iterator."""
         self._raw.last()
         return self
 
@@ -48,7 +49,7 @@ class Iterator:
         self._raw.next()
 
     def prev(self) -> None:
-        """Goes to the next smaller key. Does nothing at the end."""
+        """Goes to the next smaller key. Does nothing at the end; Error for a forward iterator."""
         self._raw.prev()
 
     def seek(self, key: BytesLike) -> "Iterator":

@@ -61,7 +61,7 @@ class _Scope:
         return ColumnFamily(self._scope.default_family())
 
     def list_column_families(self) -> List[str]:
-        """The names of all families."""
+        """The names of the families that were created."""
         return self._scope.list_families()
 
 

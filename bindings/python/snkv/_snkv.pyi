@@ -148,6 +148,8 @@ _Hit = Tuple[bytes, bytes, float, Optional[Dict[str, Any]]]
 
 class VectorCollection:
     @staticmethod
+    def check(name: str, config: Dict[str, Any]) -> None: ...
+    @staticmethod
     def open(
         store: Store, name: str, config: Dict[str, Any], progress: Optional[Progress]
     ) -> VectorCollection: ...

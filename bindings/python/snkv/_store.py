@@ -29,12 +29,14 @@ def _configuration(
     busy_timeout: int = 0,
     read_only: bool = False,
     wal_size_limit: int = 0,
+    full_mutex: bool = False,
 ) -> Dict[str, int]:
     return locals()
 
 
 class KVStore(Writer):
-    """A store in the file `path`, which is created if need be; in memory without a path.
+    """A store in the file `path`, which is created if need be; in memory without a path, and with
+    ":memory:".
 
     journal_mode    JOURNAL_WAL, or JOURNAL_DELETE
     sync_level      SYNC_NORMAL, SYNC_OFF or SYNC_FULL
@@ -44,6 +46,7 @@ class KVStore(Writer):
     read_only       refuse every write
     wal_size_limit  checkpoint when the log has so many pages; 0: leave that to `checkpoint`, unless
                     the log grows beyond 64 MiB
+    full_mutex      means nothing: a store serves all threads in any case
 
     The operations on entries go to the default column family. One store serves any number of
     threads: reads run in parallel, writes take turns.
@@ -62,6 +65,7 @@ class KVStore(Writer):
         busy_timeout: int = 0,
         read_only: bool = False,
         wal_size_limit: int = 0,
+        full_mutex: bool = False,
     ) -> None:
         config = _configuration(
             journal_mode=journal_mode,
@@ -71,6 +75,7 @@ class KVStore(Writer):
             busy_timeout=busy_timeout,
             read_only=read_only,
             wal_size_limit=wal_size_limit,
+            full_mutex=full_mutex,
         )
         self._use(_snkv.Store.open(path, config))
 
@@ -151,11 +156,13 @@ class KVStore(Writer):
         self._store.begin(write)
 
     def commit(self) -> None:
-        """Makes the writes of this thread's transaction permanent and visible to others."""
+        """Makes the writes of this thread's transaction permanent and visible to others. Does nothing
+        if there is none; Error if another thread has one."""
         self._store.commit()
 
     def rollback(self) -> None:
-        """Undoes this thread's transaction."""
+        """Undoes this thread's transaction. Does nothing if there is none; Error if another thread has
+        one."""
         self._store.rollback()
 
     def savepoint(self) -> Savepoint:
@@ -185,7 +192,7 @@ class KVStore(Writer):
         return ColumnFamily(self._store.default_family())
 
     def list_column_families(self) -> List[str]:
-        """The names of all families, "default" included, sorted."""
+        """The names of the families that were created, sorted; so not "default"."""
         return self._store.list_families()
 
     def drop_column_family(self, name: str) -> None:

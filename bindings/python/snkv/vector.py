@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import operator
+import re
 from dataclasses import dataclass, field
 from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple, Union
 from typing import Iterator as IteratorOf
@@ -23,7 +24,7 @@ except ImportError as error:
     raise ImportError(message) from error
 
 from . import _snkv
-from ._errors import InvalidArgumentError, VectorIndexError
+from ._errors import InvalidArgumentError, NotFoundError, VectorIndexError
 from ._store import KVStore, PathLike
 from ._types import BytesLike, Progress
 
@@ -79,15 +80,71 @@ def _vectors(values: Any, dimensions: int) -> Any:
     return array
 
 
+#: So many digits in a row may be an integer of more than 64 bits.
+_MANY_DIGITS = re.compile("[0-9]{19}")
+
+
+def _spelled(value: Any) -> Any:
+    """The same with integers of more than 64 bits, for which JSON has no room in the library, as
+    {"$int": "digits"}; the extension module takes them back."""
+    if isinstance(value, Mapping):
+        return {key: _spelled(member) for key, member in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_spelled(element) for element in value]
+    if isinstance(value, int) and not -(2**63) <= value < 2**64:
+        return {"$int": str(value)}
+    return value
+
+
 def _json(value: Optional[Mapping[str, Any]]) -> Optional[str]:
     if value is None:
         return None
     if not isinstance(value, Mapping):
         raise TypeError(f"metadata and filters are dicts, not {type(value).__name__}")
     try:
-        return json.dumps(value if isinstance(value, dict) else dict(value), allow_nan=False)
+        text = json.dumps(value if isinstance(value, dict) else dict(value), allow_nan=False)
+        if _MANY_DIGITS.search(text):
+            text = json.dumps(_spelled(value), allow_nan=False)
     except (TypeError, ValueError) as error:
         raise _invalid(f"not serializable as JSON: {error}") from error
+    return text
+
+
+def _is_object(wanted: Any) -> bool:
+    """Whether a value of a filter is an object, in JSON or in how it is spelled; and no operators."""
+    if isinstance(wanted, Mapping):
+        return not any(isinstance(name, str) and name.startswith("$") for name in wanted)
+    return isinstance(wanted, int) and not -(2**63) <= wanted < 2**64
+
+
+def _as_python_compares(filter: Any) -> Any:
+    """A filter whose plain values ({"field": value}) match what equals them in Python, as SNKV's filters
+    do: None also what is missing, 1 also True and 0 also False. Operators stay what they are."""
+    if not isinstance(filter, Mapping):
+        return filter
+    plain: Dict[str, Any] = {}
+    others: List[Any] = []
+    for field_name, wanted in filter.items():
+        if isinstance(field_name, str) and field_name.startswith("$"):
+            many = isinstance(wanted, (list, tuple))
+            plain[field_name] = (
+                [_as_python_compares(each) for each in wanted]
+                if many
+                else _as_python_compares(wanted)
+            )
+        elif wanted is None:
+            others.append({"$or": [{field_name: None}, {field_name: {"$exists": False}}]})
+        elif isinstance(wanted, (bool, int, float)) and wanted in (0, 1):
+            plain[field_name] = {"$in": [bool(wanted), int(wanted)]}
+        elif _is_object(wanted):
+            plain[field_name] = {"$eq": wanted}  # the short form cannot have one
+        else:
+            plain[field_name] = wanted
+    return {"$and": [plain, *others]} if others else plain
+
+
+def _filter_json(filter: Optional[Mapping[str, Any]]) -> Optional[str]:
+    return _json(_as_python_compares(filter))
 
 
 def list_collections(db: KVStore) -> List[str]:
@@ -154,6 +211,7 @@ class VectorStore:
             "threads": _integer("threads", threads, 0),
             "memory_limit": _integer("memory_limit", memory_limit, 0),
         }
+        _snkv.VectorCollection.check(name, config)  # before there is a file
         if password is not None:
             self._kv = KVStore.open_encrypted(path, password, **kv_kwargs)
         else:
@@ -169,6 +227,8 @@ class VectorStore:
             self._kv.close()
             raise
         self._dim = dim
+        # What is told of the collection when its index was dropped.
+        self._info_at_open = self._collection.info()
 
     # ---- Writing ----
 
@@ -240,7 +300,7 @@ class VectorStore:
 
     def delete_if(self, filter: Mapping[str, Any]) -> int:
         """Removes what matches, in one transaction; how many there were."""
-        return self._collection.delete_if(_json(filter))
+        return self._collection.delete_if(_filter_json(filter))
 
     def clear(self) -> None:
         """Removes all entries that have vectors, with their values."""
@@ -257,13 +317,19 @@ class VectorStore:
         return self._values.get(key, default)
 
     def get_metadata(self, key: BytesLike) -> Optional[Metadata]:
-        """The metadata of `key`; None if there are none."""
-        return self._collection.get_metadata(key)
+        """The metadata of `key`; None if there are none, or no such key."""
+        try:
+            return self._collection.get_metadata(key)
+        except (NotFoundError, VectorIndexError):
+            return None
 
     def count(self, filter: Optional[Mapping[str, Any]] = None) -> int:
         """How many vectors there are, or how many match. By the index of metadata, without a
-        scan."""
-        return self._collection.count(_json(filter))
+        scan. 0 after `drop_vector_index`."""
+        try:
+            return self._collection.count(_filter_json(filter))
+        except VectorIndexError:
+            return 0
 
     def keys(self, *, batch: int = 1000) -> IteratorOf[bytes]:
         """The keys that have vectors, in order, read in batches."""
@@ -360,12 +426,28 @@ class VectorStore:
     def vector_stats(self) -> Dict[str, Any]:
         """dim, space, dtype, connectivity, expansion_add, expansion_search, count, capacity,
         fill_ratio, vec_cf_count (rows, expired ones included), has_metadata, sidecar_enabled
-        (whether the graph is saved beside the file)."""
-        return self._collection.stats()
+        (whether the graph is saved beside the file). After `drop_vector_index` all counts are 0."""
+        try:
+            return self._collection.stats()
+        except VectorIndexError:
+            info = self._info_at_open
+            parameters = ("connectivity", "expansion_add", "expansion_search")
+            return {
+                **{name: info[name] for name in ("dim", "space", "dtype", *parameters)},
+                "count": 0,
+                "capacity": 0,
+                "fill_ratio": 0.0,
+                "vec_cf_count": 0,
+                "has_metadata": False,
+                "sidecar_enabled": False,
+            }
 
     def vector_info(self) -> Dict[str, Any]:
         """dim, space, dtype, count, connectivity, expansion_add, expansion_search."""
-        return self._collection.info()
+        try:
+            return self._collection.info()
+        except VectorIndexError:
+            return {**self._info_at_open, "count": 0}
 
     def memory(self) -> Dict[str, int]:
         """What the index takes in memory, in bytes, by its parts."""
@@ -373,8 +455,11 @@ class VectorStore:
 
     def vector_purge_expired(self, limit: int = 0) -> int:
         """Removes expired entries with their vectors, at most `limit` of them (0: all); how
-        many."""
-        return self._collection.purge_expired(_integer("limit", limit, 0))
+        many. 0 after `drop_vector_index`."""
+        try:
+            return self._collection.purge_expired(_integer("limit", limit, 0))
+        except VectorIndexError:
+            return 0
 
     def compact(self, progress: Optional[Progress] = None) -> None:
         """Gives back the memory of replaced and deleted vectors. Happens by itself, too."""
@@ -386,8 +471,11 @@ class VectorStore:
 
     def drop_vector_index(self) -> None:
         """Removes vectors, metadata and index for ever; the values stay. What needs vectors raises
-        VectorIndexError afterwards."""
-        self._collection.drop_index()
+        VectorIndexError afterwards; counts are 0. Doing it again does nothing."""
+        try:
+            self._collection.drop_index()
+        except VectorIndexError:
+            pass
 
     @property
     def kv(self) -> KVStore:
@@ -409,7 +497,7 @@ class VectorStore:
         return key in self._values
 
     def __len__(self) -> int:
-        return self._collection.count(None)
+        return self.count()
 
     def __bool__(self) -> bool:
         # An empty store is a store.
@@ -450,7 +538,7 @@ class VectorStore:
     ) -> _snkv.VectorSearch:
         predicate = filter if callable(filter) else None
         return _snkv.VectorSearch(
-            None if predicate is not None else _json(filter),
+            None if predicate is not None else _filter_json(filter),
             predicate,
             bool(rerank),
             _integer("oversample", oversample, 1),

@@ -4,6 +4,9 @@
 
 #include <pybind11/stl.h>
 
+#include <chrono>
+#include <string>
+
 namespace snkv_python {
 
 using snkv::ColumnFamily;
@@ -127,9 +130,24 @@ void write(Entries& self, const snkv::WriteBatch& batch) {
   self.run([&](ColumnFamily& family) { return family.write(copy); });
 }
 
+/// The time that is left; none of an entry that has expired but was not purged yet, as SNKV has it.
+Result<std::optional<std::chrono::milliseconds>> ttl_or_zero(ColumnFamily& family,
+                                                             snkv::BytesView key) {
+  auto left = family.ttl(key);
+  if (left || !(left.error() == Errc::not_found)) return left;
+  // No other key is between the two. Rows count, expired or not.
+  std::string next = key.str();
+  next.push_back('\0');
+  auto rows = family.count_range(key, next);
+  if (!rows) return Unexpected(std::move(rows).error());
+  if (*rows == 0) return left;
+  return std::chrono::milliseconds(0);
+}
+
 std::optional<double> ttl(Entries& self, py::handle key) {
   const BytesArgument argument(key);
-  const auto left = self.run([&](ColumnFamily& family) { return family.ttl(argument.view()); });
+  const auto left =
+      self.run([&](ColumnFamily& family) { return ttl_or_zero(family, argument.view()); });
   if (!left) return std::nullopt;
   return static_cast<double>(left->count()) / 1000;
 }

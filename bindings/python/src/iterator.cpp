@@ -53,6 +53,11 @@ Result<void> IteratorState::leave_buffer() {
 
 Result<void> IteratorState::move(Move move) {
   if (auto open = check(); !open) return open;
+  // As in SNKV; the other way round, a reverse iterator goes in both directions.
+  if (!reverse_ && (move == Move::last || move == Move::prev)) {
+    return Unexpected(Error(Errc::invalid_argument, "iterate",
+                            "a forward iterator has no last and prev; a reverse one has"));
+  }
   if (auto left = leave_buffer(); !left) return left;
   switch (move) {
     case Move::first:

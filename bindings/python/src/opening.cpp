@@ -79,6 +79,13 @@ snkv::Options options_of(const py::dict& config) {
   return out;
 }
 
+/// Whether the path of a store means none: it is in memory.
+bool in_memory(py::handle path) {
+  if (path.is_none()) return true;
+  const bool is_text = PyUnicode_Check(path.ptr()) != 0 || PyBytes_Check(path.ptr()) != 0;
+  return is_text && path_argument(path) == ":memory:";
+}
+
 /// A password. What can be wiped by the caller is not copied anywhere else.
 Secret secret_argument(py::handle object) {
   PyObject* const pointer = object.ptr();
@@ -132,10 +139,11 @@ Result<void> with_protection(Session& session, const char* operation, Body body)
 std::shared_ptr<Session> open(py::handle path, const py::dict& config) {
   const snkv::Options options = options_of(config);
   std::string encoded;
-  if (!path.is_none()) encoded = path_argument(path);
+  const bool without_file = in_memory(path);
+  if (!without_file) encoded = path_argument(path);
   auto opened = [&] {
     const WithoutGil released;
-    return path.is_none() ? Store::open_in_memory(options) : Store::open(encoded, options);
+    return without_file ? Store::open_in_memory(options) : Store::open(encoded, options);
   }();
   return Session::make(value_of(std::move(opened)));
 }
@@ -143,7 +151,7 @@ std::shared_ptr<Session> open(py::handle path, const py::dict& config) {
 std::shared_ptr<Session> open_encrypted(py::handle path, py::handle password,
                                         const py::dict& config, py::object progress) {
   const snkv::Options options = options_of(config);
-  if (path.is_none()) refuse("a store in memory is not encrypted: it is in no file");
+  if (in_memory(path)) refuse("a store in memory is not encrypted: it is in no file");
   std::string encoded = path_argument(path);
   auto how = std::make_unique<Protection>(encoded, options, secret_argument(password));
   ProgressBridge bridge(std::move(progress));
@@ -153,7 +161,10 @@ std::shared_ptr<Session> open_encrypted(py::handle path, py::handle password,
     std::error_code unknown;
     if (!encoded.empty()) how->path = std::filesystem::absolute(encoded, unknown).string();
     if (unknown) return Unexpected(Error(Errc::cant_open, "open", encoded));
-    return encrypted_store(*how, bridge.callback());
+    auto store = encrypted_store(*how, bridge.callback());
+    // Links may point elsewhere by then, too.
+    if (store) how->path = store->file();
+    return store;
   }();
   bridge.rethrow();
   return Session::make(value_of(std::move(opened)), std::move(how));

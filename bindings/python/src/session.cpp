@@ -162,6 +162,13 @@ Result<void> Session::begin(bool for_writing) {
 }
 
 Result<void> Session::end_of_thread_scope(const char* operation, Result<void> (Scope::*how)()) {
+  if (of_this_thread() == nullptr && !closed_) {
+    // Programs end what was not begun, and nothing is lost by it; unless they mean the transaction of
+    // another thread, which goes on.
+    if (thread_scopes_.load() == 0) return {};
+    return Unexpected(Error(Errc::invalid_argument, operation,
+                            "this thread has no transaction open, but another one has"));
+  }
   const auto found = must_be_in(operation);
   if (!found) return Unexpected(found.error());
   const std::shared_ptr<Scope>& scope = *found;

@@ -89,7 +89,10 @@ void drop_family(Session& session, const std::shared_ptr<Scope>& own, py::handle
 }
 
 std::vector<std::string> list_families(Session& session, const std::shared_ptr<Scope>& own) {
-  return run_on(session, own, [](auto& view) { return view.list_column_families(); });
+  auto names = run_on(session, own, [](auto& view) { return view.list_column_families(); });
+  // Those that programs have made, as in SNKV.
+  std::erase(names, "default");
+  return names;
 }
 
 // ---- Transactions, snapshots, savepoints ----

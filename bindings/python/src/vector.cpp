@@ -91,11 +91,10 @@ class CollectionHandle {
   std::shared_ptr<CollectionState> state_;
 };
 
-std::unique_ptr<CollectionHandle> open(const std::shared_ptr<Session>& session, py::handle name,
-                                       const py::dict& config, py::object progress) {
-  const std::string text = text_argument(name, "the name of a collection");
+/// The options refer to the name.
+snkv::VectorStoreOptions options_of(const std::string& name, const py::dict& config) {
   snkv::VectorStoreOptions options;
-  options.name = text;
+  options.name = name;
   options.dim = config["dim"].cast<std::size_t>();
   options.metric = metric_argument(py::object(config["space"]));
   options.dtype = dtype_argument(py::object(config["dtype"]));
@@ -107,6 +106,19 @@ std::unique_ptr<CollectionHandle> open(const std::shared_ptr<Session>& session, 
   options.keep_vectors = config["keep_vectors"].cast<bool>();
   options.threads = config["threads"].cast<std::size_t>();
   options.memory_limit = config["memory_limit"].cast<std::uint64_t>();
+  return options;
+}
+
+/// Before there is a file.
+void check(py::handle name, const py::dict& config) {
+  const std::string text = text_argument(name, "the name of a collection");
+  if (auto checked = Collection::check(options_of(text, config)); !checked) raise(checked.error());
+}
+
+std::unique_ptr<CollectionHandle> open(const std::shared_ptr<Session>& session, py::handle name,
+                                       const py::dict& config, py::object progress) {
+  const std::string text = text_argument(name, "the name of a collection");
+  snkv::VectorStoreOptions options = options_of(text, config);
   ProgressBridge bridge(std::move(progress));
   options.progress = bridge.callback();
   auto result = [&] {
@@ -355,6 +367,7 @@ void define_vector(py::module_& module) {
       .def(py::init<const std::optional<std::string>&, py::object, bool, std::size_t,
                     std::optional<float>, std::size_t, bool, bool>());
   py::class_<CollectionHandle>(module, "VectorCollection")
+      .def_static("check", &check)
       .def_static("open", &open)
       .def("close", &CollectionHandle::close)
       .def("put", &put)

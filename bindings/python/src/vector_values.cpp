@@ -1,7 +1,9 @@
 #include "vector_values.hpp"
 
+#include <algorithm>
 #include <array>
 #include <memory>
+#include <string>
 
 namespace snkv_python {
 namespace {
@@ -39,6 +41,22 @@ const char* find(const std::array<Name<T>, 3>& names, T value) {
   return "";
 }
 
+/// An integer that JSON has no room for, spelled as snkv/vector.py does: `{"$int": "-123"}` with more digits.
+/// Null if it is none.
+py::object large_integer(const snkv::Json& json) {
+  if (json.size() != 1 || json.begin().key() != "$int" || !json.begin()->is_string()) return {};
+  const auto& text = json.begin()->get_ref<const std::string&>();
+  const std::size_t sign = text.starts_with('-') ? 1 : 0;
+  const bool is_number =
+      text.size() - sign >= 19 && std::all_of(text.begin() + static_cast<std::ptrdiff_t>(sign), text.end(),
+                                              [](char c) { return c >= '0' && c <= '9'; });
+  if (!is_number) return {};
+  PyObject* const number = PyLong_FromString(text.c_str(), nullptr, 10);
+  // Python may have a limit for digits.
+  if (number == nullptr) PyErr_Clear();
+  return py::reinterpret_steal<py::object>(number);
+}
+
 }  // namespace
 
 snkv::Metric metric_argument(py::handle name) { return find(metrics, name, "space"); }
@@ -57,6 +75,7 @@ py::object to_array(std::vector<float> values) {
 py::object to_python(const snkv::Json& json) {
   switch (json.type()) {
     case snkv::Json::value_t::object: {
+      if (py::object number = large_integer(json)) return number;
       py::dict out;
       for (const auto& [key, value] : json.items()) out[py::str(key)] = to_python(value);
       return out;
@@ -83,9 +102,10 @@ py::object to_python(const snkv::Json& json) {
 
 snkv::Json json_argument(py::handle text) {
   if (text.is_none()) return {};
-  snkv::Json out = snkv::Json::parse(py::cast<std::string>(text), nullptr, false);
+  snkv::Json out = snkv::vector_detail::parse_json(py::cast<std::string>(text));
   if (out.is_discarded()) {
-    raise(snkv::Error(snkv::Errc::invalid_argument, "put", "metadata that are no JSON"));
+    raise(snkv::Error(snkv::Errc::invalid_argument, "put",
+                      "metadata that are no JSON, or nested too deeply"));
   }
   return out;
 }

@@ -30,6 +30,14 @@ install(venv)
 subprocess.check_call([venv / "bin/python3", find_site.parent / "tests/smoke.py"],
                       env=environment, cwd=work)
 
+
+def use_tool(tool):
+    for command in (["put", "a", "1"], ["get", "a"]):
+        subprocess.check_call([tool, "--db", work / "tool.db", *command], env=environment)
+
+
+use_tool(venv / "bin/snkvctl")
+
 stage = work / "stage"
 install("/usr/local", DESTDIR=str(stage))
 found = [path for path in stage.rglob("snkv/__init__.py")]
@@ -48,3 +56,4 @@ own = work / "own"
 install(own)
 if not list(own.glob("lib/python3.*/site-packages/snkv/__init__.py")):
     sys.exit(f"not where a prefix of one's own has packages: {list(own.rglob('__init__.py'))}")
+use_tool(own / "bin/snkvctl")

@@ -37,3 +37,5 @@ run(sys.executable, "-m", "venv", "--without-pip", work / "venv")
 python = work / "venv/bin/python3"
 run(sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--no-deps", wheel)
 run(python, source / "tests/smoke.py", cwd=work)
+run(work / "venv/bin/snkvctl", "--db", work / "tool.db", "put", "a", "1")
+run(work / "venv/bin/snkvctl", "--db", work / "tool.db", "get", "a")

@@ -36,7 +36,7 @@ def test_calls_are_coroutines(path, tmp_path):
             family = await db.create_column_family("family")
             await family.put("a", "2")
             assert await family.get("a") == b"2"
-            assert await db.list_column_families() == ["default", "family"]
+            assert await db.list_column_families() == ["family"]
         with pytest.raises(snkv.ClosedError):
             await db.get("a")
         db = await aio.open(path)

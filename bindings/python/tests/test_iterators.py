@@ -127,10 +127,10 @@ def test_loops_and_hands_mixed(entries):
     assert next(reverse)[0] == b"z"
     reverse.prev()
     assert keys(reverse) == [b"p3", b"p2", b"p1", b"a"]
-    it.last()
-    next(it)
-    it.prev()
-    assert it.key == b"p3"
+    reverse.last()
+    next(reverse)
+    reverse.prev()
+    assert reverse.key == b"p3"
 
 
 def test_long_scans_in_both_directions(db):

@@ -133,11 +133,11 @@ def test_damage(path):
 
 
 def test_families(db):
-    assert db.list_column_families() == ["default"]
+    assert db.list_column_families() == []
     with db.create_column_family("users") as users:
         users["alice"] = "admin"
         assert users.name == "users"
-    assert db.list_column_families() == ["default", "users"]
+    assert db.list_column_families() == ["users"]
     with pytest.raises(snkv.Error) as caught:
         db.create_column_family("users")
     assert caught.value.code == "exists"
@@ -153,7 +153,7 @@ def test_families(db):
     with pytest.raises(snkv.Error):
         db.drop_column_family("default")
     db.drop_column_family("users")
-    assert db.list_column_families() == ["default"]
+    assert db.list_column_families() == []
     with db.default_column_family() as default:
         default["a"] = "1"
     assert db["a"] == b"1"
@@ -170,7 +170,7 @@ def test_families(db):
 def test_more_families_than_the_original_can_have(db):
     for i in range(100):
         db.create_column_family(f"family {i}").close()
-    assert len(db.list_column_families()) == 101
+    assert len(db.list_column_families()) == 100
 
 
 def test_checkpoint(path):

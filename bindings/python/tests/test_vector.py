@@ -518,7 +518,7 @@ def test_the_default_collection_is_that_of_the_c_interface(path):
         vs.vector_put("a", json.dumps({"x": 1}), some_vectors(1)[0])
     with KVStore(path) as db:
         assert json.loads(db["a"]) == {"x": 1}
-        assert db.list_column_families() == ["default"]
+        assert db.list_column_families() == []
 
 
 def test_no_copies_of_float32_arrays():

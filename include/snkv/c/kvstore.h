@@ -4,8 +4,10 @@
 ///
 /// Conventions:
 /// - Functions return a `KVSTORE_*` code. NULL handles, handles of another kind, handles that were
-///   closed, NULL buffers and negative lengths give `KVSTORE_ERROR` (`kvstore_iterator_eof` 1).
-/// - Keys have 1 to 65536 bytes. A value may be empty, and its pointer NULL then.
+///   closed, NULL buffers and negative lengths give `KVSTORE_ERROR` (`kvstore_iterator_eof` 1;
+///   `kvstore_close` takes NULL, and so do the other functions that close or free).
+/// - Keys have 1 to 65536 bytes. A value may be empty, and its pointer NULL then; it has at most
+///   10 MiB, as there: a larger size is refused before a byte of the value is read.
 /// - What a function allocates for the caller is freed with `sqliteFree` or `snkv_free`; output
 ///   parameters are NULL and 0 after a failure. Keys and values of iterators belong to the iterator.
 /// - Times are milliseconds since the Unix epoch.
@@ -15,6 +17,7 @@
 #ifndef SNKV_C_KVSTORE_H
 #define SNKV_C_KVSTORE_H
 
+#include <inttypes.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -43,23 +46,38 @@ extern "C" {
 #define KVSTORE_AUTH_FAILED 13 ///< Wrong password, or an encrypted store opened without one.
 #define KVSTORE_PROTOCOL 15    ///< The file locking protocol failed.
 
+/* The same under SQLite's names, which programs use as well. Written as sqlite3.h has them, so that both
+   headers can be included, in any order; hence no comments behind them, and no guards. */
+#define SQLITE_OK 0
+#define SQLITE_ERROR 1
+#define SQLITE_BUSY 5
+#define SQLITE_LOCKED 6
+#define SQLITE_NOMEM 7
+#define SQLITE_READONLY 8
+#define SQLITE_CORRUPT 11
+#define SQLITE_NOTFOUND 12
+#define SQLITE_PROTOCOL 15
+
 /* ---- Constants ---- */
 
-#define KVSTORE_JOURNAL_DELETE 0   ///< Rollback journal (not in a config: there 0 means the default).
-#define KVSTORE_JOURNAL_WAL 1      ///< Write-ahead log.
-#define KVSTORE_JOURNAL_ROLLBACK 2 ///< The same as `KVSTORE_JOURNAL_DELETE`, also in a config.
+// No constant is 0, so that 0 in a config always means the default, and a name what it says. In SNKV's
+// header `KVSTORE_JOURNAL_DELETE` and `KVSTORE_SYNC_OFF` are 0: what counts on the numbers sees a difference.
 
-#define KVSTORE_SYNC_OFF 0    ///< No fsync (not in a config: there 0 means the default).
-#define KVSTORE_SYNC_NORMAL 1 ///< A crash of the process loses nothing.
-#define KVSTORE_SYNC_FULL 2   ///< A power cut loses nothing: one fsync for each commit.
-#define KVSTORE_SYNC_NEVER 3  ///< The same as `KVSTORE_SYNC_OFF`, in a config.
+#define KVSTORE_JOURNAL_WAL 1                           ///< Write-ahead log.
+#define KVSTORE_JOURNAL_DELETE 2                        ///< Rollback journal.
+#define KVSTORE_JOURNAL_ROLLBACK KVSTORE_JOURNAL_DELETE ///< A former name of it.
+
+#define KVSTORE_SYNC_NORMAL 1              ///< A crash of the process loses nothing.
+#define KVSTORE_SYNC_FULL 2                ///< A power cut loses nothing: one fsync for each commit.
+#define KVSTORE_SYNC_OFF 3                 ///< No fsync.
+#define KVSTORE_SYNC_NEVER KVSTORE_SYNC_OFF ///< A former name of it.
 
 #define KVSTORE_CHECKPOINT_PASSIVE 0
 #define KVSTORE_CHECKPOINT_FULL 1
 #define KVSTORE_CHECKPOINT_RESTART 2
 #define KVSTORE_CHECKPOINT_TRUNCATE 3
 
-#define KVSTORE_MAX_COLUMN_FAMILIES 64 ///< `kvstore_cf_create` makes no more.
+#define KVSTORE_MAX_COLUMN_FAMILIES 64 ///< Besides the default one; `kvstore_cf_create` makes no more.
 #define KVSTORE_NO_TTL INT64_C(-1)     ///< Time that is left of an entry that does not expire.
 
 /* ---- Types ---- */
@@ -70,8 +88,8 @@ typedef struct KVIterator KVIterator;
 
 /// How a store is opened. Fields of value 0 mean the defaults: a config of zeros is one.
 typedef struct KVStoreConfig {
-  int journalMode;    ///< `KVSTORE_JOURNAL_WAL` (default) or `KVSTORE_JOURNAL_ROLLBACK`.
-  int syncLevel;      ///< `KVSTORE_SYNC_NORMAL` (default), `_FULL` or `_NEVER`.
+  int journalMode;    ///< `KVSTORE_JOURNAL_WAL` (default) or `KVSTORE_JOURNAL_DELETE`.
+  int syncLevel;      ///< `KVSTORE_SYNC_NORMAL` (default), `_FULL` or `_OFF`.
   int cacheSize;      ///< Page cache of each connection, in pages; default 2000.
   int pageSize;       ///< For new files; a power of two, default 4096. Smaller ones mean 4096.
   int readOnly;       ///< Not 0: refuse to write.
@@ -103,10 +121,11 @@ typedef struct KVStoreStats {
 /// memory. `config` NULL: all defaults. `*store` is NULL after a failure; `kvstore_errmsg(NULL)` then
 /// says why. `KVSTORE_AUTH_FAILED`: it is encrypted.
 SNKV_C_API int kvstore_open_v2(const char *filename, KVStore **store, const KVStoreConfig *config);
-/// The same with defaults, except the journal: `KVSTORE_JOURNAL_WAL` or `KVSTORE_JOURNAL_DELETE`.
+/// The same with defaults, except the journal: `KVSTORE_JOURNAL_WAL` or `KVSTORE_JOURNAL_DELETE`, for
+/// which 0 may be written, too.
 SNKV_C_API int kvstore_open(const char *filename, KVStore **store, int journal_mode);
 /// Rolls back an open transaction, ends what was made from the handle and closes the file.
-/// Families and iterators may be closed before or after.
+/// Families and iterators may be closed before or after. NULL is ignored: `KVSTORE_OK`.
 SNKV_C_API int kvstore_close(KVStore *store);
 
 /* ---- Entries of the default column family ---- */
@@ -133,8 +152,9 @@ SNKV_C_API int kvstore_count(KVStore *store, int64_t *count);
 
 /* ---- Column families ---- */
 
-/// Makes a family with a name of 1 to 255 bytes of UTF-8. Names that begin with "snkv_" or "sqlite_"
-/// are reserved.
+/// Makes a family with a name of 1 to 255 bytes of UTF-8. Names that begin with "snkv_", "sqlite_", "__"
+/// or "_snkv_" are reserved: `KVSTORE_ERROR`, here and in the calls below, and `kvstore_cf_list` leaves
+/// out such families, which only other interfaces make.
 SNKV_C_API int kvstore_cf_create(KVStore *store, const char *name, KVColumnFamily **family);
 /// `KVSTORE_NOTFOUND` if there is none.
 SNKV_C_API int kvstore_cf_open(KVStore *store, const char *name, KVColumnFamily **family);

@@ -69,8 +69,10 @@ SNKV_API Error space(const Target& target, SpaceReport& out);
 SNKV_API Error backup(const Target& target, std::string_view path, const BackupOptions& options,
                       const Progress& progress);
 SNKV_API Error compact(const Target& target, const Progress& progress);
+SNKV_API Error restore(std::string_view backup, std::string_view path, const Progress& progress);
 SNKV_API Error verify(const Target& target, const Progress& progress, VerifyReport& out);
 SNKV_API std::string_view path(const Target& target) noexcept;
+SNKV_API std::string_view file(const Target& target) noexcept;
 
 // ---- Encryption ----
 SNKV_API bool is_encrypted(const Target& target) noexcept;
@@ -105,6 +107,8 @@ SNKV_API Error query_status(const Query& query);
 // ---- Column families ----
 enum class FamilyMode { open, create, open_or_create };
 SNKV_API Error family(const Target& target, std::string_view name, FamilyMode mode, Target& out);
+/// `invalid_argument` for what can be the name of no family.
+SNKV_API Error check_family_name(const char* operation, std::string_view name);
 SNKV_API Error drop_family(const Target& target, std::string_view name);
 SNKV_API Error list_families(const Target& target, std::vector<std::string>& out);
 SNKV_API std::string_view family_name(const Target& target) noexcept;
@@ -126,6 +130,8 @@ using MakeAttachment = std::shared_ptr<void> (*)(void* context);
 SNKV_API Error attachment(const Target& target, std::string_view name, MakeAttachment make,
                           void* context, std::shared_ptr<void>& out);
 SNKV_API void detach(const Target& target, std::string_view name) noexcept;
+/// Tells the store's log (`Options::log`). Without locks that the log may want.
+SNKV_API void log(const Target& target, LogLevel level, std::string_view message) noexcept;
 
 // ---- Entries ----
 SNKV_API Error get(const Target& target, BytesView key, Bytes& value);
@@ -207,7 +213,7 @@ struct SideFileReader {
   std::uint64_t chunk_size = 0;
 };
 
-/// `suffix` begins with `-vectors-`, and is added to the path of the store. `invalid_argument` for stores
+/// `suffix` begins with `-vectors-`, and is added to the name of the store's file, wherever that is. `invalid_argument` for stores
 /// in memory.
 SNKV_API Error open_side_writer(const Target& target, std::string_view suffix, SideFileWriter*& out);
 /// Writes the content of a chunk, and changes it. All chunks have `chunk_size` bytes, but for the last, which
@@ -295,10 +301,20 @@ struct OriginalCursor {
   bool valid = false;
 };
 
+/// The families that belong to its vectors, of one of the layouts that versions of the library have written.
+struct OriginalVectors {
+  std::string vectors;        ///< Floats by key.
+  std::string metadata;       ///< Text of JSON objects by key; may not be there.
+  std::string configuration;  ///< May not be there.
+};
+
 SNKV_API Error open_original(std::string_view path, BytesView password,
                              std::shared_ptr<const Original>& out);
 SNKV_API bool original_is_encrypted(const Original& original) noexcept;
 SNKV_API std::vector<std::string> original_families(const Original& original);
+/// Those of `original_families` whose names the library keeps for itself.
+SNKV_API std::vector<std::string> original_unknown_families(const Original& original);
+SNKV_API std::vector<OriginalVectors> original_vectors(const Original& original);
 SNKV_API Error open_original_cursor(const std::shared_ptr<const Original>& original,
                                     std::string_view family, OriginalCursor*& out);
 SNKV_API Error original_next(OriginalCursor& cursor);
@@ -307,11 +323,13 @@ SNKV_API void close_original_cursor(OriginalCursor* cursor) noexcept;
 /// Called with the database and the new store before that appears.
 using ImportAlso =
     std::function<Error(const std::shared_ptr<const Original>& original, const Target& store)>;
-/// What the new store is to be; without a secret it is not encrypted.
+/// What the new store is to be; without a secret it is not encrypted, which of an encrypted database is only
+/// made if `decrypt` says so.
 struct ImportedStore {
   const Options& options;
   const Secret* secret;
   const EncryptionOptions& encryption;
+  bool decrypt;
 };
 SNKV_API Error import_original(std::string_view from, std::string_view to, BytesView password,
                                const ImportedStore& wanted, const ImportAlso& also,

@@ -20,9 +20,11 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <exception>
 #include <functional>
 #include <future>
 #include <memory>
+#include <new>
 #include <optional>
 #include <stop_token>
 #include <string>
@@ -66,7 +68,8 @@ class VectorAsync {
   /// The collection itself.
   [[nodiscard]] const VectorOperations& collection() const noexcept { return collection_; }
 
-  /// Calls `work(collection)`, which gives a `Result`: for all that has no member of its own.
+  /// Calls `work(collection)`, which gives a `Result`: for all that has no member of its own. What it
+  /// throws becomes `aborted`.
   template <class Work>
   [[nodiscard]] std::future<std::invoke_result_t<Work&, VectorOperations&>> run(Work work,
                                                                                 Stop stop = {}) {
@@ -75,7 +78,7 @@ class VectorAsync {
     auto task = std::make_shared<std::packaged_task<R()>>(
         [collection = collection_, work = std::move(work), stop = std::move(stop)]() mutable -> R {
           if (stop.stop_requested()) return Unexpected(Error(Errc::aborted, "run", ""));
-          return work(collection);
+          return carry_out(work, collection);
         });
     std::future<R> future = task->get_future();
     try {
@@ -186,6 +189,21 @@ class VectorAsync {
   }
 
  private:
+  /// What the work throws becomes `aborted`, but for std::bad_alloc, which the library throws too.
+  template <class Work>
+  [[nodiscard]] static std::invoke_result_t<Work&, VectorOperations&> carry_out(
+      Work& work, VectorOperations& collection) {
+    try {
+      return work(collection);
+    } catch (const std::bad_alloc&) {
+      throw;
+    } catch (const std::exception& error) {
+      return Unexpected(Error(Errc::aborted, "run",
+                              std::string("the work threw an exception: ") + error.what()));
+    } catch (...) {
+      return Unexpected(Error(Errc::aborted, "run", "the work threw an exception"));
+    }
+  }
   /// A callback that stops when the token says so.
   [[nodiscard]] static Progress until(const Stop& stop, Progress progress) {
     return [stop, progress = std::move(progress)](std::uint64_t done, std::uint64_t total) {

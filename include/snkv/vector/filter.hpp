@@ -14,8 +14,7 @@
 #pragma once
 
 #include <snkv/expected.hpp>
-
-#include <nlohmann/json.hpp>
+#include <snkv/vector/detail/filter_node.hpp>
 
 #include <algorithm>
 #include <cmath>
@@ -32,154 +31,10 @@
 
 namespace snkv {
 
-using Json = nlohmann::json;
-
-namespace vector_detail {
-
-enum class FilterOperator {
-  all,  ///< of the children
-  any,
-  none,
-  equal,
-  greater,
-  greater_equal,
-  less,
-  less_equal,
-  in,
-  exists,
-  contains,
-  prefix,
-};
-
-struct FilterNode {
-  FilterOperator op = FilterOperator::all;
-  std::string path{};
-  Json operand{};
-  std::vector<std::shared_ptr<const FilterNode>> children{};
-};
-using FilterPointer = std::shared_ptr<const FilterNode>;
-
-/// Numbers by their value, strings by their bytes, booleans as false < true; nothing else has an
-/// order, and neither have values of different types.
-[[nodiscard]] inline std::partial_ordering compare_json(const Json& a, const Json& b) {
-  if (a.is_number() && b.is_number()) {
-    // Integers beyond 2^53 are not told apart as floating-point numbers.
-    if (a.is_number_float() || b.is_number_float()) return a.get<double>() <=> b.get<double>();
-    if (a.is_number_unsigned() != b.is_number_unsigned()) {
-      const Json& with_sign = a.is_number_unsigned() ? b : a;
-      if (with_sign.get<std::int64_t>() < 0) {
-        return a.is_number_unsigned() ? std::partial_ordering::greater
-                                      : std::partial_ordering::less;
-      }
-    }
-    if (a.is_number_unsigned() || b.is_number_unsigned()) {
-      return a.get<std::uint64_t>() <=> b.get<std::uint64_t>();
-    }
-    return a.get<std::int64_t>() <=> b.get<std::int64_t>();
-  }
-  if (a.is_string() && b.is_string()) {
-    return a.get_ref<const std::string&>().compare(b.get_ref<const std::string&>()) <=> 0;
-  }
-  if (a.is_boolean() && b.is_boolean()) return a.get<bool>() <=> b.get<bool>();
-  return std::partial_ordering::unordered;
-}
-
-/// Equal in all their parts; 1 equals 1.0, and nothing else of different types.
-[[nodiscard]] inline bool equal_json(const Json& a, const Json& b) {
-  if (a.is_null() && b.is_null()) return true;
-  if (a.is_array() && b.is_array()) {
-    return std::equal(a.begin(), a.end(), b.begin(), b.end(), equal_json);
-  }
-  if (a.is_object() && b.is_object()) {
-    if (a.size() != b.size()) return false;
-    for (const auto& [key, value] : a.items()) {
-      const auto other = b.find(key);
-      if (other == b.end() || !equal_json(value, *other)) return false;
-    }
-    return true;
-  }
-  return compare_json(a, b) == std::partial_ordering::equivalent;
-}
-
-/// Calls `use` with each value that `path` leads to, until it returns true; returns whether it did.
-/// A member of exactly this name comes first; else the path is followed at its dots, through arrays
-/// to each of their elements.
-template <class Use>
-[[nodiscard]] bool any_at(const Json& json, std::string_view path, Use&& use) {
-  if (json.is_array()) {
-    for (const Json& element : json) {
-      if (element.is_object() && any_at(element, path, use)) return true;
-    }
-    return false;
-  }
-  if (!json.is_object()) return false;
-  if (const auto whole = json.find(path); whole != json.end()) return use(*whole);
-  for (std::size_t dot = path.find('.'); dot != path.npos; dot = path.find('.', dot + 1)) {
-    const auto member = json.find(path.substr(0, dot));
-    if (member != json.end() && any_at(*member, path.substr(dot + 1), use)) return true;
-  }
-  return false;
-}
-
-[[nodiscard]] inline bool fits(const FilterNode& node, const Json& value) {
-  switch (node.op) {
-    case FilterOperator::equal:
-      return equal_json(value, node.operand);
-    case FilterOperator::greater:
-      return compare_json(value, node.operand) > 0;
-    case FilterOperator::greater_equal:
-      return compare_json(value, node.operand) >= 0;
-    case FilterOperator::less:
-      return compare_json(value, node.operand) < 0;
-    case FilterOperator::less_equal:
-      return compare_json(value, node.operand) <= 0;
-    case FilterOperator::in:
-      return std::any_of(node.operand.begin(), node.operand.end(),
-                         [&](const Json& one) { return equal_json(value, one); });
-    case FilterOperator::contains:
-      // In a text; elements of arrays are compared one by one by the caller.
-      return value.is_string() && node.operand.is_string() &&
-             value.get_ref<const std::string&>().find(node.operand.get_ref<const std::string&>()) !=
-                 std::string::npos;
-    case FilterOperator::prefix:
-      return value.is_string() && node.operand.is_string() &&
-             value.get_ref<const std::string&>().starts_with(
-                 node.operand.get_ref<const std::string&>());
-    default:
-      return false;
-  }
-}
-
-[[nodiscard]] inline bool matches(const FilterNode& node, const Json& metadata) {
-  const auto child_matches = [&](const FilterPointer& child) { return matches(*child, metadata); };
-  switch (node.op) {
-    case FilterOperator::all:
-      return std::all_of(node.children.begin(), node.children.end(), child_matches);
-    case FilterOperator::any:
-      return std::any_of(node.children.begin(), node.children.end(), child_matches);
-    case FilterOperator::none:
-      return std::none_of(node.children.begin(), node.children.end(), child_matches);
-    case FilterOperator::exists:
-      return any_at(metadata, node.path, [](const Json&) { return true; });
-    case FilterOperator::contains:
-      return any_at(metadata, node.path, [&](const Json& value) {
-        if (!value.is_array()) return fits(node, value);
-        return std::any_of(value.begin(), value.end(),
-                           [&](const Json& element) { return equal_json(element, node.operand); });
-      });
-    default:
-      return any_at(metadata, node.path, [&](const Json& value) {
-        return fits(node, value) || (value.is_array() && std::any_of(value.begin(), value.end(),
-                                                                     [&](const Json& element) {
-                                                                       return fits(node, element);
-                                                                     }));
-      });
-  }
-}
-
-}  // namespace vector_detail
-
 inline namespace SNKV_EXPECTED_NAMESPACE {
+
+/// So many filters may be inside each other in the JSON form.
+inline constexpr int max_filter_text_depth = 64;
 
 /// A condition on metadata.
 class Filter {
@@ -201,25 +56,23 @@ class Filter {
     return node_->op == vector_detail::FilterOperator::all && node_->children.empty();
   }
   [[nodiscard]] const vector_detail::FilterNode& node() const noexcept { return *node_; }
+  [[nodiscard]] const vector_detail::FilterPointer& pointer() const noexcept { return node_; }
+
+  /// Why it cannot be used: `invalid_argument` for one that is nested more than `max_filter_depth`
+  /// deep, which matches nothing, nor does its opposite.
+  [[nodiscard]] Error error(const char* operation) const {
+    return vector_detail::error_of(operation, *node_);
+  }
 
   [[nodiscard]] friend Filter operator&&(const Filter& a, const Filter& b) {
-    return combined(vector_detail::FilterOperator::all, {a, b});
+    return Filter(vector_detail::joined(vector_detail::FilterOperator::all, a.node_, b.node_));
   }
   [[nodiscard]] friend Filter operator||(const Filter& a, const Filter& b) {
-    return combined(vector_detail::FilterOperator::any, {a, b});
+    return Filter(vector_detail::joined(vector_detail::FilterOperator::any, a.node_, b.node_));
   }
-  [[nodiscard]] Filter operator!() const {
-    return combined(vector_detail::FilterOperator::none, {*this});
-  }
+  [[nodiscard]] Filter operator!() const { return Filter(vector_detail::negated(node_)); }
 
  private:
-  static Filter combined(vector_detail::FilterOperator op, std::initializer_list<Filter> parts) {
-    auto node = std::make_shared<vector_detail::FilterNode>();
-    node->op = op;
-    for (const Filter& part : parts) node->children.push_back(part.node_);
-    return Filter(std::move(node));
-  }
-
   vector_detail::FilterPointer node_;
 };
 
@@ -248,11 +101,11 @@ class Field {
   }
   /// Equal to one of these.
   [[nodiscard]] Filter in(const std::vector<Json>& values) const {
-    return make(vector_detail::FilterOperator::in, Json(values));
+    return among(values);
   }
-  [[nodiscard]] Filter in(std::initializer_list<Json> values) const {
-    return in(std::vector<Json>(values));
-  }
+  [[nodiscard]] Filter in(std::initializer_list<Json> values) const { return among(values); }
+  /// Equal to one of the elements of an array.
+  [[nodiscard]] Filter in_array(const Json& values) const { return among(values); }
   /// From `low` to `high`, both included.
   [[nodiscard]] Filter between(const Json& low, const Json& high) const {
     return *this >= low && *this <= high;
@@ -270,11 +123,24 @@ class Field {
   }
 
  private:
-  [[nodiscard]] Filter make(vector_detail::FilterOperator op, Json operand) const {
+  [[nodiscard]] Filter make(vector_detail::FilterOperator op, const Json& operand) const {
     auto node = std::make_shared<vector_detail::FilterNode>();
     node->op = op;
     node->path = path_;
-    node->operand = std::move(operand);
+    // No metadata are as deep as that, so nothing equals it, as nothing equals what is no value.
+    const bool deep = vector_detail::is_nested_deeper(operand, max_metadata_depth);
+    node->operand = deep ? Json(Json::value_t::discarded) : operand;
+    return Filter(std::move(node));
+  }
+  template <class Values>
+  [[nodiscard]] Filter among(const Values& values) const {
+    auto node = std::make_shared<vector_detail::FilterNode>();
+    node->op = vector_detail::FilterOperator::in;
+    node->path = path_;
+    node->operand = Json::array();
+    for (const Json& value : values) {
+      if (!vector_detail::is_nested_deeper(value, max_metadata_depth)) node->operand.push_back(value);
+    }
     return Filter(std::move(node));
   }
 
@@ -293,8 +159,8 @@ class FilterParser {
   std::optional<Filter> filter(const Json& json, const std::string& place) {
     if (!json.is_object()) return fail(place, "a filter is an object");
     const Deeper deeper(depth_);
-    if (depth_ > deepest) return fail(place, "is nested too deeply");
-    Filter all;
+    if (depth_ > deepest) return fail(place, too_deep);
+    std::vector<Filter> parts;
     for (const auto& [key, value] : json.items()) {
       const std::string here = place.empty() ? key : place + "." + key;
       std::optional<Filter> part;
@@ -309,16 +175,17 @@ class FilterParser {
         part = condition(key, value, here);
       }
       if (!part) return std::nullopt;
-      all = all.is_all() ? *part : all && *part;
+      parts.push_back(*std::move(part));
     }
-    return all;
+    return together(vector_detail::FilterOperator::all, parts);
   }
 
   std::string error;
 
  private:
   /// What comes from outside must not use up the stack.
-  static constexpr int deepest = 64;
+  static constexpr int deepest = max_filter_text_depth;
+  static constexpr const char* too_deep = "is nested too deeply";
   struct Deeper {
     explicit Deeper(int& depth) noexcept : depth_(depth) { ++depth_; }
     Deeper(const Deeper&) = delete;
@@ -334,33 +201,52 @@ class FilterParser {
 
   std::optional<Filter> list(const Json& json, const std::string& here, bool all) {
     if (!json.is_array() || json.empty()) return fail(here, "needs an array of filters");
-    std::optional<Filter> combined;
+    std::vector<Filter> parts;
     for (std::size_t i = 0; i < json.size(); ++i) {
-      const std::optional<Filter> part = filter(json[i], here + "[" + std::to_string(i) + "]");
+      std::optional<Filter> part = filter(json[i], here + "[" + std::to_string(i) + "]");
       if (!part) return std::nullopt;
-      combined = !combined ? *part : all ? *combined && *part : *combined || *part;
+      parts.push_back(*std::move(part));
     }
-    return combined;
+    using vector_detail::FilterOperator;
+    return together(all ? FilterOperator::all : FilterOperator::any, parts);
+  }
+
+  /// All of these, or any of them, beside each other.
+  [[nodiscard]] static Filter together(vector_detail::FilterOperator op,
+                                       const std::vector<Filter>& parts) {
+    if (parts.size() == 1) return parts.front();
+    std::vector<vector_detail::FilterPointer> children;
+    children.reserve(parts.size());
+    for (const Filter& part : parts) children.push_back(part.pointer());
+    return Filter(vector_detail::node_of(op, std::move(children)));
   }
 
   std::optional<Filter> condition(const std::string& path, const Json& json,
                                   const std::string& here) {
     const Field of(path);
-    if (!json.is_object()) return of == json;
+    if (!json.is_object()) {
+      if (is_deep_operand(json)) return fail(here, too_deep);
+      return of == json;
+    }
     if (json.empty()) return fail(here, "has no operator");
     const Deeper deeper(depth_);
-    if (depth_ > deepest) return fail(here, "is nested too deeply");
-    Filter all;
+    if (depth_ > deepest) return fail(here, too_deep);
+    std::vector<Filter> parts;
     for (const auto& [key, value] : json.items()) {
-      const std::optional<Filter> part = one(of, path, key, value, here + "." + key);
+      std::optional<Filter> part = one(of, path, key, value, here + "." + key);
       if (!part) return std::nullopt;
-      all = all.is_all() ? *part : all && *part;
+      parts.push_back(*std::move(part));
     }
-    return all;
+    return together(vector_detail::FilterOperator::all, parts);
+  }
+
+  [[nodiscard]] static bool is_deep_operand(const Json& operand) noexcept {
+    return vector_detail::is_nested_deeper(operand, max_metadata_depth);
   }
 
   std::optional<Filter> one(const Field& of, const std::string& path, const std::string& key,
                             const Json& value, const std::string& here) {
+    if (key != "$not" && is_deep_operand(value)) return fail(here, too_deep);
     const bool ordered = value.is_number() || value.is_string() || value.is_boolean();
     if (key == "$eq") return of == value;
     if (key == "$ne") return of != value;
@@ -373,7 +259,7 @@ class FilterParser {
     }
     if (key == "$in" || key == "$nin") {
       if (!value.is_array()) return fail(here, "needs an array");
-      const Filter in = of.in(value.get<std::vector<Json>>());
+      const Filter in = of.in_array(value);
       return key == "$in" ? in : !in;
     }
     if (key == "$exists") {
@@ -415,6 +301,12 @@ inline Result<Filter> Filter::from_json(const Json& json) {
 }
 
 inline Result<Filter> Filter::parse(std::string_view text) {
+  // A filter is an object in an array at most, and in the innermost is a value.
+  constexpr int deepest = 2 * max_filter_text_depth + max_metadata_depth;
+  if (vector_detail::is_nested_deeper(text, deepest)) {
+    return Unexpected(
+        Error(Errc::invalid_argument, "filter", std::string("the text is nested too deeply")));
+  }
   const Json json = Json::parse(text, nullptr, false);
   if (json.is_discarded()) {
     return Unexpected(Error(Errc::invalid_argument, "filter", std::string("is no JSON")));

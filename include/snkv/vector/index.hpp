@@ -122,6 +122,51 @@ class VectorIndex {
     return VectorIndex(options);
   }
 
+  /// Opens an index file of hnswlib 0.8 (`saveIndex`), with its graph and its labels. For `Cosine` its vectors must
+  /// be of length 1, as those of hnswlib's Python package are with `space='cosine'`. Elements that are marked as
+  /// deleted are left out. `options.m` and `options.ef_construction` are those of the file.
+  ///
+  /// `cant_open`, `corrupt`, `dimension_mismatch` where elements have another size, `bad_vector`, `exists` for a label
+  /// that comes twice; the message names file and reason. Whether the file was made for this metric it does not say.
+  [[nodiscard]] static Result<VectorIndex> load_hnswlib(const std::string& path, VectorIndexOptions options = {}) {
+    constexpr const char* operation = "load_hnswlib";
+    auto empty = create(options);
+    if (!empty) return Unexpected(std::move(empty.error()));
+    vector_detail::HnswlibReader reader;
+    Error error = reader.open(operation, path, empty->dim());
+    if (error.failed()) return Unexpected(std::move(error));
+    options.m = reader.m();
+    options.ef_construction =
+        static_cast<std::uint32_t>(std::clamp<std::uint64_t>(reader.ef_construction(), 4, 4096));
+    auto made = create(options);
+    if (!made) return made;
+    State& state = *made->state_;
+    error = state.core.take_hnswlib(
+        reader, [&](std::uint64_t label, const float* vector, vector_detail::Label& out) {
+          return state.introduce(operation, path, label, vector, out);
+        });
+    if (error.failed()) return Unexpected(std::move(error));
+    state.forget_dead();
+    made->maintain({});
+    return made;
+  }
+  /// Writes an index file that hnswlib 0.8 reads with `L2Space` or `InnerProductSpace` of `dim()` dimensions; for
+  /// `Cosine` vectors of length 1 for the latter. Erased vectors are compacted away first. With f16 or i8 without
+  /// exact vectors, those are written that the codes stand for. The file has its name when all of it is on the disk.
+  /// Changes wait; searches go on. O(n).
+  [[nodiscard]] Result<void> save_hnswlib(const std::string& path) {
+    const std::lock_guard lock(state_->change_mutex);
+    maintain({});
+    state_->core.compact(state_->pool, [](std::uint64_t, std::uint64_t) { return true; });
+    const auto now = state_->core.generation();
+    const auto label_of = [&](vector_detail::Slot slot) {
+      return state_->names[vector_detail::number_of(now->graph.label(slot))].label;
+    };
+    Error error = vector_detail::write_hnswlib("save_hnswlib", path, *now, label_of);
+    if (error.failed()) return Unexpected(std::move(error));
+    return {};
+  }
+
   [[nodiscard]] std::size_t dim() const noexcept { return state_->options.dim; }
   [[nodiscard]] Metric metric() const noexcept { return state_->options.metric; }
   [[nodiscard]] std::size_t size() const { return state_->core.size(); }
@@ -275,6 +320,31 @@ class VectorIndex {
     };
     std::vector<Name> names;
     std::vector<std::uint32_t> free;  // has room for all of `names`
+
+    /// Gives a number to a label of a file.
+    [[nodiscard]] Error introduce(const char* operation, const std::string& path, std::uint64_t label,
+                                  const float* vector, vector_detail::Label& out) {
+      const auto refuse = [&](Errc code, const char* why) {
+        return Error(code, operation, path + ": label " + std::to_string(label) + why);
+      };
+      if (options.metric == Metric::cosine) {
+        const double length = vector_detail::length(vector, options.dim);
+        if (std::abs(length - 1.0) > 0.01) return refuse(Errc::bad_vector, " is not of length 1");
+      }
+      const auto number = static_cast<std::uint32_t>(names.size());
+      out = vector_detail::Label{1} << 32 | number;
+      if (!numbers.try_emplace(label, out).second) return refuse(Errc::exists, " comes twice");
+      names.push_back({label, out});
+      free.reserve(names.size());
+      return {};
+    }
+    /// Takes the numbers away from labels whose vectors were deleted.
+    void forget_dead() {
+      const auto now = core.generation();
+      for (std::uint32_t number = 0; number < names.size(); ++number) {
+        if (now->slot_of(number) == vector_detail::no_slot) static_cast<void>(forget(names[number].label));
+      }
+    }
 
     /// Takes a label's number away from it. Nothing if it has none.
     std::optional<std::uint32_t> forget(std::uint64_t label) noexcept {

@@ -618,7 +618,7 @@ inline void MetadataIndex::read(ByteSource& source) {
   for (std::uint64_t i = 0; i < recent_documents && !source.error().failed(); ++i) {
     const auto number = source.number<std::uint32_t>();
     const auto text = source.array<char>();
-    Json document = Json::parse(text.begin(), text.end(), nullptr, false);
+    Json document = parse_json({text.data(), text.size()});
     if (!source.require(!document.is_discarded() && number < made.bound() && !made.contains(number),
                         "metadata of a document is damaged")) {
       return;

@@ -19,8 +19,14 @@
 /// transaction. Searches never wait for building or compaction.
 ///
 /// Any call may fail with what reads and writes of a `Store` fail with (see entries.hpp);
-/// `index_dropped` after `drop_index`; and `corrupt` when the rows in the file are damaged. Only
-/// `std::bad_alloc` is thrown.
+/// `index_dropped` after `drop_index`; and `corrupt` when the rows in the file are damaged. A damaged row
+/// costs its entry, not the collection: what finds entries leaves it out and tells the store's log, reading
+/// it by its key gives `corrupt`, `VectorInfo::damaged` counts what is known, and `erase` or another `put`
+/// removes it.
+///
+/// Functions of the caller, predicates and progress functions, may throw: it becomes `aborted`, as if a
+/// progress function had asked to stop. They must not use the collection that calls them but to read by
+/// key; else they get `locked` at once. Only `std::bad_alloc` is thrown.
 #pragma once
 
 #include <snkv/store.hpp>
@@ -175,6 +181,14 @@ class VectorOperations {
   /// Removes expired entries, those first that expired first, at most `limit` (0: all), in
   /// transactions of bounded size; how many.
   [[nodiscard]] Result<std::uint64_t> purge_expired(std::uint64_t limit = 0);
+  /// Reads all rows of the collection and looks whether they can be used. `Store::verify` does not know
+  /// what they mean, so both belong together. Damaged rows are no error of the call: see the report. It is
+  /// `corrupt` if the collection is, rather than its rows. O(entries).
+  [[nodiscard]] Result<VectorCheckReport> verify(const Progress& progress = {}) const;
+  /// Removes in one transaction what cannot be used: metadata that are no object from their entries, and
+  /// other entries whose rows are damaged with all but their values, which `get` still gives. Counts
+  /// everything anew. `invalid_argument` for a handle that is bound to a transaction. O(entries).
+  [[nodiscard]] Result<VectorCheckReport> repair(const Progress& progress = {});
   /// Removes the vectors, the metadata and the index for ever; the values stay in their family.
   /// Later calls of any handle give `index_dropped`, except `get`, `erase`, `values` and `store`.
   [[nodiscard]] Result<void> drop_index();
@@ -191,8 +205,9 @@ class VectorOperations {
   /// Puts what `export_json`, or vctrs, has written; how many entries. Other writers wait until the
   /// stream is read. Besides the errors of `put_batch`, which name the entry: `invalid_argument`
   /// for text that is malformed (the message has the line or the path), `exists` for an id that
-  /// comes twice, `metric_mismatch`, `dimension_mismatch`, `unsupported_version`, `io_error`. Then
-  /// nothing has changed.
+  /// comes twice, `metric_mismatch`, `dimension_mismatch`, `unsupported_version`, `io_error` for a stream
+  /// that fails or throws. Then nothing has changed. `VectorImport::refused` says that entries which are
+  /// refused shall be left out instead.
   [[nodiscard]] Result<std::uint64_t> import_json(std::istream& in,
                                                   const VectorImport& options = {});
   /// The same for lines of JSON. The line with the parameters may be missing.
@@ -224,15 +239,19 @@ class VectorStore : public VectorOperations {
  public:
   VectorStore() noexcept = default;
 
+  /// Whether these options can open or make a collection: `invalid_argument` for what `open` would
+  /// refuse whatever there is. Opens nothing.
+  [[nodiscard]] static Result<void> check(const VectorStoreOptions& options);
   /// Opens the store in the file `path` and in it the collection; makes what is missing, unless the
-  /// options say otherwise. Besides the errors of `Store::open`: `not_found`, `exists`,
-  /// `dimension_mismatch`, `metric_mismatch`, `dtype_mismatch`, `invalid_argument` (the name, an
-  /// option out of its range, a new collection without dimensions), `no_memory` (the memory limit),
-  /// `aborted`, `index_dropped` (with `create_if_missing` false).
+  /// options say otherwise. Makes no file for a collection that is not to be made, or cannot be.
+  /// Besides the errors of `Store::open`: `not_found`, `exists`, `dimension_mismatch`,
+  /// `metric_mismatch`, `dtype_mismatch`, `invalid_argument` (the name, an option out of its range,
+  /// a new collection without dimensions), `no_memory` (the memory limit), `aborted`,
+  /// `index_dropped` (with `create_if_missing` false).
   [[nodiscard]] static Result<VectorStore> open(std::string_view path,
                                                 const VectorStoreOptions& options = {});
-  /// The same in an encrypted store (see `Store::open_encrypted`): values, vectors, metadata and what is
-  /// saved of the index are encrypted, keys are not.
+  /// The same in an encrypted store (see `Store::open_encrypted`): values, vectors, metadata and
+  /// what is saved of the index are encrypted, keys are not.
   [[nodiscard]] static Result<VectorStore> open_encrypted(std::string_view path, const Secret& secret,
                                                           const VectorStoreOptions& options = {},
                                                           const EncryptionOptions& encryption = {});

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <snkv/bytes.hpp>
+#include <snkv/import_report.hpp>
 #include <snkv/options.hpp>
 #include <snkv/vector/filter.hpp>
 #include <snkv/vector/metric.hpp>
@@ -145,6 +146,26 @@ struct VectorInfo {
   std::uint32_t ef_construction = 0;
   std::uint32_t ef_search = 0;  ///< Of this handle.
   std::uint64_t count = 0;      ///< Entries that have not expired.
+  /// Entries of which it is known that their rows are damaged. They are in `count`, but searches, filters
+  /// and listings leave them out: see `VectorOperations::verify` and `repair`.
+  std::uint64_t damaged = 0;
+};
+
+/// A row that is damaged.
+struct VectorDamage {
+  std::string key;   ///< Empty: the collection itself.
+  std::string what;  ///< What is wrong with it.
+};
+
+/// What `VectorOperations::verify` has found, or `repair` has mended.
+struct VectorCheckReport {
+  static constexpr std::size_t most = 100;
+  std::uint64_t entries = 0;          ///< All that were looked at, those that expired included.
+  std::uint64_t damaged = 0;          ///< Of these, those that cannot be used.
+  std::uint64_t removed = 0;          ///< By `repair`: entries. Their values stay.
+  std::uint64_t without_metadata = 0; ///< By `repair`: entries that have lost their metadata, not more.
+  std::uint64_t orphans = 0;          ///< Vectors of no entry.
+  std::vector<VectorDamage> rows;     ///< The first ones, at most `most`.
 };
 
 /// How a collection is, in memory and in the file.
@@ -207,6 +228,13 @@ struct VectorImport {
   bool only_new = false;
   /// Take vectors that were made for another metric.
   bool any_metric = false;
+  /// What becomes of entries that are refused. Text that is no JSON is an error whatever this says, but in
+  /// lines, where it is that of one entry. With `only_new`, a key that is there is refused too.
+  Refused refused = Refused::stop;
+  /// Gets what was left out; null: nobody does. Must live until the call returns.
+  SkippedEntries* skipped = nullptr;
+  /// Called for each entry that is left out.
+  OnSkipped on_skipped{};
   /// As in `WriteOptions`; ignored inside a transaction.
   std::optional<Sync> sync{};
   /// As for `VectorOperations::put_batch`; the total is 0 as long as it is not known.

@@ -4,6 +4,7 @@
 
 #include <snkv/error.hpp>
 
+#include <algorithm>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
@@ -89,8 +90,17 @@ class ByteSource {
     const auto size = number<std::uint64_t>();
     if (!require(size <= most && size <= remaining() / sizeof(T), "a length is too large"))
       return {};
-    std::vector<T> values(static_cast<std::size_t>(size));
-    read(values.data(), values.size() * sizeof(T));
+    // A file may say that it is larger than it is: there is room for as much again as has been read.
+    constexpr std::uint64_t least = (std::uint64_t{1} << 20) / sizeof(T);
+    std::vector<T> values;
+    while (values.size() < size && !error_.failed()) {
+      const std::size_t done = values.size();
+      const auto part = static_cast<std::size_t>(
+          std::min<std::uint64_t>(size - done, std::max<std::uint64_t>(least, done)));
+      values.resize(done + part);
+      read(values.data() + done, part * sizeof(T));
+    }
+    if (error_.failed()) return {};
     return values;
   }
 

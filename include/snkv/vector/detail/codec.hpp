@@ -45,6 +45,12 @@ class AlignedBuffer {
   std::size_t size_ = 0;
 };
 
+/// Infinity as the number next to it: infinity times zero would be no number, which has no order.
+[[nodiscard]] inline float finite(float x) noexcept {
+  constexpr float most = std::numeric_limits<float>::max();
+  return std::clamp(x, -most, most);
+}
+
 /// Scalar quantizer: code = round((x - offset_d) / scale), clamped to 0..255. One scale for all
 /// dimensions, so that distances are sums of integers; an offset for each.
 struct Quantizer {
@@ -54,8 +60,8 @@ struct Quantizer {
   [[nodiscard]] bool trained() const noexcept { return scale > 0; }
 
   /// Learns the ranges from `count` vectors, given by `vector_at(i)`, which is called by this
-  /// thread only. Of each dimension the outermost thousandth at either end is left out, and
-  /// clamped.
+  /// thread only; untrained if it gives null. Of each dimension the outermost thousandth at either
+  /// end is left out, and clamped.
   template <class VectorAt>
   [[nodiscard]] static Quantizer train(std::size_t dim, std::size_t count, VectorAt&& vector_at,
                                        ThreadPool& pool) {
@@ -63,9 +69,13 @@ struct Quantizer {
     constexpr std::size_t most = 8192;
     const std::size_t step = count > most ? count / most : 1;
     const std::size_t sampled = (count + step - 1) / step;
-    std::vector<float> sample(sampled * dim);
-    for (std::size_t i = 0; i < sampled; ++i)
-      std::memcpy(sample.data() + i * dim, vector_at(i * step), dim * sizeof(float));
+    // There is room only for what has come: `count` may be what a file says.
+    std::vector<std::vector<float>> sample;
+    for (std::size_t i = 0; i < sampled; ++i) {
+      const float* const vector = vector_at(i * step);
+      if (vector == nullptr) return {};
+      sample.emplace_back(vector, vector + dim);
+    }
     const auto cut = static_cast<std::ptrdiff_t>(sampled / 1000);
     std::vector<std::pair<float, float>> ranges(dim);
     std::atomic<std::size_t> next{0};
@@ -73,28 +83,33 @@ struct Quantizer {
       std::vector<float> column(sampled);
       const auto high = column.end() - (cut + 1);
       for (std::size_t d = next.fetch_add(1); d < dim; d = next.fetch_add(1)) {
-        for (std::size_t i = 0; i < sampled; ++i) column[i] = sample[i * dim + d];
+        for (std::size_t i = 0; i < sampled; ++i) column[i] = sample[i][d];
         std::nth_element(column.begin(), column.begin() + cut, column.end());
         ranges[d].first = column[static_cast<std::size_t>(cut)];
         std::nth_element(column.begin(), high, column.end());
         ranges[d].second = *high;
       }
     });
-    float widest = 0;
-    for (const auto& [low, high] : ranges) widest = std::max(widest, high - low);
+    // In double: the difference of two numbers may be more than the largest one.
+    double widest = 0;
+    for (const auto& [low, high] : ranges) {
+      widest = std::max(widest, static_cast<double>(high) - static_cast<double>(low));
+    }
     Quantizer trained;
     // All vectors equal, or nearly: any positive scale will do.
-    trained.scale = widest > 0 ? widest / 255.0f : 1.0f;
+    trained.scale = widest > 0 ? static_cast<float>(widest / 255.0) : 1.0f;
     if (!(trained.scale > 0)) trained.scale = 1.0f;  // the range is subnormal
     trained.offset.resize(dim);
     for (std::size_t d = 0; d < dim; ++d) {
-      const float middle = ranges[d].first + (ranges[d].second - ranges[d].first) * 0.5f;
-      trained.offset[d] = middle - trained.scale * 127.5f;
+      const double low = static_cast<double>(ranges[d].first);
+      const double range = static_cast<double>(ranges[d].second) - low;
+      trained.offset[d] = static_cast<float>(low + range * 0.5) - trained.scale * 127.5f;
       // A range that starts on a multiple of the scale, as that of integers does, stays exact.
-      if (ranges[d].second - ranges[d].first <= widest) {
+      if (range <= widest) {
         const float steps = std::round((ranges[d].first - trained.offset[d]) / trained.scale);
         trained.offset[d] = ranges[d].first - steps * trained.scale;
       }
+      trained.offset[d] = finite(trained.offset[d]);
     }
     return trained;
   }
@@ -103,8 +118,9 @@ struct Quantizer {
 /// Turns vectors into codes and scores codes against queries. Immutable; safe from all threads.
 ///
 /// Vectors come in "prepared": those of the cosine metric are of length 1. A code of type i8 is
-/// followed by a term T of 4 bytes: with a the code, q the query's code, n(x) = sum x_d^2, and the
-/// integer dot product D = sum a_d (q_d - 128) of the kernel,
+/// followed by a term T of 4 bytes and the norm n(a), 4 bytes, for when it is a query itself: with a the
+/// code, q the query's code, n(x) = sum x_d^2, and the integer dot product D = sum a_d (q_d - 128) of the
+/// kernel,
 ///
 ///     squared distance = scale^2 (n(a) - 256 sum a_d + n(q) - 2 D),   T = n(a) - 256 sum a_d
 ///
@@ -141,7 +157,7 @@ class Codec {
         break;
       case ElementType::i8:
         term_at_ = (dim + 3) / 4 * 4;
-        stride_ = blocks_of(term_at_ + 4) * block_size;
+        stride_ = blocks_of(term_at_ + 8) * block_size;
         break;
     }
     blocks_ = type == ElementType::i8 ? blocks_of(dim) : stride_ / block_size;
@@ -182,6 +198,8 @@ class Codec {
         }
         const auto term = static_cast<std::int32_t>(norm - 256 * sum);
         std::memcpy(code + term_at_, &term, sizeof term);
+        const auto square = static_cast<std::uint32_t>(norm);
+        std::memcpy(code + term_at_ + sizeof term, &square, sizeof square);
         break;
       }
     }
@@ -228,14 +246,15 @@ class Codec {
     if (metric_ == Metric::inner_product) {
       float largest = 0;
       for (std::size_t d = 0; d < dim_; ++d) largest = std::max(largest, std::fabs(vector[d]));
-      const float step = largest > 0 ? largest / 127.0f : 1.0f;
+      const float part = largest / 127.0f;
+      const float step = part > 0 ? part : 1.0f;  // 0 also where the largest is subnormal
       double constant = 0;
       for (std::size_t d = 0; d < dim_; ++d) {
         out[d] = static_cast<std::int8_t>(std::lround(vector[d] / step));
         constant += static_cast<double>(quantizer_.offset[d]) * static_cast<double>(vector[d]);
       }
-      query.bias = static_cast<float>(-constant);
-      query.factor = -quantizer_.scale * step;
+      query.bias = finite(static_cast<float>(-constant));
+      query.factor = finite(-quantizer_.scale * step);
       return;
     }
     query.norm = 0;
@@ -268,10 +287,7 @@ class Codec {
       }
       std::memset(to + dim_, 0, query.data.size() - dim_);
       query.at = to;
-      // A vector is at distance 0 from itself.
-      std::int32_t dot = 0;
-      kernels_->dot_i8(reinterpret_cast<const std::int8_t*>(query.at), &code, 1, blocks_, 1, &dot);
-      query.norm = 2 * std::int64_t{dot} - term_of(code);
+      query.norm = norm_of(code);
       return;
     }
     decode(code, scratch);
@@ -330,12 +346,18 @@ class Codec {
     return term;
   }
 
+  [[nodiscard]] std::uint32_t norm_of(const std::byte* code) const noexcept {
+    std::uint32_t norm = 0;
+    std::memcpy(&norm, code + term_at_ + sizeof(std::int32_t), sizeof norm);
+    return norm;
+  }
+
   void set_constants(Query& query) const noexcept {
     query.bias = metric_ == Metric::cosine && type_ != ElementType::i8 ? 1.0f : 0.0f;
     query.factor = metric_ == Metric::l2 ? 1.0f : -1.0f;
     if (type_ == ElementType::i8) {
       const float square = quantizer_.scale * quantizer_.scale;
-      query.factor = metric_ == Metric::cosine ? square * 0.5f : square;
+      query.factor = finite(metric_ == Metric::cosine ? square * 0.5f : square);
     }
   }
 

@@ -2,6 +2,7 @@
 /// A collection that is open: its rows and its image, and how both are kept together.
 #pragma once
 
+#include <snkv/vector/detail/callbacks.hpp>
 #include <snkv/vector/detail/collection_image.hpp>
 #include <snkv/vector/detail/row_writer.hpp>
 
@@ -71,9 +72,19 @@ class Collection {
     return error;
   }
 
-  [[nodiscard]] Error catch_up(const char* operation, const Progress& progress = {}) const {
-    return image_->catch_up(operation, tables_, progress);
+  /// `locked` in a function that this collection has called, on this thread.
+  [[nodiscard]] Error check_not_called(const char* operation) const {
+    return CallbackFrame::check(operation, image_.get());
   }
+
+  [[nodiscard]] Error catch_up(const char* operation, const Progress& progress = {}) const {
+    if (Error error = check_not_called(operation); error.failed()) return error;
+    Error error = named(operation, image_->catch_up(operation, tables_, progress));
+    tell_of_damage();
+    return error;
+  }
+  /// What is known of rows that cannot be used.
+  [[nodiscard]] DamageList& damage() const noexcept { return image_->damage(); }
 
   /// Whether a snapshot can be written beside the file.
   [[nodiscard]] bool can_save() const noexcept {
@@ -83,8 +94,13 @@ class Collection {
 
   /// Writes a snapshot of the image beside the file, and takes what is in it out of the log.
   [[nodiscard]] Error save(const char* operation, const Progress& progress) const {
+    if (Error error = check_not_called(operation); error.failed()) return error;
     const std::lock_guard saving(image_->save_mutex());
     if (Error error = catch_up(operation); error.failed()) return error;
+    // Who reads what is saved looks at no row, and would not learn of it.
+    if (const std::uint64_t rows = damage().size(); rows != 0) {
+      return damaged(operation, std::to_string(rows) + " rows are damaged: call repair first");
+    }
     const CollectionImage::Moment moment = image_->freeze();
     SideSink sink(image_->pool());
     Error error = sink.create(store_, CollectionImage::side_suffix(config().id), progress);
@@ -113,7 +129,7 @@ class Collection {
   [[nodiscard]] Error check_vector(const char* operation, std::span<const float> vector,
                                    BytesView key) const {
     const auto whose = [&] {
-      return key.empty() ? std::string("the query") : "the vector of " + RowWriter::printable(key);
+      return key.empty() ? std::string("the query") : "the vector of " + printable(key);
     };
     if (vector.size() != config().dim) {
       return Error(Errc::dimension_mismatch, operation,
@@ -137,12 +153,13 @@ class Collection {
   template <class Work>
   [[nodiscard]] Error write_rows(const char* operation, const std::shared_ptr<core::Scope>& scope,
                                  const WriteOptions& options, Work&& work) const {
+    if (Error error = check_not_called(operation); error.failed()) return error;
     const auto run = [&](const CollectionTables& tables) {
-      RowWriter writer(operation, tables, config().dim);
+      RowWriter writer(operation, tables, config().dim, damage());
       Error error = writer.start();
       if (!error.failed()) error = work(writer, tables);
       if (!error.failed()) error = writer.finish();
-      return error;
+      return named(operation, std::move(error));
     };
     if (scope != nullptr) return within(operation, tables_.in(scope), run);
     OwnTransaction transaction;
@@ -150,6 +167,31 @@ class Collection {
     if (error.failed()) return as_error_of(operation, std::move(error));
     error = run(tables_.in(transaction.scope()));
     return error.failed() ? error : as_error_of(operation, transaction.commit());
+  }
+
+  /// Rows that are damaged are those of a collection, of which a store may have many.
+  [[nodiscard]] Error named(const char* operation, Error error) const {
+    if (!(error == Errc::corrupt)) return error;
+    const std::string whose = "collection " + printable(name_) + ": ";
+    if (error.detail().starts_with(whose)) return error;
+    return Error(Errc::corrupt, operation, whose + error.detail(), error.extended());
+  }
+
+  /// Tells the store's log. Holds no lock, because the log may use the collection.
+  void tell_of_damage() const {
+    constexpr std::size_t most = 20;
+    const auto news = image_->damage().take_news();
+    for (std::size_t i = 0; i < std::min(news.size(), most); ++i) {
+      const auto& [key, what] = news[i];
+      const std::string whose = key.empty() ? "" : printable(key) + " is left out: ";
+      core::log(store_, LogLevel::error,
+                "collection " + printable(name_) + ": " + whose + what);
+    }
+    if (news.size() > most) {
+      core::log(store_, LogLevel::error,
+                "collection " + printable(name_) + ": " +
+                    std::to_string(news.size() - most) + " more rows are damaged");
+    }
   }
 
   /// Runs `run(tables)` as a part of a caller's transaction.
@@ -185,7 +227,7 @@ class Collection {
     const std::uint64_t long_enough = std::max<std::uint64_t>(4096, live / 4);
     const std::uint64_t length = image_->log_length();
     if (length <= long_enough || !image_->may_shorten_log(long_enough)) return;
-    if (saves_by_itself()) {
+    if (saves_by_itself() && damage().size() == 0) {
       static_cast<void>(save(operation, {}));
     } else if (length > 2 * long_enough) {
       // Who has not got so far compares all rows instead.

@@ -5,6 +5,7 @@
 
 #include <snkv/options.hpp>
 #include <snkv/vector/detail/collection_tables.hpp>
+#include <snkv/vector/detail/damage.hpp>
 #include <snkv/vector/detail/image_file.hpp>
 #include <snkv/vector/detail/index_core.hpp>
 #include <snkv/vector/detail/names.hpp>
@@ -30,31 +31,13 @@
 
 namespace snkv::vector_detail {
 
+static_assert(max_numbers == max_slots);
+
 struct ImageOptions {
   std::array<std::uint8_t, 16> store{};  ///< which store it is of
   bool keep_vectors = true;
   std::size_t threads = 0;
   std::uint64_t memory_limit = 0;  ///< 0: none
-};
-
-/// Closes a cursor of the core when it goes away.
-class RowCursor {
- public:
-  RowCursor(const core::Target& target, core::KeyRange range)
-      : cursor_(core::open_cursor(target, std::move(range), {})) {
-    core::cursor_first(*cursor_);
-  }
-  RowCursor(const RowCursor&) = delete;
-  RowCursor& operator=(const RowCursor&) = delete;
-  ~RowCursor() { core::close_cursor(cursor_); }
-  [[nodiscard]] bool valid() const noexcept { return cursor_->valid; }
-  [[nodiscard]] BytesView key() const noexcept { return cursor_->key; }
-  [[nodiscard]] BytesView value() const noexcept { return cursor_->value; }
-  void next() noexcept { core::cursor_next(*cursor_); }
-  [[nodiscard]] Error status() const { return core::cursor_status(*cursor_); }
-
- private:
-  core::Cursor* cursor_;
 };
 
 /// Reads the vector of a number into `out`, as it was put; `out` has room for `dim` of them.
@@ -107,6 +90,8 @@ class CollectionImage {
   [[nodiscard]] const ImageOptions& options() const noexcept { return options_; }
   [[nodiscard]] const IndexCore& index() const noexcept { return core_; }
   [[nodiscard]] ThreadPool& pool() noexcept { return pool_; }
+  /// Entries whose rows cannot be used. They are not in the image.
+  [[nodiscard]] DamageList& damage() noexcept { return damage_; }
   /// The change that the image has got to.
   [[nodiscard]] std::uint64_t applied() const noexcept {
     return applied_.load(std::memory_order_acquire);
@@ -158,6 +143,19 @@ class CollectionImage {
     return use(names_, metadata_);
   }
 
+  /// An entry was found, and then its row was not what it was when it was taken over. With an empty key:
+  /// whose number it is.
+  void leave_out(std::uint32_t number, std::string_view key, std::string what) {
+    const std::lock_guard lock(apply_mutex_);
+    std::string owner;
+    read([&](const NameTable& names, auto&) {
+      if (names.contains(number)) owner = names.key(number);
+    });
+    if (owner.empty() || !(key.empty() || owner == key)) return;
+    damage_.note(owner, std::move(what));
+    erase(number);
+  }
+
   /// Brings the image up to the latest commit. `tables` are bound to nothing.
   [[nodiscard]] Error catch_up(const char* operation, const CollectionTables& tables,
                                const Progress& progress = {}) {
@@ -180,6 +178,8 @@ class CollectionImage {
       error = compare(operation, frozen, state, progress);
     } else {
       error = replay(operation, frozen, from, state);
+      // The log is made of what the rows say, which is the truth.
+      if (is_damage(error)) error = compare(operation, frozen, state, progress);
     }
     if (error.failed()) return error;
     chain_ = state.chain;
@@ -249,7 +249,10 @@ class CollectionImage {
     if (source.error().failed() || !is_ours(frozen, state, stamp)) return {};
     const std::unique_lock lock(names_mutex_);
     try {
-      read_image(source, stamp, core_, names_, metadata_);
+      read_image(source, stamp, core_, names_, metadata_, state.next_number);
+    } catch (const std::bad_alloc&) {
+      // There may be room for what is made of the rows.
+      source.refuse("there is no memory for it");
     } catch (...) {
       names_.clear();
       metadata_.clear();
@@ -291,14 +294,16 @@ class CollectionImage {
     };
     std::vector<Touched> touched;
     std::unordered_map<std::uint32_t, std::size_t> places;
+    std::uint64_t largest = 0;
     std::uint64_t expected = from + 1;
     RowCursor cursor(frozen.log, {Bytes(change_key(from + 1).view()), Bytes(), false});
     for (; cursor.valid(); cursor.next(), ++expected) {
       ChangeRow row;
       if (cursor.key().size() != 8 || big_endian_at<std::uint64_t>(cursor.key(), 0) != expected ||
-          !decode(cursor.value(), row) || row.number >= max_slots) {
+          !decode(cursor.value(), row) || row.number >= state.next_number) {
         return damaged(operation, "change " + std::to_string(expected) + " cannot be read");
       }
+      largest = std::max<std::uint64_t>(largest, row.number);
       const auto [at, is_new] = places.try_emplace(row.number, touched.size());
       if (is_new) touched.push_back({row.number, false, false, {}});
       Touched& one = touched[at->second];
@@ -308,6 +313,10 @@ class CollectionImage {
     }
     if (Error error = cursor.status(); error.failed()) return as_error_of(operation, error);
     if (expected != state.sequence + 1) return damaged(operation, "the log ends too early");
+    // A change takes the smallest number that is free.
+    if (largest >= bound() + touched.size()) {
+      if (Error error = check_numbers(operation, frozen, state); error.failed()) return error;
+    }
     if (Error error = check_memory(operation, touched.size()); error.failed()) return error;
 
     std::vector<std::uint32_t> numbers;
@@ -317,14 +326,22 @@ class CollectionImage {
     Error unread;
     core_.expect(
         numbers.size(),
-        [&](std::size_t i) {
-          if (!unread.failed()) unread = prepare(operation, frozen, numbers[i]);
+        [&](std::size_t i) -> const float* {
+          if (unread.failed()) return nullptr;
+          Error error = prepare(operation, frozen, numbers[i]);
+          if (is_damage(error)) {
+            std::fill(prepared_.begin(), prepared_.end(), 0.0f);
+          } else if (error.failed()) {
+            unread = std::move(error);
+            return nullptr;
+          }
           return prepared_.data();
         },
         pool_);
     if (unread.failed()) return unread;
     Bytes row;
     for (const Touched& one : touched) {
+      damage_.forget(one.key);
       if (one.erased) {
         erase(one.number);
         continue;
@@ -332,10 +349,12 @@ class CollectionImage {
       Error error = core::get(frozen.items, one.key, row);
       if (error.failed() && !(error == Errc::not_found)) return as_error_of(operation, error);
       ItemRow item;
-      if (error.failed() || !decode(row, item) || item.number != one.number) {
-        return damaged(operation, "an entry and the log do not agree");
+      if (error.failed()) return damaged(operation, printable(one.key) + " of the log is missing");
+      if (error = read_item_row(operation, one.key, row, state, item); error.failed()) return error;
+      if (item.number != one.number) {
+        return damaged(operation, printable(one.key) + " has another number than in the log");
       }
-      if (error = put(operation, frozen, one.key, item, one.vector); error.failed()) return error;
+      if (error = take(operation, frozen, one.key, item, one.vector); error.failed()) return error;
     }
     return {};
   }
@@ -346,33 +365,87 @@ class CollectionImage {
     const std::uint64_t known = read([](const NameTable& names, auto&) { return names.live(); });
     const std::uint64_t more = state.live > known ? state.live - known : 0;
     if (Error error = check_memory(operation, more); error.failed()) return error;
+    if (state.next_number > bound()) {
+      if (Error error = check_numbers(operation, frozen, state); error.failed()) return error;
+    }
+    damage_.begin();
     std::vector<bool> seen(state.next_number);
     std::uint64_t done = 0;
-    RowCursor cursor(frozen.items, {});
+    ItemCursor cursor(frozen.items, {});
     for (; cursor.valid(); cursor.next(), ++done) {
-      ItemRow item;
-      if (!decode(cursor.value(), item) || item.number >= state.next_number || seen[item.number]) {
-        return damaged(operation, "the row of an entry cannot be read");
-      }
-      seen[item.number] = true;
-      const std::string_view key = cursor.key().view();
-      const bool same = read([&](const NameTable& names, auto&) {
-        return names.changed(item.number) == item.changed && names.key(item.number) == key;
-      });
-      if (!same) {
-        Error error = put(operation, frozen, key, item, true);
-        if (error.failed()) return error;
-      }
       if (done % 256 == 0 && progress && !progress(done, state.live)) {
         return Error(Errc::aborted, operation, "");
       }
+      const std::string_view key = cursor.key();
+      ItemRow item;
+      if (!cursor.read(item)) {
+        damage_.note(key, "its row cannot be read");
+        continue;
+      }
+      if (item.number >= state.next_number) {
+        damage_.note(key, "its number is none of the collection");
+        continue;
+      }
+      Error error = seen[item.number] ? share(operation, frozen, key, item)
+                                      : compare_one(operation, frozen, key, item);
+      if (error.failed()) return error;
+      seen[item.number] = true;
     }
     if (Error error = cursor.status(); error.failed()) return as_error_of(operation, error);
-    if (done != state.live) return damaged(operation, "the number of entries is wrong");
-    const std::uint32_t bound = read([](const NameTable& names, auto&) { return names.bound(); });
-    for (std::uint32_t number = 0; number < bound; ++number) {
+    if (done != state.live) {
+      damage_.note({}, "it counts " + std::to_string(state.live) + " entries, and has " +
+                           std::to_string(done));
+    }
+    const std::uint32_t end = bound();
+    for (std::uint32_t number = 0; number < end; ++number) {
       if (number >= seen.size() || !seen[number]) erase(number);
     }
+    return {};
+  }
+
+  /// One more than the largest number that is known.
+  [[nodiscard]] std::uint32_t bound() const {
+    return read([](const NameTable& names, auto&) { return names.bound(); });
+  }
+
+  [[nodiscard]] Error compare_one(const char* operation, const CollectionTables& frozen,
+                                  std::string_view key, const ItemRow& item) {
+    const bool same = read([&](const NameTable& names, auto&) {
+      return names.is(item.number, key, item.changed);
+    });
+    return same ? Error() : take(operation, frozen, key, item, true);
+  }
+
+  /// A number that another entry has too. The log may know whose it is; else nobody gets it, because a
+  /// wrong vector is worse than none.
+  [[nodiscard]] Error share(const char* operation, const CollectionTables& frozen,
+                            std::string_view key, const ItemRow& item) {
+    std::string other;
+    std::uint64_t changed = 0;
+    read([&](const NameTable& names, auto&) {
+      if (!names.contains(item.number)) return;
+      other = names.key(item.number);
+      changed = names.changed(item.number);
+    });
+    const bool is_others = !other.empty() && is_in_log(frozen.log, other, item.number, changed);
+    if (!other.empty() && !is_others) {
+      damage_.note(other, "its number is that of another entry too", true);
+      erase(item.number);
+    }
+    if (!is_others && is_in_log(frozen.log, key, item.number, item.changed)) {
+      return take(operation, frozen, key, item, true);
+    }
+    damage_.note(key, "its number is that of another entry too", true);
+    return {};
+  }
+
+  /// Takes an entry over. Where its rows cannot be used it is left out, and whoever had its number.
+  [[nodiscard]] Error take(const char* operation, const CollectionTables& frozen,
+                           std::string_view key, const ItemRow& item, bool with_vector) {
+    Error error = put(operation, frozen, key, item, with_vector);
+    if (!is_damage(error)) return error;
+    damage_.note(key, error.detail());
+    erase(item.number);
     return {};
   }
 
@@ -381,17 +454,25 @@ class CollectionImage {
                               std::uint32_t number) {
     float* to = prepared_.data();
     Error error = read_vector(operation, frozen.vectors, number, config_.dim, to);
-    if (!error.failed()) prepare_vector(config_.metric, to, config_.dim, to);
-    return error;
+    if (error.failed()) return error;
+    if (config_.metric == Metric::cosine && !(length(to, config_.dim) > 0)) {
+      return damaged(operation, "vector " + std::to_string(number) + " has no direction");
+    }
+    prepare_vector(config_.metric, to, config_.dim, to);
+    return {};
   }
   [[nodiscard]] Error put(const char* operation, const CollectionTables& frozen,
                           std::string_view key, const ItemRow& item, bool with_vector) {
+    // Who was left out, and is put again in parts, needs its vector too.
+    with_vector = with_vector || !read([&](const NameTable& names, auto&) {
+      return names.contains(item.number) && names.key(item.number) == key;
+    });
     if (with_vector) {
       if (Error error = prepare(operation, frozen, item.number); error.failed()) return error;
     }
     Json document = Json::object();
     if (!item.metadata.empty()) {
-      document = Json::parse(item.metadata, nullptr, false);
+      document = parse_json(item.metadata);
       if (!document.is_object()) return damaged(operation, "metadata are no JSON object");
     }
     // All of it or nothing, for who reads.
@@ -427,6 +508,7 @@ class CollectionImage {
   mutable std::shared_mutex names_mutex_;
   NameTable names_;
   MetadataIndex metadata_;
+  DamageList damage_;
   std::atomic<bool> maintaining_{false};
   ThreadPool pool_;  // the last, so that it ends first: its tasks use the rest
 };

@@ -40,6 +40,12 @@ struct CollectionOpening {
   return {};
 }
 
+/// Why a collection can neither be opened nor made so, whatever there is; ok otherwise.
+[[nodiscard]] inline Error check_opening(const char* operation, const CollectionOpening& opening) {
+  if (Error error = check_wish(operation, opening.wish); error.failed()) return error;
+  return core::check_family_name(operation, opening.name);
+}
+
 /// `target` is the store, bound to nothing.
 class CollectionOpener {
  public:
@@ -48,8 +54,7 @@ class CollectionOpener {
 
   [[nodiscard]] Error open(const CollectionOpening& opening,
                            std::shared_ptr<Collection>& out) const {
-    if (Error error = check_wish(operation_, opening.wish); error.failed()) return error;
-    if (Error error = check_name(opening.name); error.failed()) return error;
+    if (Error error = check_opening(operation_, opening); error.failed()) return error;
     CollectionConfig config;
     CollectionTables tables;
     if (Error error = find_or_create(opening, config, tables); error.failed()) return error;
@@ -59,7 +64,8 @@ class CollectionOpener {
         std::string(opening.name), store_, std::move(tables), std::move(image),
         HandleOptions{opening.wish.ef_search.value_or(config.ef_search), opening.auto_save});
     if (Error error = build(opening, *made); error.failed()) {
-      core::detach(store_, image_name(config.id));  // what is there of it is no use to anybody
+      // What is there of it is no use to anybody, unless it is somebody's who is using it.
+      if (!(error == Errc::locked)) core::detach(store_, image_name(config.id));
       return error;
     }
     out = std::move(made);
@@ -69,7 +75,7 @@ class CollectionOpener {
   /// Removes a collection with its values.
   [[nodiscard]] Error drop(std::string_view name, bool& existed) const {
     existed = false;
-    if (Error error = check_name(name); error.failed()) return error;
+    if (Error error = core::check_family_name(operation_, name); error.failed()) return error;
     std::optional<CollectionConfig> config;
     Error error = CollectionCatalog(operation_, store_).find(name, config);
     if (error.failed() || !config) return error;
@@ -91,6 +97,7 @@ class CollectionOpener {
   /// Removes the index of a collection that is open, in `scope` or in a transaction of its own.
   [[nodiscard]] Error drop_index(const Collection& collection,
                                  const std::shared_ptr<core::Scope>& scope) const {
+    if (Error error = collection.check_not_called(operation_); error.failed()) return error;
     core::Target target = store_;
     target.scope = scope;
     OwnTransaction transaction;
@@ -124,12 +131,6 @@ class CollectionOpener {
     core::detach(store_, image_name(id));
     // If that fails, it is a file that nobody will read: ids are not used again.
     static_cast<void>(core::remove_side_file(store_, CollectionImage::side_suffix(id)));
-  }
-
-  [[nodiscard]] Error check_name(std::string_view name) const {
-    core::Target family;
-    Error error = core::family(store_, name, core::FamilyMode::open, family);
-    return error == Errc::not_found ? Error() : as_error_of(operation_, std::move(error));
   }
 
   [[nodiscard]] Error find_or_create(const CollectionOpening& opening, CollectionConfig& config,
@@ -213,19 +214,17 @@ class CollectionOpener {
         &context, image);
     if (error.failed()) return as_error_of(operation_, std::move(error));
     out = std::static_pointer_cast<CollectionImage>(std::move(image));
-    return {};
+    if (out->config() == config) return {};
+    return damaged(operation_, "two collections have the same id");
   }
 
   /// Reads what is committed, and links it.
   [[nodiscard]] Error build(const CollectionOpening& opening, const Collection& collection) const {
-    Error error = collection.catch_up(operation_, opening.progress);
-    if (error.failed()) return error;
-    bool stopped = false;
-    collection.image().maintain([&](std::uint64_t done, std::uint64_t total) {
-      stopped = opening.progress && !opening.progress(done, total);
-      return !stopped;
-    });
-    return stopped ? Error(Errc::aborted, operation_, "") : Error();
+    CallerProgress progress(opening.progress, &collection.image());
+    Error error = collection.catch_up(operation_, progress.function());
+    if (error.failed()) return progress.explain(operation_, std::move(error));
+    collection.image().maintain(progress);
+    return progress.stopped() ? progress.error(operation_) : Error();
   }
 
   [[nodiscard]] Error drop_values(const CollectionCatalog& catalog,

@@ -3,13 +3,14 @@
 /// do not suffice.
 #pragma once
 
+#include <snkv/vector/detail/callbacks.hpp>
 #include <snkv/vector/detail/collection.hpp>
 #include <snkv/vector/filter.hpp>
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <shared_mutex>
@@ -21,22 +22,29 @@
 
 namespace snkv::vector_detail {
 
-using EntryPredicate = std::function<bool(std::string_view key, const Json& metadata)>;
-
 /// Which entries.
 struct EntryCondition {
-  const FilterNode* filter = nullptr;         ///< null: all
-  const EntryPredicate* predicate = nullptr;  ///< null: all
+  const FilterNode* filter = nullptr;            ///< null: all
+  std::shared_ptr<CallerPredicate> predicate{};  ///< null: all
   [[nodiscard]] bool is_all() const noexcept { return filter == nullptr && predicate == nullptr; }
   [[nodiscard]] bool matches(std::string_view key, const Json& metadata) const {
     return (filter == nullptr || vector_detail::matches(*filter, metadata)) &&
            (predicate == nullptr || (*predicate)(key, metadata));
   }
+  /// Why it cannot be used, or what the predicate has thrown; ok if neither.
+  [[nodiscard]] Error error(const char* operation) const {
+    if (filter != nullptr) {
+      if (Error error = error_of(operation, *filter); error.failed()) return error;
+    }
+    return predicate != nullptr && predicate->threw() ? predicate->error(operation) : Error();
+  }
 };
 
-/// The metadata of a row; null if there are none, discarded if they cannot be read.
+/// The metadata of a row; null if there are none, discarded if they are no object.
 [[nodiscard]] inline Json parse_metadata(std::string_view text) {
-  return text.empty() ? Json() : Json::parse(text, nullptr, false);
+  if (text.empty()) return {};
+  Json metadata = parse_json(text);
+  return metadata.is_object() ? metadata : Json(Json::value_t::discarded);
 }
 
 /// A condition on numbers, as of one moment: what the index of metadata says, and for the rest the
@@ -114,6 +122,7 @@ class NumberCondition {
 
  private:
   [[nodiscard]] bool ask_row(std::uint32_t number) {
+    if (error_.failed()) return false;
     std::string key;
     const auto copy_key = [&](const NameTable& names) {
       if (names.contains(number)) key = names.key(number);
@@ -127,14 +136,20 @@ class NumberCondition {
     Error error = core::get(collection_.tables().items, key, row_);
     if (error == Errc::not_found) return false;
     ItemRow item;
-    if (!error.failed() && !decode(row_, item)) {
-      error = damaged("search", "the row of an entry cannot be read");
+    Json metadata;
+    if (!error.failed() && decode(row_, item)) metadata = parse_metadata(item.metadata);
+    if (is_damage(error) || item.number != number || metadata.is_discarded()) {
+      // Locks may be held, so the image keeps the entry; whoever reads its row leaves it out for good.
+      collection_.damage().note(key, "its row cannot be read");
+      return false;
     }
     if (error.failed()) {
       error_ = std::move(error);
       return false;
     }
-    return condition_.matches(key, parse_metadata(item.metadata));
+    const bool matches = condition_.matches(key, metadata);
+    error_ = condition_.error("search");
+    return matches;
   }
 
   const Collection& collection_;
@@ -210,6 +225,8 @@ class CollectionSearch {
       }
       if (error.failed()) return error;
       if (accepts.error().failed()) return as_error_of(operation_, accepts.error());
+      // Whoever was left out made room for another one.
+      if (leave_out() && current && attempt < attempts) continue;
       if (current || attempt == attempts) break;
     }
     image.maintain_soon();
@@ -315,7 +332,7 @@ class CollectionSearch {
 
   /// Replaces distances of codes by those of the vectors in the file.
   [[nodiscard]] Error rerank_by_rows(const Generation& now, std::vector<Found>& found,
-                                     bool& current) const {
+                                     bool& current) {
     core::Target snapshot;
     Error error = core::snapshot(collection_.tables().meta, snapshot);
     if (error.failed()) return as_error_of(operation_, std::move(error));
@@ -323,11 +340,19 @@ class CollectionSearch {
     Exactly exactly(now.exact_codec, collection_.config().metric, prepared_.data());
     std::vector<float> vector(collection_.config().dim);
     if (error = check_still(frozen, found, current); error.failed() || !current) return error;
+    std::vector<Found> sound;
+    sound.reserve(found.size());
     for (Found& one : found) {
       error = read_vector(operation_, frozen.vectors, one.number, vector.size(), vector.data());
+      if (is_damage(error)) {
+        damaged_.push_back({one.number, one.key, error.detail()});
+        continue;
+      }
       if (error.failed()) return error;
       one.distance = exactly(vector.data());
+      sound.push_back(std::move(one));
     }
+    found = std::move(sound);
     return {};
   }
 
@@ -364,14 +389,26 @@ class CollectionSearch {
     std::vector<float> vector(collection_.config().dim);
     std::vector<std::pair<float, std::uint32_t>> scored;
     const std::size_t k = query_.radius ? ~std::size_t{0} : query_.k;
+    // A vector of nobody is left of a row that was damaged.
+    const auto has_owner = [&](std::uint32_t number) {
+      if (locked != nullptr) return locked->contains(number);
+      return collection_.image().read(
+          [&](const NameTable& names, auto&) { return names.contains(number); });
+    };
     RowCursor cursor(frozen.vectors, {});
     for (; cursor.valid(); cursor.next()) {
-      if (cursor.key().size() != 4 || cursor.value().size() != vector.size() * sizeof(float)) {
-        return damaged(operation_, "a vector cannot be read");
-      }
+      if (cursor.key().size() != 4) continue;
       const auto number = big_endian_at<std::uint32_t>(cursor.key(), 0);
-      if (!accepts(number)) continue;
+      if (!has_owner(number) || !accepts(number)) continue;
+      if (cursor.value().size() != vector.size() * sizeof(float)) {
+        damaged_.push_back({number, {}, "its vector has another size"});
+        continue;
+      }
       std::memcpy(vector.data(), cursor.value().data(), cursor.value().size());
+      if (!std::all_of(vector.begin(), vector.end(), [](float x) { return std::isfinite(x); })) {
+        damaged_.push_back({number, {}, "its vector is not finite"});
+        continue;
+      }
       const float distance = exactly(vector.data());
       if (query_.radius && !(distance <= *query_.radius)) continue;
       scored.emplace_back(distance, number);
@@ -383,9 +420,7 @@ class CollectionSearch {
       // The numbers mean what they mean in the snapshot only if nothing changed since.
       current = state.sequence == collection_.image().applied();
       for (const auto& [distance, number] : scored) {
-        if (!names.contains(number)) {
-          current = false;
-        } else {
+        if (names.contains(number)) {
           out.push_back({std::string(names.key(number)), distance, number, names.changed(number)});
         }
       }
@@ -397,6 +432,17 @@ class CollectionSearch {
     }
     cut(out);
     return {};
+  }
+
+  /// Takes those whose rows turned out to be damaged out of the image; whether there were any. With no
+  /// lock held.
+  [[nodiscard]] bool leave_out() {
+    for (const Damaged& one : damaged_) {
+      collection_.image().leave_out(one.number, one.key, one.what);
+    }
+    const bool some = !damaged_.empty();
+    damaged_.clear();
+    return some;
   }
 
   /// The k nearest, and those that are as far as the last of them.
@@ -414,6 +460,12 @@ class CollectionSearch {
   const Collection& collection_;
   const CollectionQuery& query_;
   std::vector<float> prepared_;
+  struct Damaged {
+    std::uint32_t number;
+    std::string key;
+    std::string what;
+  };
+  std::vector<Damaged> damaged_;
 };
 
 }  // namespace snkv::vector_detail

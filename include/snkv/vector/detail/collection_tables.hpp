@@ -86,6 +86,48 @@ struct CollectionTables {
   return visit.sound ? Error() : damaged(operation, "the state of the collection cannot be read");
 }
 
+/// For messages: at most 64 bytes of a key, those that cannot be printed as dots.
+[[nodiscard]] inline std::string printable(BytesView key) {
+  std::string out = "\"";
+  for (const char c : key.view().substr(0, 64)) out += c >= ' ' && c <= '~' ? c : '.';
+  return out + (key.size() > 64 ? "...\"" : "\"");
+}
+
+/// Takes the row of an entry apart: `corrupt` for what cannot be one in a collection of this state.
+/// `out` refers to `row`.
+[[nodiscard]] inline Error read_item_row(const char* operation, BytesView key, BytesView row,
+                                         const StateRow& state, ItemRow& out) {
+  const char* why = nullptr;
+  if (!decode(row, out)) {
+    why = " cannot be read";
+  } else if (out.number >= state.next_number) {
+    why = " has a number that there is not";
+  } else if (out.changed == 0 || out.changed > state.sequence) {
+    why = " is of a change that there was not";
+  } else if (out.expires_at < 0) {
+    why = " expires before 1970";
+  }
+  return why == nullptr ? Error() : damaged(operation, "the row of " + printable(key) + why);
+}
+
+/// `corrupt` if the state says that there are more numbers than there are rows for. Each number
+/// belongs to an entry or is free, and what is kept in memory grows with the largest of them: so it
+/// is not believed before it is looked for. A few are. O(pages of the entries, and free numbers).
+[[nodiscard]] inline Error check_numbers(const char* operation, const CollectionTables& tables,
+                                         const StateRow& state) {
+  constexpr std::uint64_t few = 65536;
+  if (state.next_number <= few) return {};
+  std::uint64_t entries = 0;
+  std::uint64_t free = 0;
+  Error error = core::count(tables.items, entries);
+  if (!error.failed()) error = core::count_range(tables.meta, core::prefix_range("f"), free);
+  if (error.failed()) return as_error_of(operation, std::move(error));
+  if (state.next_number <= entries + free + few) return {};
+  return damaged(operation, "there are " + std::to_string(state.next_number) + " numbers for " +
+                                std::to_string(entries) + " entries, and " + std::to_string(free) +
+                                " are free");
+}
+
 /// What a collection shall be like; empty: as it is, or, for a new one, as by default.
 struct CollectionWish {
   std::size_t dim = 0;
@@ -208,6 +250,10 @@ class CollectionCatalog {
       if (error.failed()) break;
       error = core::internal_family(store_, family_name(config.id, part), core::FamilyMode::create,
                                     *target);
+      // Not `exists`: it is not the collection that is there.
+      if (error == Errc::exists) {
+        return damaged(operation_, "next_id of the catalog is the id of tables that are there");
+      }
     }
     if (!error.failed()) {
       error = core::family(store_, name, core::FamilyMode::open_or_create, made.values);

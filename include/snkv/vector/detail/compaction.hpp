@@ -54,6 +54,8 @@ class Compaction {
       if (i % step == 0 && !progress(std::uint64_t{i}, total)) return false;
     }
     if (to_.size() == 0) return progress(total, total);
+    gather_copies();
+    const std::vector<Slot> firsts = firsts_in(order);
 
     std::vector<std::vector<Scored>> added(to_.size());
     const auto in_steps = [&](std::uint64_t done, std::size_t count, auto&& work) {
@@ -68,8 +70,8 @@ class Compaction {
       }
       return true;
     };
-    if (!in_steps(order.size(), order.size(), [&](std::size_t i, Scratch& scratch) {
-          if (renamed_[order[i]] != no_slot) added[renamed_[order[i]]] = repair(order[i], scratch);
+    if (!in_steps(order.size(), firsts.size(), [&](std::size_t i, Scratch& scratch) {
+          added[place_[firsts[i]]] = repair(firsts[i], scratch);
         })) {
       return false;
     }
@@ -83,9 +85,9 @@ class Compaction {
     // The upper levels have few nodes and lead to all others: they are made anew.
     std::vector<Slot> upper;
     for (Slot slot = 0; slot < to_.size(); ++slot) {
-      if (to_.level(slot) > 0) upper.push_back(slot);
+      if (to_.level(slot) > 0 && !to_.is_copy(slot)) upper.push_back(slot);
     }
-    if (upper.empty()) to_.set_entry(0);
+    if (upper.empty()) to_.set_entry(place_[firsts.front()]);
     std::atomic<std::size_t> next{0};
     pool.run([&](std::size_t) {
       const Generation::Loan loan(*made_);
@@ -143,6 +145,35 @@ class Compaction {
                          : made_->adopt(vector_of(slot), label, level);
   }
 
+  /// Copies hang on the first of them that lives. Those whose codes are equal no more are linked as others.
+  void gather_copies() {
+    place_ = renamed_;
+    for (Slot first = 0; first < copied_; ++first) {
+      if (from_.is_copy(first)) continue;
+      Slot mine = no_slot;
+      for (Slot slot = first; slot != no_slot; slot = from_.next_copy(slot)) {
+        if (slot >= copied_ || renamed_[slot] == no_slot) continue;
+        if (mine == no_slot) {
+          mine = renamed_[slot];
+        } else if (to_.same_code(mine, renamed_[slot])) {
+          to_.add_copy(mine, renamed_[slot]);
+        }
+      }
+      place_[first] = mine;
+    }
+  }
+  /// Slots whose links go over to the new graph: those that are no copies, and live or have a copy that does.
+  [[nodiscard]] std::vector<Slot> firsts_in(const std::vector<Slot>& order) const {
+    std::vector<Slot> firsts;
+    for (const Slot slot : order) {
+      if (!from_.is_copy(slot) && renamed_[slot] != no_slot) firsts.push_back(slot);
+    }
+    for (Slot slot = 0; slot < copied_; ++slot) {
+      if (renamed_[slot] == no_slot && place_[slot] != no_slot) firsts.push_back(slot);
+    }
+    return firsts;
+  }
+
   /// Living slots in the order in which a breadth-first walk meets them, then the rest.
   [[nodiscard]] std::vector<Slot> living_in_order() const {
     std::vector<Slot> order = walk(from_, copied_);
@@ -171,6 +202,8 @@ class Compaction {
     for (std::size_t i = 0; i < queue.size(); ++i) {
       const std::size_t count = graph.links_of(queue[i], 0, links.data());
       for (std::size_t k = 0; k < count; ++k) meet(links[k]);
+      if (graph.is_copy(queue[i])) continue;
+      for (Slot copy = graph.next_copy(queue[i]); copy != no_slot; copy = graph.next_copy(copy)) meet(copy);
     }
     return queue;
   }
@@ -188,12 +221,12 @@ class Compaction {
     std::vector<Slot> dead;
     for (std::size_t i = 0; i < count; ++i) {
       if (links[i] >= copied_) continue;  // linked since; `catch_up` takes care of it
-      if (renamed_[links[i]] != no_slot)
-        candidates.push_back(renamed_[links[i]]);
+      if (place_[links[i]] != no_slot)
+        candidates.push_back(place_[links[i]]);
       else
         dead.push_back(links[i]);
     }
-    const Slot self = renamed_[slot];
+    const Slot self = place_[slot];
     if (dead.empty()) {
       to_.set_links(self, level, candidates.data(), candidates.size());
       return {};
@@ -205,7 +238,7 @@ class Compaction {
         const std::size_t n = from_.links_of(d, level, further.data());
         for (std::size_t k = 0; k < n; ++k) {
           if (further[k] >= copied_) continue;
-          const Slot other = renamed_[further[k]];
+          const Slot other = place_[further[k]];
           if (other == no_slot) {
             more.push_back(further[k]);
           } else if (other != self &&
@@ -269,6 +302,7 @@ class Compaction {
   std::shared_ptr<Generation> made_;
   Graph& to_;
   std::vector<Slot> renamed_;  // slots of the old generation to those of the new one
+  std::vector<Slot> place_;    // where links to a slot of the old one lead: to it, or to a copy that lives
 };
 
 }  // namespace snkv::vector_detail

@@ -23,25 +23,26 @@ class EntryScan {
       : operation_(operation), collection_(collection), tables_(tables), condition_(condition) {}
 
   /// Calls `use(key, item)` for each entry behind `after` that matches and has not expired, in the
-  /// order of their keys, until it returns false or an error. The views are good during the call.
+  /// order of their keys, until it returns false or an error. The views are good during the call. Entries
+  /// whose rows are damaged, or of which `use` says so, are left out.
   template <class Use>
   [[nodiscard]] Error run(std::string_view after, Use&& use) {
     now_ = core::now(tables_.meta);
-    Error error = ask_index();
+    Error error = condition_.error(operation_);
+    if (!error.failed()) error = ask_index();
     if (error.failed()) return error;
     // Some rows one by one cost as much as many in a row.
     constexpr std::uint64_t seek_cost = 8;
     if (resolved_ && numbers_.most() * seek_cost < state_.live) return run_few(after, use);
-    core::KeyRange range;
-    if (!after.empty()) {
-      std::string low(after);
-      low += '\0';
-      range.low = Bytes(low);
-    }
-    RowCursor cursor(tables_.items, std::move(range));
+    ItemCursor cursor(tables_.items, after);
     for (; cursor.valid(); cursor.next()) {
       bool more = true;
-      error = offer(cursor.key().view(), cursor.value(), use, more);
+      ItemRow item;
+      if (!cursor.read(item)) {
+        collection_.damage().note(cursor.key(), "its row cannot be read");
+        continue;
+      }
+      error = offer(cursor.key(), item, use, more);
       if (error.failed() || !more) return error;
     }
     return as_error_of(operation_, cursor.status());
@@ -54,6 +55,7 @@ class EntryScan {
     if (Error error = read_state(operation_, tables_.meta, state_); error.failed()) return error;
     const CollectionImage& image = collection_.image();
     if (condition_.filter == nullptr || image.applied() != state_.sequence) return {};
+    if (CallbackFrame::is_in(&image)) return {};  // its locks may be held
     image.read([&](const NameTable& names, const MetadataIndex& metadata) {
       numbers_.resolve(names, metadata, now_);
     });
@@ -78,7 +80,12 @@ class EntryScan {
       Error error = core::get(tables_.items, key, row);
       if (error == Errc::not_found) continue;
       bool more = true;
-      if (!error.failed()) error = offer(key, row, use, more);
+      ItemRow item;
+      if (is_damage(error) || (!error.failed() && !decode(row, item))) {
+        collection_.damage().note(key, "its row cannot be read");
+        continue;
+      }
+      if (!error.failed()) error = offer(key, item, use, more);
       if (error.failed()) return as_error_of(operation_, std::move(error));
       if (!more) break;
     }
@@ -86,20 +93,28 @@ class EntryScan {
   }
 
   template <class Use>
-  [[nodiscard]] Error offer(std::string_view key, BytesView row, Use&& use, bool& more) {
-    ItemRow item;
-    if (!decode(row, item)) return damaged(operation_, "the row of an entry cannot be read");
-    if (item.expired(now_) || !matches(key, item)) return {};
-    return use(key, item, more);
+  [[nodiscard]] Error offer(std::string_view key, const ItemRow& item, Use&& use, bool& more) {
+    if (item.expired(now_)) return {};
+    const bool wanted = matches(key, item);
+    if (Error error = condition_.error(operation_); error.failed()) return error;
+    Error error = wanted ? use(key, item, more) : Error();
+    if (!is_damage(error)) return error;
+    collection_.damage().note(key, error.detail());
+    more = true;
+    return {};
   }
 
   [[nodiscard]] bool matches(std::string_view key, const ItemRow& item) {
+    if (collection_.damage().shares_number(key)) return false;
     if (condition_.is_all()) return true;
     if (resolved_) {
       if (!numbers_.can_match(item.number)) return false;
       if (!numbers_.asks_rows()) return true;
     }
-    return condition_.matches(key, parse_metadata(item.metadata));
+    const Json metadata = parse_metadata(item.metadata);
+    if (!metadata.is_discarded()) return condition_.matches(key, metadata);
+    collection_.damage().note(key, "its metadata are no JSON object");
+    return false;
   }
 
   const char* operation_;

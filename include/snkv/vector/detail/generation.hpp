@@ -3,9 +3,12 @@
 #pragma once
 
 #include <snkv/vector/detail/graph_image.hpp>
+#include <snkv/vector/detail/graph_linking.hpp>
+#include <snkv/vector/detail/segments.hpp>
 #include <snkv/vector/thread_pool.hpp>
 
 #include <atomic>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -128,6 +131,7 @@ class Generation {
     const Slot slots = graph.size();
     if (has_vectors) read_vectors(source, slots);
     if (source.error().failed()) return;
+    if (!source.require(are_finite(slots), "a vector is not finite")) return;
     if (bound != 0) reserve_number(bound - 1);
     for (Slot slot = 0; slot < slots; ++slot) {
       if (graph.is_dead(slot)) continue;
@@ -252,13 +256,29 @@ class Generation {
     if (!source.require(slots <= source.remaining() / vectors_.stride(), "vectors are missing"))
       return;
     if (keeps_vectors_) {
-      vectors_.reserve(slots);
-      vectors_.for_each_piece(
-          slots, [&](std::byte* memory, std::size_t bytes) { source.read(memory, bytes); });
+      static_cast<void>(vectors_.fill_pieces(slots, [&](std::byte* memory, std::size_t bytes) {
+        source.read(memory, bytes);
+        return !source.error().failed();
+      }));
       return;
     }
     std::vector<std::byte> skipped(vectors_.stride());
     for (Slot slot = 0; slot < slots; ++slot) source.read(skipped.data(), skipped.size());
+  }
+
+  /// Whether the exact vectors of these slots have an order by each of their components: a
+  /// quantizer is trained on that.
+  [[nodiscard]] bool are_finite(Slot slots) const noexcept {
+    if (!has_exact()) return true;
+    constexpr std::uint32_t exponent = 0x7f800000;
+    bool finite = true;
+    for (Slot slot = 0; slot < slots && finite; ++slot) {
+      const float* const vector = exact(slot);
+      for (std::size_t d = 0; d < exact_codec.dim(); ++d) {
+        finite = finite && (std::bit_cast<std::uint32_t>(vector[d]) & exponent) != exponent;
+      }
+    }
+    return finite;
   }
 
   /// Makes an appended slot the one of its number.

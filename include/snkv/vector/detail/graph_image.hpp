@@ -39,8 +39,9 @@ inline void Graph::write(ByteSink& sink, const Mark& mark) const {
   }
   sink.array(std::span(labels));
   sink.array(std::span(levels));
-  codes_.for_each_piece(
-      mark.slots, [&](const std::byte* memory, std::size_t bytes) { sink.write(memory, bytes); });
+  const std::vector<Slot> next = chains(mark);
+  sink.array(std::span(next));
+  for (Slot slot = 0; slot < mark.slots; ++slot) sink.write(code(slot), codec().stride());
   // What was not linked at the time of the mark gets no links, and none lead to it.
   std::vector<Slot> links(capacity(0));
   std::vector<Slot> rows;
@@ -63,6 +64,45 @@ inline void Graph::write(ByteSink& sink, const Mark& mark) const {
   sink.write(rows.data(), rows.size() * sizeof(Slot));
 }
 
+/// The chains of copies at the time of a mark.
+inline std::vector<Slot> Graph::chains(const Mark& mark) const {
+  std::vector<Slot> next(mark.slots, no_slot);
+  for (Slot first = 0; first < mark.slots; ++first) {
+    if (!bit_of(mark.linked, first) || is_copy(first)) continue;
+    Slot last = first;
+    for (Slot copy = next_copy(first); copy != no_slot; copy = next_copy(copy)) {
+      if (copy >= mark.slots || !bit_of(mark.linked, copy)) continue;
+      next[last] = copy;
+      last = copy;
+    }
+  }
+  return next;
+}
+
+/// False, if they are no chains of linked slots with the same codes.
+inline bool Graph::take_chains(const std::vector<Slot>& next) {
+  std::vector<bool> follows(next.size());
+  std::size_t copies = 0;
+  for (Slot slot = 0; slot < next.size(); ++slot) {
+    const Slot copy = next[slot];
+    if (copy == no_slot) continue;
+    if (copy >= next.size() || follows[copy] || !is_linked(slot) || !is_linked(copy)) return false;
+    follows[copy] = true;
+    ++copies;
+  }
+  for (Slot first = 0; first < next.size(); ++first) {
+    if (follows[first]) continue;
+    Slot last = first;
+    for (Slot copy = next[first]; copy != no_slot; copy = next[copy], --copies) {
+      if (!same_code(first, copy)) return false;
+      set_link(copy, Link::as_copy);
+      own(last).copy.store(copy, std::memory_order_relaxed);
+      last = copy;
+    }
+  }
+  return copies == 0;  // else some go round in a circle
+}
+
 inline Slot Graph::read(ByteSource& source, std::vector<Slot>& lost) {
   const auto slots = source.number<Slot>();
   source.require(slots <= max_slots, "the graph has too many slots");
@@ -71,74 +111,69 @@ inline Slot Graph::read(ByteSource& source, std::vector<Slot>& lost) {
   const auto linked = source.array<std::uint64_t>(words);
   const auto labels = source.array<Label>(slots);
   const auto levels = source.array<std::uint8_t>(slots);
+  const auto next = source.array<Slot>(slots);
   std::uint64_t upper = 0;
   for (const std::uint8_t level : levels) {
     source.require(level <= highest_level, "a level of the graph is too high");
     upper += level;
   }
-  if (!source.require(labels.size() == slots && levels.size() == slots && dead.size() == words &&
-                          linked.size() == words && slots <= source.remaining() / codes_.stride(),
+  if (!source.require(labels.size() == slots && levels.size() == slots && next.size() == slots &&
+                          dead.size() == words && linked.size() == words,
                       "the graph is damaged")) {
     return 0;
   }
-  reserve(slots);
-  codes_.for_each_piece(slots,
-                        [&](std::byte* memory, std::size_t bytes) { source.read(memory, bytes); });
-  if (!source.require(slots <= source.remaining() / links_.stride() &&
-                          upper <= source.remaining() / upper_.stride(),
-                      "links of the graph are missing")) {
+  const std::uint64_t of_slot = codec().stride() + capacity(0) * sizeof(Slot);
+  if (!source.require(slots <= source.remaining() / of_slot &&
+                          upper <= (source.remaining() - slots * of_slot) / (capacity(1) * sizeof(Slot)),
+                      "codes or links of the graph are missing")) {
     return 0;
   }
-  Slot top = no_slot;
-  Slot dead_slots = 0;
-  Slot first_unlinked = slots;
-  std::uint32_t next_upper = 0;
-  upper_.reserve(upper);
   for (Slot slot = 0; slot < slots; ++slot) {
-    const std::uint8_t level = levels[slot];
+    begin(labels[slot], levels[slot]);
+    source.read(code_at(slot), codec().stride());
+    publish(slot);
+    if (source.error().failed()) return 0;  // before all that it says is made room for
+  }
+  Slot top = no_slot;
+  Slot first_unlinked = slots;
+  for (Slot slot = 0; slot < slots; ++slot) {
     const bool is_dead = bit_of(dead, slot);
     const bool is_linked = bit_of(linked, slot);
-    new (nodes_.at(slot)) Node{labels[slot],
-                               next_upper,
-                               0,
-                               static_cast<std::uint8_t>(is_dead ? 1 : 0),
-                               static_cast<std::uint8_t>(is_linked ? 1 : 0),
-                               level,
-                               0};
-    next_upper += level;
-    dead_slots += is_dead ? 1 : 0;
-    if (!is_linked) {
-      first_unlinked = std::min(first_unlinked, slot);
-    } else if (top == no_slot || level > levels[top]) {
-      top = slot;
-    }
+    if (is_dead) static_cast<void>(kill(slot));
+    set_link(slot, is_linked ? Link::by_links : Link::none);
+    if (!is_linked) first_unlinked = std::min(first_unlinked, slot);
   }
-  upper_count_.store(next_upper, std::memory_order_relaxed);
-  dead_.store(dead_slots, std::memory_order_relaxed);
+  if (!source.require(take_chains(next), "copies of the graph make no chains")) return 0;
+  for (Slot slot = 0; slot < slots; ++slot) {
+    if (link_of(slot) == Link::by_links && (top == no_slot || levels[slot] > levels[top])) top = slot;
+  }
   if (!read_links(source, slots)) return 0;
   for (Slot slot = 0; slot < slots; ++slot) {
-    if (slot != top && is_linked(slot) && node(slot).in.load(std::memory_order_relaxed) == 0) {
+    if (slot != top && link_of(slot) == Link::by_links && own(slot).in.load(std::memory_order_relaxed) == 0) {
       lost.push_back(slot);
     }
   }
-  size_.store(slots, std::memory_order_release);
   if (top != no_slot) set_entry(top);
   return first_unlinked;
 }
 
 inline bool Graph::read_links(ByteSource& source, Slot slots) {
-  links_.for_each_piece(slots,
-                        [&](std::byte* memory, std::size_t bytes) { source.read(memory, bytes); });
+  std::vector<Slot> row(capacity(0));
+  const auto read_list = [&](Slot slot, unsigned level) {
+    source.read(row.data(), capacity(level) * sizeof(Slot));
+    std::size_t count = 0;
+    while (count < capacity(level) && row[count] != no_slot) ++count;
+    bool sound = true;
+    for (std::size_t i = count; i < capacity(level); ++i) sound = sound && row[i] == no_slot;
+    list(slot, level).assign(row.data(), count);
+    return source.require(sound && are_sound(slot, level, slots), "a link of the graph leads nowhere");
+  };
   for (Slot slot = 0; slot < slots; ++slot) {
-    if (!source.require(are_sound(slot, 0, slots), "a link of the graph leads nowhere"))
-      return false;
+    if (!read_list(slot, 0)) return false;
   }
   for (Slot slot = 0; slot < slots; ++slot) {
     for (unsigned level = 1; level <= this->level(slot); ++level) {
-      source.read(list(slot, level).first, upper_.stride());
-      if (!source.require(are_sound(slot, level, slots), "a link of the graph leads nowhere")) {
-        return false;
-      }
+      if (!read_list(slot, level)) return false;
     }
   }
   return !source.error().failed();
@@ -148,17 +183,12 @@ inline bool Graph::read_links(ByteSource& source, Slot slots) {
 /// One that is not linked has none.
 inline bool Graph::are_sound(Slot slot, unsigned level, Slot slots) noexcept {
   const List links = list(slot, level);
-  bool ended = !is_linked(slot);
-  for (std::size_t i = 0; i < links.capacity; ++i) {
+  const std::size_t count = links.count();
+  if (link_of(slot) != Link::by_links && count != 0) return false;
+  for (std::size_t i = 0; i < count; ++i) {
     const Slot other = links.first[i];
-    if (other == no_slot) {
-      ended = true;
-    } else if (ended || other >= slots || other == slot || !is_linked(other) ||
-               this->level(other) < level) {
-      return false;
-    } else if (level == 0) {
-      node(other).in.fetch_add(1, std::memory_order_relaxed);
-    }
+    if (other >= slots || other == slot || link_of(other) != Link::by_links || this->level(other) < level) return false;
+    if (level == 0) own(other).in.fetch_add(1, std::memory_order_relaxed);
   }
   return true;
 }

@@ -58,7 +58,7 @@ class FrozenImage {
     index_.write(sink, mark_);
   }
 
-  static constexpr std::uint32_t format_version = 2;
+  static constexpr std::uint32_t format_version = 3;
 
  private:
   const IndexCore& index_;
@@ -78,11 +78,12 @@ class FrozenImage {
   return stamp;
 }
 
-/// The rest of it, into an index that is new, and empty names and metadata. If the source has an
-/// error afterwards, names and metadata are of no use, and the index is as before. Throws
-/// std::bad_alloc.
+/// The rest of it, into an index that is new, and empty names and metadata. Numbers have to be
+/// below `bound`. If the source has an error afterwards, names and metadata are of no use, and the
+/// index is as before. Throws std::bad_alloc.
 inline void read_image(ByteSource& source, const ImageStamp& stamp, IndexCore& index,
-                       NameTable& names, MetadataIndex& metadata) {
+                       NameTable& names, MetadataIndex& metadata,
+                       std::uint32_t bound = max_slots) {
   const IndexConfig& config = index.config();
   const bool same = source.number<std::uint64_t>() == config.dim &&
                     source.number<std::uint8_t>() == static_cast<std::uint8_t>(config.metric) &&
@@ -91,7 +92,7 @@ inline void read_image(ByteSource& source, const ImageStamp& stamp, IndexCore& i
                     source.number<std::uint32_t>() == config.ef_construction;
   if (!source.require(same, "the snapshot is of another kind of collection")) return;
   names.read(source);
-  if (source.error().failed()) return;
+  if (!source.require(names.bound() <= bound, "there are not as many numbers")) return;
   metadata.read(source);
   for (std::uint32_t number = 0; number < names.bound() && !source.error().failed(); ++number) {
     source.require(names.contains(number) == metadata.contains(number) &&

@@ -5,6 +5,7 @@
 
 #include <snkv/vector/detail/compaction.hpp>
 #include <snkv/vector/detail/generation.hpp>
+#include <snkv/vector/detail/hnswlib_exchange.hpp>
 #include <snkv/vector/detail/number_set.hpp>
 
 #include <algorithm>
@@ -122,7 +123,8 @@ class IndexCore {
   }
   /// To be told of many vectors before they are put: an empty index then trains its quantizer on
   /// them, and need not keep them in another form first. `vector_at(i)` gives one of `count`, as it
-  /// is going to be put. Throws std::bad_alloc, and has changed nothing then.
+  /// is going to be put; null where that is not known after all. Throws std::bad_alloc, and has
+  /// changed nothing then.
   template <class VectorAt>
   void expect(std::size_t count, VectorAt&& vector_at, ThreadPool& pool) {
     if (config_.type != ElementType::i8 || count < training_size) return;
@@ -133,6 +135,7 @@ class IndexCore {
     const std::lock_guard lock(change_mutex_);
     if (generation()->graph.size() != 0) return;
     Quantizer quantizer = Quantizer::train(config_.dim, count, vector_at, pool);
+    if (!quantizer.trained()) return;
     replace(std::make_shared<Generation>(
         Codec(config_.metric, config_.type, config_.dim, *kernels_, std::move(quantizer)),
         config_.m, config_.ef_construction, config_.keep_vectors));
@@ -239,6 +242,18 @@ class IndexCore {
     const std::lock_guard changing(change_mutex_);
     replace(std::move(made));
     trained_on_.store(static_cast<std::size_t>(trained_on), std::memory_order_relaxed);
+  }
+
+  // ---- Exchange with hnswlib ----
+
+  /// Takes the place of what there is: an empty index, whose `m` is that of the file.
+  template <class LabelFor>
+  [[nodiscard]] Error take_hnswlib(HnswlibReader& reader, LabelFor&& label_for) {
+    std::shared_ptr<Generation> made = fresh();
+    if (Error error = read_hnswlib(reader, *made, label_for); error.failed()) return error;
+    const std::lock_guard changing(change_mutex_);
+    replace(std::move(made));
+    return {};
   }
 
   /// Bytes of vectors, codes and links, also of those that a compaction is just making.

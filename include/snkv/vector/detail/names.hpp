@@ -40,6 +40,11 @@ class NameTable {
   [[nodiscard]] bool is_current(Label label) const noexcept {
     return contains(number_of(label)) && entries_[number_of(label)].owner == label;
   }
+  /// Whether the number is in the table, with this key, as of this change.
+  [[nodiscard]] bool is(std::uint32_t number, std::string_view key,
+                        std::uint64_t changed) const noexcept {
+    return contains(number) && entries_[number].changed == changed && this->key(number) == key;
+  }
   /// The number must be in the table. The view lives until the table is changed.
   [[nodiscard]] std::string_view key(std::uint32_t number) const noexcept {
     return key_at(entries_[number].place);
@@ -162,7 +167,8 @@ class NameTable {
     const auto lengths = source.array<std::uint32_t>(owners.size());
     const auto expiries = source.array<std::int64_t>(owners.size());
     const auto keys = source.array<char>();
-    if (!source.require(changes.size() == owners.size() && lengths.size() == owners.size(),
+    if (!source.require(changes.size() == owners.size() && lengths.size() == owners.size() &&
+                            expiries.size() <= owners.size(),
                         "names are missing")) {
       return;
     }
@@ -170,12 +176,14 @@ class NameTable {
     entries_.reserve(owners.size());
     for (std::uint32_t number = 0; number < owners.size(); ++number) {
       entries_.push_back({owners[number], changes[number], nowhere});
-      if (!source.require(number_of(owners[number]) == number &&
-                              (lengths[number] == none || lengths[number] <= keys.size() - at),
+      const bool has_key = lengths[number] != none;
+      if (!source.require(
+              number_of(owners[number]) == number &&
+                  (!has_key || (lengths[number] != 0 && lengths[number] <= keys.size() - at)),
                           "names are damaged")) {
         return;
       }
-      if (lengths[number] == none) continue;
+      if (!has_key) continue;
       entries_[number].place = store(std::string_view(keys.data() + at, lengths[number]));
       at += lengths[number];
       ++live_;

@@ -37,6 +37,10 @@ class TextSink {
   /// them.
   virtual Error header(const Json& members) = 0;
   virtual Error record(const TextRecord& record) = 0;
+  /// Whether the reading goes on after this error of one entry, which `refused` is told of then.
+  [[nodiscard]] virtual bool may_skip(const Error&) const { return false; }
+  /// `record` has what could be read of it.
+  virtual Error refused(const TextRecord&, std::string /*place*/, const Error& why) { return why; }
 };
 
 /// The events of a JSON parser. A document is
@@ -55,6 +59,7 @@ class RecordReader : public nlohmann::json_sax<Json> {
   void begin_line(std::uint64_t number) {
     line_ = number;
     state_ = State::outside;
+    in_record_ = false;
   }
 
   [[nodiscard]] Error take_error() { return std::move(error_); }
@@ -89,19 +94,22 @@ class RecordReader : public nlohmann::json_sax<Json> {
         begin_members(true);
         return true;
       case State::members:
-        if (is_special()) return refuse_special();
+        if (is_special()) return refuse_special() && ignore();
         begin_value(Json::object());
         return true;
       case State::value:
-        open(Json::object());
-        return true;
+        return open(Json::object());
       case State::vector:
-        return refuse_number();
+        return refuse_number() && ignore();
+      case State::ignored:
+        ++ignored_;
+        return true;
     }
     return false;
   }
 
   bool end_object() override {
+    if (state_ == State::ignored) return end_ignored();
     if (state_ == State::value) return close();
     if (in_record_) return end_record();
     complete_ = true;
@@ -112,13 +120,15 @@ class RecordReader : public nlohmann::json_sax<Json> {
   bool start_array(std::size_t) override {
     switch (state_) {
       case State::outside:
-        return refuse("is no object");
+        return layout_ == TextLayout::lines ? ignore() : refuse("is no object");
       case State::records:
-        return refuse(place() + " is no object");
+        return ignore();
       case State::vector:
-        return refuse_number();
+        return refuse_number() && ignore();
       case State::value:
-        open(Json::array());
+        return open(Json::array());
+      case State::ignored:
+        ++ignored_;
         return true;
       case State::members:
         break;
@@ -149,6 +159,8 @@ class RecordReader : public nlohmann::json_sax<Json> {
         in_record_ = false;
         members_ = Json::object();
         return true;
+      case State::ignored:
+        return end_ignored();
       default:
         return close();
     }
@@ -158,8 +170,10 @@ class RecordReader : public nlohmann::json_sax<Json> {
                    const nlohmann::detail::exception& error) override {
     std::string why = error.what();
     if (const std::size_t begin = why.find("] "); begin != why.npos) why.erase(0, begin + 2);
-    if (layout_ == TextLayout::lines) why = "line " + std::to_string(line_) + ": " + why;
-    return refuse(std::move(why));
+    if (layout_ == TextLayout::document) return refuse(std::move(why));
+    record_ = {};
+    static_cast<void>(refuse_record(std::move(why)));
+    return false;  // what is left of the line is not read
   }
 
  private:
@@ -169,6 +183,7 @@ class RecordReader : public nlohmann::json_sax<Json> {
     records,  ///< between records
     vector,   ///< inside the numbers of a record
     value,    ///< inside the array or object that is a member
+    ignored,  ///< inside an array or object where none belongs
   };
 
   /// Where it is, for messages.
@@ -184,31 +199,79 @@ class RecordReader : public nlohmann::json_sax<Json> {
     return fail(Error(Errc::invalid_argument, operation_, std::move(why)));
   }
 
+  // ---- Entries that are refused ----
+  // The place is put before what is wrong when it is told: the sink gets both.
+
+  /// Remembers what is wrong with the entry that is being read. The rest of it is read all the same.
+  bool refuse_part(Errc code, std::string why) {
+    if (!wrong_.failed()) wrong_ = Error(code, operation_, std::move(why));
+    return true;
+  }
+  /// The end of an entry that is none.
+  bool refuse_record(std::string why) {
+    return give_refused(Error(Errc::invalid_argument, operation_, std::move(why)));
+  }
+  bool give_refused(Error why) {
+    if (!sink_.may_skip(why)) {
+      // "vectors[3].vector[0] is no number", but "line 3: the vector of ..."
+      const bool is_path = why.detail().starts_with('.') || why.detail().starts_with(' ');
+      return fail(Error(why.code(), operation_, place() + (is_path ? "" : ": ") + why.detail(),
+                        why.extended()));
+    }
+    if (Error error = sink_.refused(record_, place(), why); error.failed()) {
+      return fail(std::move(error));
+    }
+    ++records_;
+    return true;
+  }
+  /// Leaves out the array or object that begins.
+  bool ignore() {
+    resumed_ = state_;
+    state_ = State::ignored;
+    ignored_ = 1;
+    return true;
+  }
+  bool end_ignored() {
+    if (--ignored_ != 0) return true;
+    state_ = resumed_;
+    return state_ == State::vector || state_ == State::members || refuse_no_object();
+  }
+  bool refuse_no_object() {
+    record_ = {};
+    return refuse_record(" is no object");
+  }
+
   /// Whether the member that comes is the one whose elements are read one by one.
   [[nodiscard]] bool is_special() const { return name_ == (in_record_ ? "vector" : "vectors"); }
   bool refuse_special() {
-    return refuse(in_record_ ? place() + ".vector is no array of numbers"
-                             : std::string("\"vectors\" is no array"));
+    if (!in_record_) return refuse("\"vectors\" is no array");
+    has_vector_ = true;
+    return refuse_part(Errc::invalid_argument, ".vector is no array of numbers");
   }
   bool refuse_number() {
-    return refuse(place() + ".vector[" + std::to_string(record_.vector.size()) + "] is no number");
+    return refuse_part(Errc::invalid_argument,
+                       ".vector[" + std::to_string(record_.vector.size()) + "] is no number");
   }
 
   bool number(float value) {
+    if (dim_ != 0 && record_.vector.size() == dim_) {
+      return refuse_part(Errc::dimension_mismatch,
+                         ".vector has more than " + std::to_string(dim_) + " dimensions");
+    }
     record_.vector.push_back(value);
-    if (dim_ == 0 || record_.vector.size() <= dim_) return true;
-    return fail(Error(Errc::dimension_mismatch, operation_,
-                      place() + ".vector has more than " + std::to_string(dim_) + " dimensions"));
+    return true;
   }
 
   bool scalar(Json value) {
     switch (state_) {
       case State::outside:
-        return refuse(layout_ == TextLayout::lines ? place() + " is no object" : "is no object");
+        return layout_ == TextLayout::lines ? refuse_no_object() : refuse("is no object");
       case State::records:
-        return refuse(place() + " is no object");
+        return refuse_no_object();
       case State::vector:
         return refuse_number();
+      case State::ignored:
+        return true;
       case State::members:
         if (is_special()) return refuse_special();
         members_[name_] = std::move(value);
@@ -234,7 +297,14 @@ class RecordReader : public nlohmann::json_sax<Json> {
     if (parent.is_array()) return parent.emplace_back(std::move(value));
     return parent[name_] = std::move(value);
   }
-  void open(Json empty) { open_.push_back(&add(std::move(empty))); }
+  bool open(Json empty) {
+    // Of a record or header this is a member, so what is in it is one deeper.
+    if (open_.size() >= static_cast<std::size_t>(max_metadata_depth)) {
+      return refuse(place() + "." + member_ + " is nested too deeply");
+    }
+    open_.push_back(&add(std::move(empty)));
+    return true;
+  }
   bool close() {
     open_.pop_back();
     if (open_.empty()) state_ = State::members;
@@ -249,6 +319,7 @@ class RecordReader : public nlohmann::json_sax<Json> {
     members_ = Json::object();
     has_vector_ = false;
     record_.vector.clear();
+    wrong_ = {};
   }
 
   bool give_header() {
@@ -262,47 +333,59 @@ class RecordReader : public nlohmann::json_sax<Json> {
         !members_.contains("id") && !members_.contains("id_base64")) {
       return give_header();
     }
-    if (!text_member("id", record_.key)) return false;
-    if (!has_text_) return refuse(place() + " has no id");
-    if (!has_vector_) return refuse(place() + " has no vector");
+    take_members();
+    Error wrong = std::exchange(wrong_, Error());
+    if (!wrong.failed()) wrong = sink_.record(record_);
+    if (wrong.failed()) return give_refused(std::move(wrong));
+    ++records_;
+    return true;
+  }
+
+  /// Makes a record of the members, and notes what is wrong with them.
+  void take_members() {
+    const auto wrong = [&](const char* why) { refuse_part(Errc::invalid_argument, why); };
+    record_.key.clear();
+    const bool has_id = text_member("id", record_.key);
+    if (!has_id) wrong(" has no id");
+    if (!has_vector_) wrong(" has no vector");
     record_.value.emplace();
-    if (!text_member("value", *record_.value)) return false;
-    if (!has_text_) record_.value.reset();
+    if (!text_member("value", *record_.value)) record_.value.reset();
     record_.metadata = nullptr;
     if (const auto at = members_.find("metadata"); at != members_.end()) {
-      if (!at->is_object() && !at->is_null()) return refuse(place() + ".metadata is no object");
+      if (!at->is_object() && !at->is_null()) wrong(".metadata is no object");
       record_.metadata = std::move(*at);
     }
     record_.expires_at.reset();
     if (const auto at = members_.find("expires_at"); at != members_.end() && !at->is_null()) {
       const bool fits = at->is_number_integer() &&
                         (!at->is_number_unsigned() || at->get<std::uint64_t>() <= INT64_MAX);
-      if (!fits) return refuse(place() + ".expires_at is no time in milliseconds");
-      record_.expires_at = at->get<std::int64_t>();
+      if (fits) {
+        record_.expires_at = at->get<std::int64_t>();
+      } else {
+        wrong(".expires_at is no time in milliseconds");
+        record_.value.reset();  // which must not stay longer than it should
+      }
     }
-    if (Error error = sink_.record(record_); error.failed()) {
-      return fail(
-          Error(error.code(), operation_, place() + ": " + error.detail(), error.extended()));
-    }
-    ++records_;
-    return true;
   }
 
-  /// Member `name`, or `name`_base64. `has_text_`: whether there is one.
+  /// Takes member `name`, or `name`_base64; whether there is one. What is no text is none, and wrong.
   bool text_member(const std::string& name, std::string& out) {
-    has_text_ = false;
     if (const auto at = members_.find(name); at != members_.end()) {
-      if (!at->is_string()) return refuse(place() + "." + name + " is no text");
-      out = std::move(at->get_ref<std::string&>());
-      has_text_ = true;
+      if (at->is_string()) {
+        out = std::move(at->get_ref<std::string&>());
+        return true;
+      }
+      refuse_part(Errc::invalid_argument, "." + name + " is no text");
     } else if (const auto coded = members_.find(name + "_base64"); coded != members_.end()) {
       std::optional<std::string> bytes;
       if (coded->is_string()) bytes = decode_base64(coded->get_ref<const std::string&>());
-      if (!bytes) return refuse(place() + "." + name + "_base64 is no base64");
-      out = *std::move(bytes);
-      has_text_ = true;
+      if (bytes) {
+        out = *std::move(bytes);
+        return true;
+      }
+      refuse_part(Errc::invalid_argument, "." + name + "_base64 is no base64");
     }
-    return true;
+    return false;
   }
 
   const char* operation_;
@@ -310,12 +393,14 @@ class RecordReader : public nlohmann::json_sax<Json> {
   const std::size_t dim_;
   TextSink& sink_;
   Error error_;
+  Error wrong_;  // with the entry that is being read
+  State resumed_ = State::outside;
+  std::uint64_t ignored_ = 0;  // arrays and objects that are open and left out
   State state_ = State::outside;
   bool in_record_ = false;
   bool past_header_ = false;
   bool complete_ = false;
   bool has_vector_ = false;
-  bool has_text_ = false;
   std::uint64_t line_ = 0;
   std::uint64_t records_ = 0;
   std::string name_;

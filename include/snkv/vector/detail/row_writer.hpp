@@ -3,6 +3,7 @@
 #pragma once
 
 #include <snkv/vector/detail/collection_tables.hpp>
+#include <snkv/vector/detail/damage.hpp>
 #include <snkv/vector/detail/scratch.hpp>
 
 #include <algorithm>
@@ -58,8 +59,9 @@ struct EntryChange {
 class RowWriter {
  public:
   /// `tables` are bound to the transaction, and live longer than the writer.
-  RowWriter(const char* operation, const CollectionTables& tables, std::size_t dim)
-      : operation_(operation), tables_(tables), dim_(dim) {}
+  RowWriter(const char* operation, const CollectionTables& tables, std::size_t dim,
+            const DamageList& damage)
+      : operation_(operation), tables_(tables), dim_(dim), damage_(damage) {}
 
   [[nodiscard]] Error start() {
     now_ = core::now(tables_.meta);
@@ -73,6 +75,16 @@ class RowWriter {
   [[nodiscard]] Error put(const EntryChange& change) {
     bool found = false;
     if (Error error = read(change.key, found); error.failed()) return error;
+    if (broken_) {
+      if (change.wanted == EntryChange::Wanted::absent) {
+        return Error(Errc::exists, operation_, printable(change.key) + ", whose row is damaged");
+      }
+      if (change.wanted == EntryChange::Wanted::present) {
+        return damaged(operation_, "the row of " + printable(change.key) + " cannot be read");
+      }
+      if (Error error = drop_broken(change.key); error.failed()) return error;
+      found = false;
+    }
     // An expired entry counts as absent; only its number is used again.
     const bool alive = found && !old_.expired(now_);
     if (alive && change.wanted == EntryChange::Wanted::absent) {
@@ -111,8 +123,7 @@ class RowWriter {
       }
       if (error.failed()) return as_error_of(operation_, std::move(error));
       if (!found) ++state_.live;
-      state_.with_metadata += item.metadata.empty() ? 0 : 1;
-      state_.with_metadata -= had_metadata ? 1 : 0;
+      count_metadata(had_metadata, !item.metadata.empty());
     }
     return write_value(change, item.expires_at, item.expires_at != expired_at);
   }
@@ -122,10 +133,15 @@ class RowWriter {
     existed = false;
     bool found = false;
     if (Error error = read(key, found); error.failed() || !found) return error;
+    if (broken_) {
+      existed = true;
+      Error error = drop_broken(key);
+      return error.failed() ? error : as_error_of(operation_, erase_value(key));
+    }
     existed = !old_.expired(now_);
     if (Error error = note(ChangeKind::erase, old_.number, key); error.failed()) return error;
-    --state_.live;
-    if (!old_.metadata.empty()) --state_.with_metadata;
+    count_one_less();
+    count_metadata(!old_.metadata.empty(), false);
     bool was = false;
     Error error = core::erase(tables_.vectors, vector_key(old_.number).view(), {}, was);
     if (!error.failed() && old_.expires_at != 0) {
@@ -138,8 +154,62 @@ class RowWriter {
     return as_error_of(operation_, std::move(error));
   }
 
+  /// Erases the entry that a row of the order of expiries is of, if it has expired; and in any case that row,
+  /// because nothing would ever get past one that is wrong.
+  [[nodiscard]] Error purge(BytesView expiry, BytesView key, bool& existed) {
+    existed = false;
+    bool found = false;
+    Error error = key.empty() ? Error() : read(key, found);
+    if (error == Errc::invalid_argument) error = {};  // what can be no key
+    if (error.failed()) return error;
+    bool was = false;
+    const bool is_its =
+        found && !broken_ && expiry == expiry_key(old_.expires_at, old_.number).view();
+    if (is_its && old_.expired(now_)) {
+      existed = true;
+      return erase(key, was);
+    }
+    return as_error_of(operation_, core::erase(tables_.meta, expiry, {}, was));
+  }
+
+  /// Every image has to look at all rows again.
+  [[nodiscard]] Error start_log_anew() {
+    if (Error error = check_sequence(); error.failed()) return error;
+    ++state_.sequence;
+    state_.chain = next_chain(state_.chain, state_.sequence, ChangeKind::erase, {});
+    return trim_log(state_.sequence);
+  }
+
+  /// Makes what is derived from the rows of entries anew. `entries` are all of them, in the order of
+  /// their numbers.
+  template <class Entries>
+  [[nodiscard]] Error count_anew(const Entries& entries) {
+    Error error = core::clear(tables_.meta, {});
+    state_.live = entries.size();
+    state_.with_metadata = 0;
+    state_.next_number = 0;
+    // Numbers that are not listed are lost, which costs a little memory; a damaged number must not make
+    // this list longer than the collection.
+    std::uint64_t listed = 0;
+    for (const auto& entry : entries) {
+      for (; state_.next_number < entry.number && listed < 1024 + entries.size(); ++listed) {
+        if (error.failed()) return as_error_of(operation_, std::move(error));
+        error = core::put(tables_.meta, free_key(state_.next_number++).view(), {}, {});
+      }
+      state_.next_number = entry.number + 1;
+      state_.with_metadata += entry.with_metadata ? 1 : 0;
+      if (!error.failed() && entry.expires_at != 0) {
+        error = move_expiry(entry.key, entry.number, 0, entry.expires_at);
+      }
+      if (error.failed()) return as_error_of(operation_, std::move(error));
+    }
+    free_.clear();
+    return {};
+  }
+
   /// The caller has erased the values.
   [[nodiscard]] Error clear() {
+    if (Error error = check_sequence(); error.failed()) return error;
     Error error = core::clear(tables_.items, {});
     if (!error.failed()) error = core::clear(tables_.vectors, {});
     if (!error.failed()) error = core::clear(tables_.log, {});
@@ -182,33 +252,57 @@ class RowWriter {
   }
 
   [[nodiscard]] Error finish() {
+    // What a damaged row had is not known.
+    state_.with_metadata = std::min(state_.with_metadata, state_.live);
     if (state_ == before_) return {};
     return as_error_of(operation_,
                        core::put(tables_.meta, StateRow::key, state_.encode().view(), {}));
   }
 
-  /// For messages: at most 64 bytes of a key, those that cannot be printed as dots.
   [[nodiscard]] static std::string printable(BytesView key) {
-    std::string out = "\"";
-    for (const char c : key.view().substr(0, 64)) out += c >= ' ' && c <= '~' ? c : '.';
-    return out + (key.size() > 64 ? "...\"" : "\"");
+    return vector_detail::printable(key);
   }
 
  private:
   /// Reads the row of a key into `old_`.
   [[nodiscard]] Error read(BytesView key, bool& found) {
     old_ = {};
+    broken_ = false;
     Error error = core::get(tables_.items, key, row_);
-    found = !error.failed();
-    if (error == Errc::not_found) return {};
-    if (error.failed()) return as_error_of(operation_, std::move(error));
-    if (!decode(row_, old_) || old_.number >= state_.next_number) {
-      return damaged(operation_, "the row of " + printable(key) + " cannot be read");
-    }
+    found = !(error == Errc::not_found);
+    if (!found) return {};
+    if (error.failed() && !is_damage(error)) return as_error_of(operation_, std::move(error));
+    broken_ = error.failed() || !decode(row_, old_) || old_.number >= state_.next_number ||
+              damage_.shares_number(key.view());
+    if (broken_) old_ = {};
     return {};
   }
 
+  [[nodiscard]] Error check_sequence() const {
+    if (state_.sequence < StateRow::max_sequence) return {};
+    return damaged(operation_, "the state has a sequence that no collection gets to");
+  }
+  /// A state that counts too few of them is not made one that cannot be read.
+  void count_metadata(bool before, bool after) noexcept {
+    if (after) ++state_.with_metadata;
+    if (before && state_.with_metadata > 0) --state_.with_metadata;
+  }
+  /// Removes a row of which it is not known what belongs to it. What does lie there under a number that
+  /// nobody has is no trouble, and removed by a repair.
+  [[nodiscard]] Error drop_broken(BytesView key) {
+    broken_ = false;
+    bool was = false;
+    Error error = core::erase(tables_.items, key, {}, was);
+    if (error.failed()) return as_error_of(operation_, std::move(error));
+    count_one_less();
+    return start_log_anew();
+  }
+  void count_one_less() noexcept {
+    if (state_.live > 0) --state_.live;
+  }
+
   [[nodiscard]] Error note(ChangeKind kind, std::uint32_t number, BytesView key) {
+    if (Error error = check_sequence(); error.failed()) return error;
     ++state_.sequence;
     state_.chain = next_chain(state_.chain, state_.sequence, kind, key);
     const ChangeRow row{kind, number, state_.chain, key.view()};
@@ -219,7 +313,7 @@ class RowWriter {
   /// A number for a new entry: a free one if there is one.
   [[nodiscard]] Error take_number(std::uint32_t& number) {
     if (state_.free_numbers() == 0) {
-      if (state_.next_number >= max_slots) {
+      if (state_.next_number >= max_numbers) {
         return Error(Errc::full, operation_, "a collection has at most 2147483647 entries");
       }
       number = state_.next_number++;
@@ -228,7 +322,12 @@ class RowWriter {
     if (free_.empty()) {
       if (Error error = read_free(); error.failed()) return error;
     }
-    if (free_.empty()) return damaged(operation_, "free numbers are missing");
+    if (free_.empty()) {  // they were lost with damaged rows
+      number = state_.next_number++;
+      return state_.next_number < max_slots
+                 ? Error()
+                 : Error(Errc::full, operation_, "a collection has at most 2147483647 entries");
+    }
     number = free_.back();
     free_.pop_back();
     bool was = false;
@@ -242,9 +341,9 @@ class RowWriter {
     const std::unique_ptr<core::Cursor, void (*)(core::Cursor*)> cursor(opened, core::close_cursor);
     for (core::cursor_first(*cursor); cursor->valid && free_.size() < most;
          core::cursor_next(*cursor)) {
-      if (cursor->key.size() != 5) return damaged(operation_, "a free number cannot be read");
+      if (cursor->key.size() != 5) continue;
       const auto number = big_endian_at<std::uint32_t>(cursor->key, 1);
-      if (number >= state_.next_number) return damaged(operation_, "a free number is too large");
+      if (number >= state_.next_number) continue;
       free_.push_back(number);
     }
     std::reverse(free_.begin(), free_.end());
@@ -282,11 +381,13 @@ class RowWriter {
   const char* operation_;
   const CollectionTables& tables_;
   const std::size_t dim_;
+  const DamageList& damage_;
   std::int64_t now_ = 0;
   StateRow state_;
   StateRow before_;
   Bytes row_;
   ItemRow old_;                      // refers to row_
+  bool broken_ = false;              // the row that was read last cannot be used
   std::vector<std::uint32_t> free_;  // the smallest last; all are free still
 };
 

@@ -119,6 +119,8 @@ struct CollectionConfig {
   std::uint32_t ef_search = 64;
   bool dropped = false;  ///< only that there was an index is left of it
 
+  friend bool operator==(const CollectionConfig&, const CollectionConfig&) = default;
+
   [[nodiscard]] RowBuilder encode() const {
     RowBuilder row;
     row.number(version)
@@ -157,6 +159,9 @@ enum class Decoded { ok, corrupt, newer_version };
 }
 
 // ---- Items: family snkv_vector_<id>_items ----
+
+/// A number is less than this, as many slots a graph has at most.
+inline constexpr std::uint32_t max_numbers = 0x7fffffff;
 
 /// The row of an entry, under its key.
 struct ItemRow {
@@ -224,6 +229,8 @@ struct ChangeRow {
 struct StateRow {
   static constexpr std::uint8_t version = 1;
   static constexpr std::string_view key = "state";
+  /// There is always a next change, however many there have been.
+  static constexpr std::uint64_t max_sequence = std::uint64_t{1} << 62;
 
   std::uint64_t sequence = 0;  ///< of the latest change
   /// Tells histories with the same numbers apart; see `next_chain`.
@@ -265,6 +272,7 @@ struct StateRow {
   out.saved_sequence = row.number<std::uint64_t>();
   out.saved_chain = row.number<std::uint64_t>();
   return row.ok_and_at_end() && version == StateRow::version && out.live <= out.next_number &&
+         out.next_number <= max_numbers && out.sequence <= StateRow::max_sequence &&
          out.log_start <= out.sequence && out.saved_sequence <= out.sequence &&
          out.with_metadata <= out.live;
 }

@@ -52,6 +52,23 @@ class Segments {
     }
   }
 
+  /// Makes room for the first `rows` rows and fills them by `fill(memory, bytes)`, in order and in
+  /// pieces that lie together. There is room for the next piece only when the one before is filled:
+  /// stops when `fill` returns false. Throws std::bad_alloc.
+  template <class Fill>
+  bool fill_pieces(std::uint64_t rows, Fill&& fill) {
+    for (std::uint64_t row = 0; row < rows;) {
+      const unsigned segment = segment_of(static_cast<std::uint32_t>(row));
+      const std::uint64_t count = std::min<std::uint64_t>(rows - row, rows_in(segment));
+      reserve(row + count);
+      if (!fill(at(static_cast<std::uint32_t>(row)), static_cast<std::size_t>(count) * stride_)) {
+        return false;
+      }
+      row += count;
+    }
+    return true;
+  }
+
   /// Makes room for rows 0 to `rows` - 1. Throws std::bad_alloc, and is as before then. One thread
   /// at a time.
   void reserve(std::uint64_t rows) {

@@ -3,7 +3,7 @@
 #pragma once
 
 #include <snkv/vector/detail/entry_scan.hpp>
-#include <snkv/vector/detail/record_reader.hpp>
+#include <snkv/vector/detail/text_import.hpp>
 #include <snkv/vector/store.hpp>
 
 #include <algorithm>
@@ -15,16 +15,12 @@
 #include <ostream>
 #include <string>
 #include <string_view>
-#include <unordered_set>
 #include <utility>
 #include <vector>
 
 namespace snkv {
 
 namespace vector_detail {
-
-/// The version of the text. A reader refuses those that it does not know.
-inline constexpr int text_version = 1;
 
 /// The names that vctrs knows; `parse_metric` understands them.
 [[nodiscard]] constexpr std::string_view exchange_name(Metric metric) noexcept {
@@ -131,123 +127,6 @@ class TextWriter {
   std::string text_;
 };
 
-/// Puts entries as they are read, in one transaction.
-class TextImporter final : public TextSink {
- public:
-  TextImporter(const char* operation, const Collection& collection, RowWriter& writer,
-               const VectorImport& options)
-      : operation_(operation), collection_(collection), writer_(writer), options_(options) {}
-
-  [[nodiscard]] std::uint64_t count() const noexcept { return seen_.size(); }
-
-  Error header(const Json& members) override {
-    const auto refuse = [&](Errc code, std::string why) {
-      return Error(code, operation_, std::move(why));
-    };
-    const CollectionConfig& config = collection_.config();
-    for (const auto& [name, value] : members.items()) {
-      if (name == "version" && !(value == text_version)) {
-        return refuse(Errc::unsupported_version, "version is " + value.dump());
-      }
-      if (name == "dim" && !(value == config.dim)) {
-        return refuse(Errc::dimension_mismatch,
-                      "dim is " + value.dump() + ", here it is " + std::to_string(config.dim));
-      }
-      if (name == "metric") {
-        std::optional<Metric> metric;
-        if (value.is_string()) metric = parse_metric(value.get_ref<const std::string&>());
-        if (!metric) return refuse(Errc::invalid_argument, "unknown metric " + value.dump());
-        if (metric != config.metric && !options_.any_metric) {
-          return refuse(Errc::metric_mismatch, "the metric is " + value.dump() + ", here it is " +
-                                                   std::string(to_string(config.metric)));
-        }
-      }
-      if (name == "values") has_values_ = value == true;
-      if (name == "count" && value.is_number_unsigned()) total_ = value.get<std::uint64_t>();
-    }
-    return {};
-  }
-
-  Error record(const TextRecord& record) override {
-    if (!seen_.insert(record.key).second) {
-      return Error(Errc::exists, operation_, RowWriter::printable(record.key) + " comes twice");
-    }
-    EntryChange change{.key = record.key, .vector = record.vector.data()};
-    if (options_.only_new) change.wanted = EntryChange::Wanted::absent;
-    if (record.value) change.value = *record.value;
-    Error error = collection_.check_vector(operation_, record.vector, record.key);
-    if (!error.failed()) {
-      error = metadata_text(operation_, record.key, record.metadata, change.metadata);
-    }
-    if (!change.metadata) change.metadata.emplace();
-    std::int64_t expires_at = 0;
-    if (!error.failed() && record.expires_at) {
-      error = expiry_of(operation_,
-                        {.expires_at = TimePoint(std::chrono::milliseconds(*record.expires_at))},
-                        writer_.now(), expires_at);
-    }
-    change.expires_at = expires_at;
-    if (!error.failed()) {
-      error = vector_facade::check_memory(operation_, collection_, writer_, 1);
-    }
-    if (!error.failed()) error = writer_.put(change);
-    if (!error.failed() && has_values_ && !record.value) error = writer_.erase_value(record.key);
-    if (error.failed()) return error;
-    if (options_.progress && count() % 256 == 0 &&
-        !options_.progress(count(), total_ == 0 ? 0 : 2 * std::max(total_, count()))) {
-      return Error(Errc::aborted, operation_, "");
-    }
-    return {};
-  }
-
- private:
-  const char* operation_;
-  const Collection& collection_;
-  RowWriter& writer_;
-  const VectorImport& options_;
-  std::unordered_set<std::string> seen_;
-  bool has_values_ = false;  // an entry without a value has none, and not: it is not told
-  std::uint64_t total_ = 0;
-};
-
-/// Ends the reading before the first entry, with what stands there.
-class HeaderSink final : public TextSink {
- public:
-  Error header(const Json& members) override {
-    members_ = members;
-    return stop();
-  }
-  Error record(const TextRecord& record) override {
-    members_ = Json{{"dim", record.vector.size()}};
-    return stop();
-  }
-  [[nodiscard]] const std::optional<Json>& members() const noexcept { return members_; }
-
- private:
-  static Error stop() { return Error(Errc::aborted, "import", ""); }
-  std::optional<Json> members_;
-};
-
-/// Gives all of a text to the sink.
-[[nodiscard]] inline Error read_text(const char* operation, std::istream& in, TextLayout layout,
-                                     std::size_t dim, TextSink& sink) {
-  RecordReader reader(operation, layout, dim, sink);
-  const auto stream_failed = [&] { return Error(Errc::io_error, operation, "the stream failed"); };
-  if (!in.good()) return stream_failed();
-  if (layout == TextLayout::document) {
-    const bool parsed = Json::sax_parse(in, &reader);
-    if (in.bad()) return stream_failed();
-    return parsed ? Error() : reader.take_error();
-  }
-  std::string line;
-  for (std::uint64_t number = 1; std::getline(in, line); ++number) {
-    if (line.find_first_not_of(" \t\r") == line.npos) continue;
-    reader.begin_line(number);
-    if (!Json::sax_parse(line, &reader)) return reader.take_error();
-  }
-  return in.bad() ? stream_failed() : Error();
-}
-
 }  // namespace vector_detail
 
 inline namespace SNKV_EXPECTED_NAMESPACE {
@@ -281,22 +160,26 @@ using vector_detail::TextLayout;
                                        const VectorExport& options,
                                        std::optional<std::uint64_t> count, std::uint64_t& written) {
   const auto stream_failed = [&] { return Error(Errc::io_error, operation, "the stream failed"); };
+  const vector_detail::QuietStream quiet(out);
+  vector_detail::CallerProgress progress(options.progress, &collection.image());
   vector_detail::TextWriter writer(out, layout, options.pretty);
   writer.header(header_of(collection, options.values, count));
-  const vector_detail::EntryCondition condition = condition_of(options.filter, {});
+  const vector_detail::EntryCondition condition = condition_of(collection, options.filter, {});
   vector_detail::EntryScan scan(operation, collection, tables, condition);
   vector_detail::TextRecord record;
   record.vector.resize(collection.config().dim);
   Error error = scan.run({}, [&](std::string_view key, const auto& item, bool&) -> Error {
-    if (options.progress && written % 256 == 0 && !options.progress(written, count.value_or(0))) {
-      return Error(Errc::aborted, operation, "");
+    if (written % 256 == 0 && !progress(written, count.value_or(0))) {
+      return progress.error(operation);
     }
     record.key = key;
     record.expires_at.reset();
     if (item.expires_at != 0) record.expires_at = item.expires_at;
     std::optional<Bytes> value;
-    Error failed = vector_detail::read_vector(operation, tables.vectors, item.number,
-                                              record.vector.size(), record.vector.data());
+    Error failed = vector_detail::read_vector_of(operation, key, tables, item, record.vector);
+    if (!failed.failed() && vector_detail::parse_metadata(item.metadata).is_discarded()) {
+      failed = vector_detail::damaged(operation, "its metadata are no JSON object");
+    }
     if (!failed.failed() && options.values) {
       failed = vector_detail::read_value(operation, tables, key, value);
     }
@@ -310,8 +193,7 @@ using vector_detail::TextLayout;
   if (error.failed()) return error;
   writer.end();
   if (!writer.flush() || !out.flush()) return stream_failed();
-  if (options.progress) (void)options.progress(written, written);
-  return {};
+  return progress(written, written) ? Error() : progress.error(operation);
 }
 
 [[nodiscard]] inline Result<std::uint64_t> import_text(const char* operation,
@@ -320,31 +202,36 @@ using vector_detail::TextLayout;
                                                        std::istream& in, TextLayout layout,
                                                        const VectorImport& options) {
   std::uint64_t count = 0;
-  Progress linking;
-  if (options.progress) {
-    linking = [&](std::uint64_t done, std::uint64_t total) {
-      return options.progress(count + count * done / std::max<std::uint64_t>(total, 1), 2 * count);
-    };
-  }
+  SkippedEntries skipped;
+  const vector_detail::QuietStream quiet(in);
+  vector_detail::CallerProgress progress(options.progress, &collection.image());
+  const Progress linking = [&](std::uint64_t done, std::uint64_t total) {
+    return progress(count + count * done / std::max<std::uint64_t>(total, 1), 2 * count);
+  };
   Error error = collection.write(
       operation, scope, {options.sync},
-      [&](vector_detail::RowWriter& writer, auto&) {
-        vector_detail::TextImporter importer(operation, collection, writer, options);
+      [&](vector_detail::RowWriter& writer, const vector_detail::CollectionTables& tables) {
+        vector_detail::TextImporter importer(operation, collection, tables, writer, options,
+                                             progress);
         Error failed =
             vector_detail::read_text(operation, in, layout, collection.config().dim, importer);
         count = importer.count();
+        skipped = importer.skipped();
         return failed;
       },
       linking);
+  if (options.skipped != nullptr && !error.failed()) *options.skipped = std::move(skipped);
   return facade::as_result(std::move(error), std::move(count));
 }
 
 /// Completes the options of a new collection from what stands before the entries, and goes back to
 /// the beginning of the stream.
 [[nodiscard]] inline Error complete_options(const char* operation, std::istream& in,
-                                            TextLayout layout, VectorStoreOptions& options) {
+                                            TextLayout layout, Refused refused,
+                                            VectorStoreOptions& options) {
+  const vector_detail::QuietStream quiet(in);
   const std::istream::pos_type begin = in.tellg();
-  vector_detail::HeaderSink sink;
+  vector_detail::HeaderSink sink(refused);
   Error error = vector_detail::read_text(operation, in, layout, 0, sink);
   if (!sink.members()) {
     if (error.failed()) return error;
@@ -386,7 +273,8 @@ using vector_detail::TextLayout;
     VectorStoreOptions options, VectorImport import, TextLayout layout) {
   const bool is_document = layout == TextLayout::document;
   if (Error error =
-          complete_options(is_document ? "import_json" : "import_jsonl", in, layout, options);
+          complete_options(is_document ? "import_json" : "import_jsonl", in, layout,
+                           import.refused, options);
       error.failed()) {
     return Unexpected(std::move(error));
   }

@@ -5,7 +5,10 @@
 #include <snkv/vector/detail/collection_open.hpp>
 #include <snkv/vector/store.hpp>
 
+#include <unistd.h>
+
 #include <algorithm>
+#include <cerrno>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -21,9 +24,7 @@ namespace vector_facade {
 
 using vector_detail::Collection;
 
-[[nodiscard]] inline Error open_collection(const Store& store, const VectorStoreOptions& options,
-                                           const vector_detail::Kernels& kernels,
-                                           std::shared_ptr<Collection>& out) {
+[[nodiscard]] inline vector_detail::CollectionOpening opening_of(const VectorStoreOptions& options) {
   vector_detail::CollectionOpening opening{options.name};
   opening.wish = {.dim = options.dim,
                   .metric = options.metric,
@@ -37,9 +38,50 @@ using vector_detail::Collection;
                    .threads = options.threads,
                    .memory_limit = options.memory_limit};
   opening.auto_save = options.auto_save;
-  opening.kernels = &kernels;
   opening.progress = options.progress;
+  return opening;
+}
+
+[[nodiscard]] inline Error open_collection(const Store& store, const VectorStoreOptions& options,
+                                           const vector_detail::Kernels& kernels,
+                                           std::shared_ptr<Collection>& out) {
+  vector_detail::CollectionOpening opening = opening_of(options);
+  opening.kernels = &kernels;
   return vector_detail::CollectionOpener("open", facade::Door::target(store)).open(opening, out);
+}
+
+/// What the type says of a collection goes before the options.
+template <std::size_t Dim, class MetricTag>
+[[nodiscard]] VectorStoreOptions options_of(VectorStoreOptions options) {
+  if constexpr (Dim != dynamic_extent) options.dim = Dim;
+  if constexpr (vector_detail::metric_of<MetricTag>) {
+    options.metric = *vector_detail::metric_of<MetricTag>;
+  }
+  return options;
+}
+
+/// Opens the store of a collection by `open(store_options)`. There is a new file only where the
+/// collection is to be made, and can be.
+template <class Open>
+[[nodiscard]] Result<Store> open_file(std::string_view path, const VectorStoreOptions& options,
+                                      Open&& open) {
+  constexpr const char* operation = "open";
+  if (Error error = vector_detail::check_opening(operation, opening_of(options)); error.failed()) {
+    return Unexpected(std::move(error));
+  }
+  Options wanted = options.store;
+  wanted.create_if_missing = wanted.create_if_missing && options.create_if_missing && options.dim != 0;
+  auto store = open(wanted);
+  if (store || wanted.create_if_missing) return store;
+  if (!options.store.create_if_missing || options.store.read_only) return store;
+  if (::access(std::string(path).c_str(), F_OK) == 0 || errno != ENOENT) return store;
+  if (!options.create_if_missing) {
+    return Unexpected(Error(Errc::not_found, operation,
+                            "collection " + vector_detail::printable(options.name) +
+                                ": there is no file " + std::string(path)));
+  }
+  return Unexpected(Error(Errc::invalid_argument, operation,
+                          std::string("a new collection needs its dimensions")));
 }
 
 [[nodiscard]] inline VectorInfo info_of(const Collection& collection, std::uint64_t count) {
@@ -51,7 +93,8 @@ using vector_detail::Collection;
           .m = config.m,
           .ef_construction = config.ef_construction,
           .ef_search = collection.ef_search(),
-          .count = count};
+          .count = count,
+          .damaged = collection.damage().size()};
 }
 
 inline void add_degrees(const vector_detail::Graph& graph, VectorStats& out) {
@@ -59,7 +102,7 @@ inline void add_degrees(const vector_detail::Graph& graph, VectorStats& out) {
   std::uint64_t sum = 0;
   std::uint64_t counted = 0;
   for (vector_detail::Slot slot = 0; slot < graph.size(); ++slot) {
-    if (graph.is_dead(slot) || !graph.is_linked(slot)) continue;
+    if (graph.is_dead(slot) || !graph.is_linked(slot) || graph.is_copy(slot)) continue;
     const auto degree = static_cast<std::uint32_t>(graph.links_of(slot, 0, links.data()));
     out.least_degree = counted == 0 ? degree : std::min(out.least_degree, degree);
     out.largest_degree = std::max(out.largest_degree, degree);
@@ -130,10 +173,9 @@ inline Result<void> VectorOperations::compact(const Progress& progress) {
   if (collection_ == nullptr) return Unexpected(vector_facade::closed(operation));
   Error error = collection_->catch_up(operation);
   if (error.failed()) return Unexpected(std::move(error));
-  const bool done = collection_->image().compact(
-      [&](std::uint64_t step, std::uint64_t total) { return !progress || progress(step, total); });
-  if (!done) return Unexpected(Error(Errc::aborted, operation, ""));
-  if (!collection_->saves_by_itself()) return {};
+  vector_detail::CallerProgress told(progress, &collection_->image());
+  if (!collection_->image().compact(told)) return Unexpected(told.error(operation));
+  if (!collection_->saves_by_itself() || collection_->damage().size() != 0) return {};
   return facade::as_result(collection_->save(operation, {}));
 }
 
@@ -144,7 +186,9 @@ inline Result<void> VectorOperations::save(const Progress& progress) {
     return Unexpected(Error(Errc::read_only, operation, "the store was opened read-only"));
   }
   if (!collection_->can_save()) return facade::as_result(collection_->catch_up(operation));
-  return facade::as_result(collection_->save(operation, progress));
+  vector_detail::CallerProgress told(progress, &collection_->image());
+  return facade::as_result(
+      told.explain(operation, collection_->save(operation, told.function())));
 }
 
 inline Result<std::uint64_t> VectorOperations::purge_expired(std::uint64_t limit) {
@@ -157,28 +201,30 @@ inline Result<std::uint64_t> VectorOperations::purge_expired(std::uint64_t limit
     const std::uint64_t left = limit == 0 ? ~std::uint64_t{0} : limit - purged;
     const std::uint64_t wanted = scope_ == nullptr ? std::min(most, left) : left;
     std::uint64_t found = 0;
+    std::uint64_t gone = 0;
     const auto purge = [&](vector_detail::RowWriter& writer,
                            const vector_detail::CollectionTables& tables) -> Error {
-      std::vector<std::string> keys;
+      std::vector<std::pair<Bytes, std::string>> rows;
       vector_detail::RowCursor cursor(
           tables.meta, {Bytes(vector_detail::expiry_key(0, 0).view()),
                         Bytes(vector_detail::expiry_key(writer.now() + 1, 0).view()), true});
-      for (; cursor.valid() && keys.size() < wanted; cursor.next()) {
-        keys.push_back(cursor.value().str());
+      for (; cursor.valid() && rows.size() < wanted; cursor.next()) {
+        rows.emplace_back(Bytes(cursor.key()), cursor.value().str());
       }
       Error error = vector_detail::as_error_of(operation, cursor.status());
-      for (const std::string& key : keys) {
+      for (const auto& [row, key] : rows) {
         bool existed = false;
         if (error.failed()) break;
-        error = writer.erase(key, existed);
+        error = writer.purge(row, key, existed);
+        gone += existed ? 1 : 0;
       }
-      found = keys.size();
+      found = rows.size();
       return error;
     };
     Error error = collection_->write(operation, scope_, {}, purge);
     if (error.failed()) return Unexpected(std::move(error));
-    purged += found;
-    if (found < wanted || purged == limit) return purged;
+    purged += gone;
+    if (found < wanted || (limit != 0 && purged == limit)) return purged;
   }
 }
 
@@ -194,11 +240,7 @@ inline Result<void> VectorOperations::drop_index() {
 template <std::size_t Dim, class MetricTag>
 Result<VectorStore<Dim, MetricTag>> VectorStore<Dim, MetricTag>::open(
     const Store& store, const VectorStoreOptions& given) {
-  VectorStoreOptions options = given;
-  if constexpr (Dim != dynamic_extent) options.dim = Dim;
-  if constexpr (vector_detail::metric_of<MetricTag>) {
-    options.metric = *vector_detail::metric_of<MetricTag>;
-  }
+  const auto options = vector_facade::options_of<Dim, MetricTag>(given);
   std::shared_ptr<vector_detail::Collection> collection;
   Error error = vector_facade::open_collection(
       store, options, vector_detail::best_kernels<(Dim == dynamic_extent ? 0 : Dim)>(), collection);
@@ -207,9 +249,17 @@ Result<VectorStore<Dim, MetricTag>> VectorStore<Dim, MetricTag>::open(
 }
 
 template <std::size_t Dim, class MetricTag>
+Result<void> VectorStore<Dim, MetricTag>::check(const VectorStoreOptions& options) {
+  const auto wanted = vector_facade::options_of<Dim, MetricTag>(options);
+  return facade::as_result(vector_detail::check_opening("open", vector_facade::opening_of(wanted)));
+}
+
+template <std::size_t Dim, class MetricTag>
 Result<VectorStore<Dim, MetricTag>> VectorStore<Dim, MetricTag>::open(
     std::string_view path, const VectorStoreOptions& options) {
-  auto store = Store::open(path, options.store);
+  auto store = vector_facade::open_file(
+      path, vector_facade::options_of<Dim, MetricTag>(options),
+      [&](const Options& wanted) { return Store::open(path, wanted); });
   if (!store) return Unexpected(std::move(store).error());
   return open(*store, options);
 }
@@ -218,7 +268,10 @@ template <std::size_t Dim, class MetricTag>
 Result<VectorStore<Dim, MetricTag>> VectorStore<Dim, MetricTag>::open_encrypted(
     std::string_view path, const Secret& secret, const VectorStoreOptions& options,
     const EncryptionOptions& encryption) {
-  auto store = Store::open_encrypted(path, secret, options.store, encryption);
+  auto store = vector_facade::open_file(
+      path, vector_facade::options_of<Dim, MetricTag>(options), [&](const Options& wanted) {
+        return Store::open_encrypted(path, secret, wanted, encryption);
+      });
   if (!store) return Unexpected(std::move(store).error());
   return open(*store, options);
 }

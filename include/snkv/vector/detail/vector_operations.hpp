@@ -4,6 +4,7 @@
 
 #include <snkv/vector/detail/collection_open.hpp>
 #include <snkv/vector/detail/entry_scan.hpp>
+#include <snkv/vector/detail/metadata_check.hpp>
 #include <snkv/vector/store.hpp>
 
 #include <algorithm>
@@ -19,35 +20,18 @@ namespace snkv {
 
 namespace vector_detail {
 
-[[nodiscard]] inline bool is_nested_deeper(const Json& json, int levels) noexcept {
-  if (!json.is_structured()) return false;
-  if (levels == 0) return true;
-  return std::any_of(json.begin(), json.end(),
-                     [&](const Json& child) { return is_nested_deeper(child, levels - 1); });
-}
-
-/// The text of metadata as rows have it. Null: `out` stays empty.
+/// The text of metadata as rows have it, and the one check of all metadata that come from outside.
+/// Null: `out` stays empty.
 [[nodiscard]] inline Error metadata_text(const char* operation, BytesView key, const Json& metadata,
                                          std::optional<std::string>& out) {
-  constexpr int deepest = 64;
-  const auto refuse = [&](const char* why) {
-    return Error(Errc::invalid_argument, operation,
-                 "the metadata of " + RowWriter::printable(key) + why);
-  };
   out.reset();
   if (metadata.is_null()) return {};
-  if (!metadata.is_object()) return refuse(" are no JSON object");
-  if (metadata.empty()) {
-    out.emplace();
-    return {};
+  if (const std::string wrong = check_metadata(metadata); !wrong.empty()) {
+    return Error(Errc::invalid_argument, operation,
+                 "the metadata of " + RowWriter::printable(key) + ": " + wrong);
   }
-  if (is_nested_deeper(metadata, deepest)) return refuse(" are nested too deeply");
-  out = metadata.dump(-1, ' ', false, Json::error_handler_t::replace);
-  // What is no UTF-8 was replaced by U+FFFD, which may have been there before, too.
-  if (out->find("\xef\xbf\xbd") != std::string::npos &&
-      metadata.dump(-1, ' ', false, Json::error_handler_t::ignore).size() != out->size()) {
-    return refuse(" are not UTF-8");
-  }
+  out.emplace();
+  if (!metadata.empty()) *out = metadata.dump();
   return {};
 }
 
@@ -63,11 +47,18 @@ template <class Read>
 }
 
 /// The row of an entry that has not expired; `not_found`. `item` refers to `row`.
-[[nodiscard]] inline Error read_item(const char* operation, const core::Target& items,
-                                     BytesView key, Bytes& row, ItemRow& item) {
+[[nodiscard]] inline Error read_item(const char* operation, const Collection& collection,
+                                     const core::Target& items, BytesView key, Bytes& row,
+                                     ItemRow& item) {
   Error error = core::get(items, key, row);
   if (error.failed()) return as_error_of(operation, std::move(error));
-  if (!decode(row, item)) return damaged(operation, "the row of an entry cannot be read");
+  if (!decode(row, item)) {
+    return damaged(operation, "the row of " + RowWriter::printable(key) + " cannot be read");
+  }
+  if (collection.damage().shares_number(key.view())) {
+    return damaged(operation, "the number of " + RowWriter::printable(key) +
+                                  " is that of another entry too");
+  }
   if (item.expired(core::now(items))) {
     return Error(Errc::not_found, operation, RowWriter::printable(key));
   }
@@ -87,9 +78,23 @@ template <class Read>
   return {};
 }
 
-[[nodiscard]] inline Error read_metadata(const char* operation, const ItemRow& item, Json& out) {
+[[nodiscard]] inline Error read_metadata(const char* operation, BytesView key, const ItemRow& item,
+                                         Json& out) {
   out = parse_metadata(item.metadata);
-  return out.is_discarded() ? damaged(operation, "metadata are no JSON") : Error();
+  if (!out.is_discarded()) return {};
+  out = nullptr;
+  return damaged(operation,
+                 "the metadata of " + RowWriter::printable(key) + " are no JSON object");
+}
+
+/// `read_vector`, with the key in the error.
+[[nodiscard]] inline Error read_vector_of(const char* operation, BytesView key,
+                                          const CollectionTables& tables, const ItemRow& item,
+                                          std::vector<float>& out) {
+  Error error = read_vector(operation, tables.vectors, item.number, out.size(), out.data());
+  if (!is_damage(error)) return error;
+  return Error(error.code(), operation, RowWriter::printable(key) + ": " + error.detail(),
+               error.extended());
 }
 
 }  // namespace vector_detail
@@ -105,11 +110,16 @@ using vector_detail::EntryChange;
   return Error(Errc::closed, operation, "the handle is empty");
 }
 
-[[nodiscard]] inline vector_detail::EntryCondition condition_of(const std::optional<Filter>& filter,
+/// Refers to both.
+[[nodiscard]] inline vector_detail::EntryCondition condition_of(const Collection& collection,
+                                                                const std::optional<Filter>& filter,
                                                                 const VectorPredicate& predicate) {
   vector_detail::EntryCondition condition;
   if (filter && !filter->is_all()) condition.filter = &filter->node();
-  if (predicate) condition.predicate = &predicate;
+  if (predicate) {
+    condition.predicate =
+        std::make_shared<vector_detail::CallerPredicate>(predicate, &collection.image());
+  }
   return condition;
 }
 
@@ -170,5 +180,6 @@ inline Result<VectorOperations> VectorOperations::bound_to(const Transaction& tr
 #include <snkv/vector/detail/vector_exchange.hpp>
 #include <snkv/vector/detail/vector_maintenance.hpp>
 #include <snkv/vector/detail/vector_reads.hpp>
+#include <snkv/vector/detail/vector_repair.hpp>
 #include <snkv/vector/detail/vector_searches.hpp>
 #include <snkv/vector/detail/vector_writes.hpp>

@@ -35,10 +35,9 @@ inline Result<std::vector<float>> VectorOperations::get_vector(BytesView key) co
       operation, *collection_, scope_, [&](const vector_detail::CollectionTables& tables) {
         Bytes row;
         vector_detail::ItemRow item;
-        Error failed = vector_detail::read_item(operation, tables.items, key, row, item);
+        Error failed = vector_detail::read_item(operation, *collection_, tables.items, key, row, item);
         if (failed.failed()) return failed;
-        return vector_detail::read_vector(operation, tables.vectors, item.number, vector.size(),
-                                          vector.data());
+        return vector_detail::read_vector_of(operation, key, tables, item, vector);
       });
   return facade::as_result(std::move(error), std::move(vector));
 }
@@ -51,8 +50,8 @@ inline Result<Json> VectorOperations::get_metadata(BytesView key) const {
   Bytes row;
   vector_detail::ItemRow item;
   Json metadata;
-  Error error = vector_detail::read_item(operation, items, key, row, item);
-  if (!error.failed()) error = vector_detail::read_metadata(operation, item, metadata);
+  Error error = vector_detail::read_item(operation, *collection_, items, key, row, item);
+  if (!error.failed()) error = vector_detail::read_metadata(operation, key, item, metadata);
   if (error.failed()) return Unexpected(std::move(error));
   return metadata;
 }
@@ -64,7 +63,7 @@ inline Result<bool> VectorOperations::contains(BytesView key) const {
   items.scope = scope_;
   Bytes row;
   vector_detail::ItemRow item;
-  Error error = vector_detail::read_item(operation, items, key, row, item);
+  Error error = vector_detail::read_item(operation, *collection_, items, key, row, item);
   bool found = !error.failed();
   if (error == Errc::not_found) error = {};
   return facade::as_result(std::move(error), std::move(found));
@@ -80,14 +79,13 @@ namespace vector_facade {
   out.key = key;
   if (item.expires_at != 0) out.expires_at = TimePoint(std::chrono::milliseconds(item.expires_at));
   Error error;
-  if (wanted.metadata) error = vector_detail::read_metadata(operation, item, out.metadata);
+  if (wanted.metadata) error = vector_detail::read_metadata(operation, key, item, out.metadata);
   if (!error.failed() && wanted.values) {
     error = vector_detail::read_value(operation, tables, key, out.value);
   }
   if (!error.failed() && wanted.vectors) {
     out.vector.resize(collection.config().dim);
-    error = vector_detail::read_vector(operation, tables.vectors, item.number, out.vector.size(),
-                                       out.vector.data());
+    error = vector_detail::read_vector_of(operation, key, tables, item, out.vector);
   }
   return error;
 }
@@ -102,7 +100,7 @@ inline Result<VectorRecord> VectorOperations::get_item(BytesView key) const {
       operation, *collection_, scope_, [&](const vector_detail::CollectionTables& tables) {
         Bytes row;
         vector_detail::ItemRow item;
-        Error failed = vector_detail::read_item(operation, tables.items, key, row, item);
+        Error failed = vector_detail::read_item(operation, *collection_, tables.items, key, row, item);
         if (failed.failed()) return failed;
         return vector_facade::read_record(operation, *collection_, tables, key.view(), item,
                                           {.vectors = true}, record);
@@ -135,6 +133,7 @@ inline Result<std::uint64_t> VectorOperations::count(const Filter& filter) const
   if (collection_ == nullptr) return Unexpected(vector_facade::closed(operation));
   std::uint64_t entries = 0;
   const vector_detail::EntryCondition condition{&filter.node(), nullptr};
+  if (Error error = condition.error(operation); error.failed()) return Unexpected(std::move(error));
   if (scope_ == nullptr) {
     Error error = collection_->catch_up(operation);
     if (error.failed()) return Unexpected(std::move(error));
@@ -180,14 +179,18 @@ inline Result<std::vector<VectorRecord>> VectorOperations::items(const VectorQue
     Error error = collection_->catch_up(operation);
     if (error.failed()) return Unexpected(std::move(error));
   }
-  const auto condition = vector_facade::condition_of(query.filter, query.predicate);
+  const auto condition = vector_facade::condition_of(*collection_, query.filter, query.predicate);
   Error error = vector_detail::with_rows(
       operation, *collection_, scope_, [&](const vector_detail::CollectionTables& tables) {
         vector_detail::EntryScan scan(operation, *collection_, tables, condition);
         return scan.run(query.after, [&](std::string_view key, const auto& item, bool& more) {
-          more = records.size() + 1 != query.limit;
-          return vector_facade::read_record(operation, *collection_, tables, key, item, query,
-                                            records.emplace_back());
+          VectorRecord record;
+          Error failed = vector_facade::read_record(operation, *collection_, tables, key, item,
+                                                    query, record);
+          if (failed.failed()) return failed;
+          records.push_back(std::move(record));
+          more = records.size() != query.limit;
+          return failed;
         });
       });
   return facade::as_result(std::move(error), std::move(records));

@@ -18,8 +18,30 @@ inline namespace SNKV_EXPECTED_NAMESPACE {
 
 namespace vector_facade {
 
+/// `core::multi_get`, one by one where all at once fails: what cannot be read is `damaged` then.
+[[nodiscard]] inline Error get_rows(const char* operation, const core::Target& from,
+                                    const std::vector<BytesView>& keys,
+                                    std::vector<std::optional<Bytes>>& rows,
+                                    std::vector<bool>& damaged) {
+  Error error = core::multi_get(from, keys.data(), keys.size(), rows.data());
+  if (!vector_detail::is_damage(error)) return vector_detail::as_error_of(operation, error);
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    Bytes row;
+    error = core::get(from, keys[i], row);
+    rows[i].reset();
+    if (!error.failed()) {
+      rows[i] = std::move(row);
+    } else if (vector_detail::is_damage(error)) {
+      damaged[i] = true;
+    } else if (!(error == Errc::not_found)) {
+      return vector_detail::as_error_of(operation, std::move(error));
+    }
+  }
+  return {};
+}
+
 /// The entries of a search or a scan, with what was asked for. `current` becomes false if one of
-/// those that were found is not as it was.
+/// those that were found is not as it was. Those whose rows are damaged are left out, for good.
 [[nodiscard]] inline Error fill(const char* operation, const Collection& collection,
                                 std::vector<vector_detail::Found>& found,
                                 const VectorSearch& options, std::vector<VectorHit>& hits,
@@ -37,25 +59,46 @@ namespace vector_facade {
         for (const auto& one : found) keys.emplace_back(one.key);
         std::vector<std::optional<Bytes>> rows(keys.size());
         std::vector<std::optional<Bytes>> values(keys.size());
-        Error error = core::multi_get(tables.items, keys.data(), keys.size(), rows.data());
+        std::vector<bool> damaged(keys.size());
+        Error error = get_rows(operation, tables.items, keys, rows, damaged);
         if (!error.failed() && options.values && tables.has_values()) {
-          error = core::multi_get(tables.values, keys.data(), keys.size(), values.data());
-          if (error == Errc::dropped) error = {};
+          error = get_rows(operation, tables.values, keys, values, damaged);
+          if (error == Errc::index_dropped) error = {};  // it is the family of the values that is gone
         }
-        if (error.failed()) return vector_detail::as_error_of(operation, std::move(error));
+        if (error.failed()) return error;
+        const auto leave_out = [&](std::size_t i, std::string what) {
+          collection.image().leave_out(found[i].number, found[i].key, std::move(what));
+          current = false;
+        };
+        // If nothing was committed since, a row that is another one now was not changed by a commit.
+        vector_detail::StateRow state;
+        error = vector_detail::read_state(operation, tables.meta, state);
+        if (error.failed()) return error;
+        const bool is_latest = state.sequence == collection.image().applied();
         for (std::size_t i = 0; i < found.size(); ++i) {
           vector_detail::ItemRow item;
-          if (!rows[i] || !decode(*rows[i], item) || item.number != found[i].number) {
+          if (damaged[i] || (rows[i] && !decode(*rows[i], item))) {
+            leave_out(i, "its row or its value cannot be read");
+            continue;
+          }
+          if (!rows[i] || item.number != found[i].number) {
+            if (is_latest) leave_out(i, "its row is gone, or has another number");
             current = false;
             continue;
           }
           current = current && item.changed == found[i].changed;
           VectorHit hit{found[i].key, found[i].distance, std::move(values[i])};
-          if (options.metadata) error = vector_detail::read_metadata(operation, item, hit.metadata);
+          if (options.metadata) {
+            error = vector_detail::read_metadata(operation, keys[i], item, hit.metadata);
+          }
           if (!error.failed() && options.vectors) {
             hit.vector.resize(collection.config().dim);
             error = vector_detail::read_vector(operation, tables.vectors, item.number,
                                                hit.vector.size(), hit.vector.data());
+          }
+          if (vector_detail::is_damage(error)) {
+            leave_out(i, error.detail());
+            continue;
           }
           if (error.failed()) return error;
           hits.push_back(std::move(hit));
@@ -80,7 +123,8 @@ namespace vector_facade {
   if (options.max_distance && *options.max_distance != *options.max_distance) {
     return refuse("max_distance is no number");
   }
-  out.condition = condition_of(options.filter, options.predicate);
+  out.condition = condition_of(collection, options.filter, options.predicate);
+  if (Error error = out.condition.error(operation); error.failed()) return error;
   out.k = k;
   out.radius = radius;
   if (radius && options.max_distance) out.radius = std::min(*radius, *options.max_distance);

@@ -68,14 +68,13 @@ template <class Item>
   }
   if (items.empty()) return {};
   const std::uint64_t count = items.size();
+  vector_detail::CallerProgress told(progress, &collection->image());
   const auto write = [&](vector_detail::RowWriter& writer, auto&) -> Error {
     if (Error error = check_memory(operation, *collection, writer, last.size()); error.failed()) {
       return error;
     }
     for (std::size_t i = 0; i < items.size(); ++i) {
-      if (i % 256 == 0 && progress && !progress(i, 2 * count)) {
-        return Error(Errc::aborted, operation, "");
-      }
+      if (i % 256 == 0 && !told(i, 2 * count)) return told.error(operation);
       const VectorItem& item = items[i];
       if (last.find(item.key.view())->second != i) continue;
       EntryChange change{.key = item.key, .vector = item.vector.data(), .wanted = wanted};
@@ -85,12 +84,9 @@ template <class Item>
     }
     return {};
   };
-  Progress linking;
-  if (progress) {
-    linking = [&](std::uint64_t done, std::uint64_t total) {
-      return progress(count + count * done / std::max<std::uint64_t>(total, 1), 2 * count);
-    };
-  }
+  const Progress linking = [&](std::uint64_t done, std::uint64_t total) {
+    return told(count + count * done / std::max<std::uint64_t>(total, 1), 2 * count);
+  };
   return facade::as_result(collection->write(operation, scope, options, write, linking));
 }
 
@@ -223,7 +219,9 @@ inline Result<std::uint64_t> VectorOperations::erase_if(const VectorPredicate& p
   if (!predicate) {
     return Unexpected(Error(Errc::invalid_argument, "erase_if", "the predicate is empty"));
   }
-  return vector_facade::erase_if(collection_.get(), scope_, {nullptr, &predicate}, options);
+  if (collection_ == nullptr) return Unexpected(vector_facade::closed("erase_if"));
+  return vector_facade::erase_if(collection_.get(), scope_,
+                                 vector_facade::condition_of(*collection_, {}, predicate), options);
 }
 
 inline Result<void> VectorOperations::clear(const WriteOptions& options) {
