@@ -51,10 +51,10 @@ static int open_regular(const char *path, int flags, int mode) {
 /* What went wrong with a file, by its own name: a full disk is one whatever call has found it so, and that a
 ** disk could not be read just now, which the engine has a code for that becomes SQLITE_CORRUPT, says nothing
 ** about what is on it. */
-static int file_error(const sqlite3_file *file, int rc) {
+static int file_error(const sqlite3_file *file, const sqlite3_io_methods *below, int rc) {
   if (rc == SQLITE_IOERR_CORRUPTFS) return SQLITE_IOERR_READ;
   if ((rc & 0xff) != SQLITE_IOERR || rc == SQLITE_IOERR_SHORT_READ) return rc;
-  if (file->pMethods->xFileControl != unixFileControl) return rc;
+  if (below->xFileControl != unixFileControl) return rc;
   return is_full(((const unixFile *)file)->lastErrno) ? SQLITE_FULL : rc;
 }
 
@@ -62,8 +62,8 @@ static int file_error(const sqlite3_file *file, int rc) {
 static void guard_files(void) { aSyscall[0].pCurrent = (sqlite3_syscall_ptr)open_regular; }
 
 #else
-static int file_error(const sqlite3_file *file, int rc) {
-  (void)file;
+static int file_error(const sqlite3_file *file, const sqlite3_io_methods *below, int rc) {
+  (void)file, (void)below;
   return rc;
 }
 static void guard_files(void) {}

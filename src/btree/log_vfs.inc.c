@@ -32,6 +32,7 @@ typedef struct {
   struct stat before;
 #endif
   const char *log, *journal;
+  int (*read)(sqlite3_file *, void *, int, sqlite3_int64); /* what reads, without the look */
 } watchState;
 
 typedef struct {
@@ -58,16 +59,16 @@ static logvfsFile *logvfsState(sqlite3_file *file) {
 
 /* What all files have in common: errors get their right names. */
 static int logvfsPlainRead(sqlite3_file *file, void *data, int size, sqlite3_int64 offset) {
-  return file_error(file, logvfsState(file)->below->xRead(file, data, size, offset));
+  return file_error(file, logvfsState(file)->below, logvfsState(file)->below->xRead(file, data, size, offset));
 }
 static int logvfsPlainWrite(sqlite3_file *file, const void *data, int size, sqlite3_int64 offset) {
-  return file_error(file, logvfsState(file)->below->xWrite(file, data, size, offset));
+  return file_error(file, logvfsState(file)->below, logvfsState(file)->below->xWrite(file, data, size, offset));
 }
 static int logvfsPlainTruncate(sqlite3_file *file, sqlite3_int64 size) {
-  return file_error(file, logvfsState(file)->below->xTruncate(file, size));
+  return file_error(file, logvfsState(file)->below, logvfsState(file)->below->xTruncate(file, size));
 }
 static int logvfsPlainSync(sqlite3_file *file, int flags) {
-  return file_error(file, logvfsState(file)->below->xSync(file, flags));
+  return file_error(file, logvfsState(file)->below, logvfsState(file)->below->xSync(file, flags));
 }
 
 /* The index of a log has no place for its errors. */

@@ -28,7 +28,7 @@ static int watch_unchanged(sqlite3_file *file) {
 }
 
 static int watch_read(sqlite3_file *file, void *data, int size, sqlite3_int64 offset) {
-  int rc = logvfsState(file)->below->xRead(file, data, size, offset);
+  int rc = logvfsState(file)->watch.read(file, data, size, offset);
   if (rc != SQLITE_OK && rc != SQLITE_IOERR_SHORT_READ) return rc;
   return watch_unchanged(file) ? rc : SNKV_BT_OUTDATED;
 }
@@ -55,12 +55,15 @@ int snkv_bt_watch(snkv_bt *bt) {
   logvfsFile *mine;
   if (!isOpen(file) || file->pMethods->xFileControl != unixFileControl || !pager->noLock) return 0;
   mine = logvfsState(file);
-  memset(mine, 0, sizeof(*mine));
+  if (file->pMethods != &mine->methods) {
+    memset(mine, 0, sizeof(*mine));
+    mine->below = file->pMethods;
+    mine->methods = *file->pMethods;
+  }
   mine->watch.log = pager->zWal;
   mine->watch.journal = pager->zJournal;
   if (!watch_begin(file)) return 0;
-  mine->below = file->pMethods;
-  mine->methods = *file->pMethods;
+  mine->watch.read = mine->methods.xRead;
   mine->methods.xRead = watch_read;
   file->pMethods = &mine->methods;
   bt->watching = 1;

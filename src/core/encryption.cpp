@@ -42,6 +42,7 @@ Error file_is_encrypted(std::string_view path, bool& out) {
   try {
     Options options;
     options.read_only = true;
+    options.allow_hard_links = true;  // nothing but the header is looked at
     StoreState store(std::string(path), false, std::move(options));
     Error error = store.open();
     if (error.failed() && !(error == Errc::auth_failed)) return error;

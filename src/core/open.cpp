@@ -195,6 +195,7 @@ Error StoreState::open(const Unlock* unlock) {
   if (Error error = open_connection(operation, writer, Role::writer); error.failed()) return error;
   if (snkv_bt_is_readonly(writer.get()) != 0) {
     // It says so itself, or it could not be opened for writing just now.
+    if (Error error = check_format(writer); error.failed()) return error;
     if (::access(file.c_str(), W_OK) == 0) {
       return Error(Errc::cant_open, operation, fmt::format("{} could not be opened for writing", file_name()));
     }
@@ -247,7 +248,7 @@ Error StoreState::roll_back_dead_writer() const {
 }
 
 Error StoreState::unreadable(int rc) const {
-  return btree::engine_error(operation, rc, file_name());
+  return explain(operation, btree::engine_error(operation, rc, file_name()));
 }
 
 Error StoreState::check_empty(btree::Connection& connection, bool& empty) const {

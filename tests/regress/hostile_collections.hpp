@@ -207,6 +207,11 @@ inline void expect_corrupt(const Calls& calls) {
   }
 }
 
+/// A damaged row costs its entry, not the collection.
+inline void expect_open(const Calls& calls) {
+  if (calls.messages.find("open: ") != std::string::npos) throw std::runtime_error(calls.messages);
+}
+
 inline constexpr std::string_view meta = "snkv_vector_1_meta";
 inline constexpr std::string_view rows = "snkv_vector_1_items";
 inline constexpr std::size_t next_number_at = 41;

@@ -32,7 +32,7 @@ TEST_CASE("a row of a change that there was not, under a number that there is no
                   without_snapshot(state);
                   set_row(store, meta, "state", state);
                 },
-                expect_corrupt) == "");
+                expect_open) == "");
     }
   }
 }

@@ -16,6 +16,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -97,7 +98,7 @@ class OriginalCompanion {
     OriginalCompanion companion;
     auto scan = original.scan(family);
     if (scan) {
-      companion.scan_.emplace(*std::move(scan));
+      companion.scan_ = std::make_unique<OriginalScan>(*std::move(scan));
       auto more = companion.advance();
       if (!more) return Unexpected(std::move(more).error());
     } else if (!(scan.error() == Errc::not_found)) {
@@ -123,7 +124,7 @@ class OriginalCompanion {
     if (!*more) scan_.reset();
     return {};
   }
-  std::optional<OriginalScan> scan_;
+  std::unique_ptr<OriginalScan> scan_;
 };
 
 /// The options of a collection like the one in the database, but for the name; dim is 0 if it is not known.
