@@ -59,7 +59,7 @@ Error create(const char* operation, WriteSession& session, std::string_view name
              std::shared_ptr<const Family>& out) {
   btree::Connection& connection = session.connection();
   std::int64_t id = 0;
-  Error error = read_next_family_id(operation, session.bt(), session.catalog(), id);
+  Error error = read_next_family_id(operation, session, id);
   if (error.failed()) return error;
   // One that is in use, or was, would make what belonged to one family good for another.
   const auto& families = session.catalog().families();

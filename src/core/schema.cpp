@@ -96,7 +96,7 @@ std::string contradiction(const SchemaRow& row, std::uint32_t pages) {
   int defined = 1;
   if (row.sql.empty()) {
     if (row.type != "index" || !name.starts_with("sqlite_autoindex_")) return "has no definition";
-  } else {
+  } else if (!row.is_ours) {  // what is, to the byte, defines what its name says
     defined = snkv_bt_defines(row.sql.c_str(), row.type.c_str(), row.name.c_str(), row.table.c_str());
     if (defined == 0) return "has the definition of something else";
   }
@@ -140,8 +140,8 @@ Error Schema::add(const char* operation, BytesView record, std::uint32_t pages) 
     return malformed(operation, fmt::format("{} {} {}", base::printable(row.type),
                                             base::printable(row.name), why));
   };
-  if (const std::string why = contradiction(row, pages); !why.empty()) return refuse(why);
   row.is_ours = is_made_by_us(row);
+  if (const std::string why = contradiction(row, pages); !why.empty()) return refuse(why);
   if (!row.is_ours) {
     all_ours_ = false;
     foreign_bytes_ += record.size();
