@@ -9,9 +9,22 @@
 
 #include <algorithm>
 #include <fmt/format.h>
+#include <set>
+#include <utility>
 
 namespace snkv::core {
 namespace {
+
+char lower(char c) noexcept { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
+
+/// The order of names to SQLite, which does not tell the case of ASCII letters apart.
+bool before_in_name(std::string_view a, std::string_view b) noexcept {
+  return std::lexicographical_compare(a.begin(), a.end(), b.begin(), b.end(),
+                                      [](char x, char y) { return lower(x) < lower(y); });
+}
+bool entry_before(const FamilyEntry* entry, std::string_view name) noexcept {
+  return before_in_name(entry->family->name, name);
+}
 
 /// The keys that the values of this transaction are sealed with.
 Error read_keys(const char* operation, snkv_bt* bt, std::uint32_t meta_root, const Cipher& cipher,
@@ -57,9 +70,11 @@ Error Catalog::load(const char* operation, snkv_bt* bt, std::uint32_t cookie,
     if (!error.failed() && catalog->keys_->binds_names()) error = tags.read(operation, bt, root);
     if (error.failed()) return error;
   }
+  std::set<const SchemaRow*> known;
   for (const SchemaRow& table : schema.rows()) {
     const std::uint32_t id = table.type == "table" ? format::family_id_of(table.sql) : 0;
     if (id == 0 || table.root == 0) continue;
+    known.insert(&table);
     FamilyEntry entry;
     entry.family = std::make_shared<const Family>(Family{table.name, id});
     entry.root = table.root;
@@ -68,6 +83,7 @@ Error Catalog::load(const char* operation, snkv_bt* bt, std::uint32_t cookie,
     const auto side_table = [&](const std::string& name, const std::string& sql) {
       const SchemaRow* const found = schema.table(name);
       if (found == nullptr) return std::uint32_t{0};
+      known.insert(found);
       if (entry.altered.empty()) entry.altered = alteration(*found, sql, schema);
       // Reads do not need the index of expiries.
       if (name == format::large_table_name(id) && !found->is_ours && !format::has_large_rows(found->sql, name)) {
@@ -80,13 +96,70 @@ Error Catalog::load(const char* operation, snkv_bt* bt, std::uint32_t cookie,
     if (catalog->keys_ != nullptr && catalog->keys_->binds_names()) {
       entry.forged = tags.forgery(*catalog->keys_, *entry.family);
     }
-    catalog->families_.push_back(std::move(entry));
+    catalog->families_.entries_.push_back(std::make_shared<const FamilyEntry>(std::move(entry)));
+    catalog->by_name_.push_back(catalog->families_.entries_.back().get());
   }
-  std::sort(catalog->families_.begin(), catalog->families_.end(),
-            [](const FamilyEntry& a, const FamilyEntry& b) {
-              if (a.family->id != b.family->id) return a.family->id < b.family->id;
-              return a.forged.empty() && !b.forged.empty();
-            });
+  auto& entries = catalog->families_.entries_;
+  std::sort(entries.begin(), entries.end(), [](const auto& a, const auto& b) {
+    if (a->family->id != b->family->id) return a->family->id < b->family->id;
+    return a->forged.empty() && !b->forged.empty();
+  });
+  std::sort(catalog->by_name_.begin(), catalog->by_name_.end(), [](const auto* a, const auto* b) {
+    return before_in_name(a->family->name, b->family->name);
+  });
+  std::vector<Other> others;
+  for (const SchemaRow& row : schema.rows()) {
+    if (known.count(&row) == 0) others.push_back({row.name, row.type});
+  }
+  std::sort(others.begin(), others.end(),
+            [](const Other& a, const Other& b) { return before_in_name(a.name, b.name); });
+  catalog->others_ = std::make_shared<const std::vector<Other>>(std::move(others));
+  out = std::move(catalog);
+  return {};
+}
+
+void Catalog::insert(FamilyEntry&& entry) {
+  auto shared = std::make_shared<const FamilyEntry>(std::move(entry));
+  const std::string& name = shared->family->name;
+  auto named = std::lower_bound(by_name_.begin(), by_name_.end(), name, entry_before);
+  auto& entries = families_.entries_;
+  const auto at = std::lower_bound(entries.begin(), entries.end(), shared->family->id,
+                                   [](const auto& other, std::uint32_t wanted) {
+                                     return other->family->id < wanted;
+                                   });
+  if (at != entries.end() && (*at)->family->id == shared->family->id) {
+    while (*named != at->get()) ++named;
+    *named = shared.get();
+    *at = std::move(shared);
+  } else {
+    by_name_.insert(named, shared.get());
+    entries.insert(at, std::move(shared));
+  }
+}
+
+Error Catalog::after_creation(const char* operation, snkv_bt* bt, const Catalog& before,
+                              std::string_view sql, std::uint32_t id,
+                              std::shared_ptr<const Catalog>& out) {
+  SchemaRow row;
+  if (const int rc = read_last_schema_row(bt, row); rc != SNKV_BT_OK) {
+    return btree::engine_error(operation, rc, "reading the schema");
+  }
+  const FamilyEntry* const found = before.find(id);
+  FamilyEntry entry;
+  if (found != nullptr) entry = *found;
+  const bool large = sql == format::large_table_sql(id);
+  const bool expiry = sql == format::expiry_table_sql(id);
+  const bool left_over = !before.find_other(format::large_table_name(id)).empty() ||
+                         !before.find_other(format::expiry_table_name(id)).empty();
+  // A table that was there before its family, or the reverse.
+  if (row.type != "table" || row.sql != sql || left_over || (found != nullptr) != (large || expiry)) {
+    return {};
+  }
+  if (found == nullptr) entry.family = std::make_shared<const Family>(Family{row.name, id});
+  (large ? entry.large_root : expiry ? entry.expiry_root : entry.root) = row.root;
+  auto catalog = std::make_shared<Catalog>(before);
+  catalog->cookie_ = snkv_bt_cookie(bt);
+  catalog->insert(std::move(entry));
   out = std::move(catalog);
   return {};
 }
@@ -96,17 +169,30 @@ Error check_name(const char* operation, const FamilyEntry& entry) {
 }
 
 const FamilyEntry* Catalog::find(std::uint32_t id) const noexcept {
+  const auto& entries = families_.entries_;
   const auto at = std::lower_bound(
-      families_.begin(), families_.end(), id,
-      [](const FamilyEntry& entry, std::uint32_t wanted) { return entry.family->id < wanted; });
-  return at != families_.end() && at->family->id == id ? &*at : nullptr;
+      entries.begin(), entries.end(), id,
+      [](const auto& entry, std::uint32_t wanted) { return entry->family->id < wanted; });
+  return at != entries.end() && (*at)->family->id == id ? at->get() : nullptr;
 }
 
 const FamilyEntry* Catalog::find(std::string_view name) const noexcept {
-  for (const FamilyEntry& entry : families_) {
-    if (entry.family->name == name) return &entry;
-  }
-  return nullptr;
+  const FamilyEntry* const found = find_similar(name);
+  return found != nullptr && found->family->name == name ? found : nullptr;
+}
+
+const FamilyEntry* Catalog::find_similar(std::string_view name) const noexcept {
+  const auto at = std::lower_bound(by_name_.begin(), by_name_.end(), name, entry_before);
+  if (at == by_name_.end() || before_in_name(name, (*at)->family->name)) return nullptr;
+  return *at;
+}
+
+std::string_view Catalog::find_other(std::string_view name) const noexcept {
+  const auto at = std::lower_bound(
+      others_->begin(), others_->end(), name,
+      [](const Other& other, std::string_view wanted) { return before_in_name(other.name, wanted); });
+  if (at == others_->end() || before_in_name(name, at->name)) return {};
+  return at->type;
 }
 
 }  // namespace snkv::core

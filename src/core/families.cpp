@@ -14,12 +14,12 @@
 namespace snkv::core {
 namespace {
 
-char lower(char c) noexcept { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
-
-/// Equal but for the case of ASCII letters: one name to SQLite.
-bool same_table(std::string_view a, std::string_view b) noexcept {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
-                    [](char x, char y) { return lower(x) == lower(y); });
+/// Whether it begins with `prefix`, which has small letters only, without regard to the case of ASCII letters.
+bool begins_like(std::string_view name, std::string_view prefix) noexcept {
+  return name.size() >= prefix.size() &&
+         std::equal(prefix.begin(), prefix.end(), name.begin(), [](char wanted, char c) {
+           return wanted == (c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c);
+         });
 }
 
 bool is_utf8(std::string_view text) noexcept {
@@ -59,7 +59,7 @@ Error create(const char* operation, WriteSession& session, std::string_view name
              std::shared_ptr<const Family>& out) {
   btree::Connection& connection = session.connection();
   std::int64_t id = 0;
-  Error error = read_next_family_id(operation, session.bt(), session.catalog(), id);
+  Error error = read_next_family_id(operation, session, id);
   if (error.failed()) return error;
   // One that is in use, or was, would make what belonged to one family good for another.
   const auto& families = session.catalog().families();
@@ -85,27 +85,17 @@ Error create(const char* operation, WriteSession& session, std::string_view name
 }
 
 /// Why a table that is no family forbids a family of this name; ok if none does.
-Error check_free(const char* operation, WriteSession& session, std::string_view name) {
-  for (const FamilyEntry& entry : session.catalog().families()) {
-    if (same_table(entry.family->name, name)) {
-      return Error(Errc::exists, operation,
-                   fmt::format("column family {}, of which {} differs only in case",
-                               base::printable(entry.family->name), base::printable(name)));
-    }
-  }
-  btree::Statement statement;
-  int rc = statement.prepare(session.connection(),
-                             "SELECT type FROM sqlite_schema WHERE lower(name)=lower(?1)");
-  if (rc == SNKV_BT_OK) {
-    rc = snkv_bt_bind_text(statement.get(), 1, name.data(), static_cast<std::uint32_t>(name.size()));
-  }
-  if (rc == SNKV_BT_OK) rc = statement.step();
-  if (rc == SNKV_BT_ROW) {
+Error check_free(const char* operation, const WriteSession& session, std::string_view name) {
+  if (const FamilyEntry* entry = session.catalog().find_similar(name)) {
     return Error(Errc::exists, operation,
-                 fmt::format("the file has a {} {} that is no column family",
-                             statement.bytes(0).view(), base::printable(name)));
+                 fmt::format("column family {}, of which {} differs only in case",
+                             base::printable(entry->family->name), base::printable(name)));
   }
-  return rc == SNKV_BT_DONE ? Error() : session.connection().sql_error(operation, rc);
+  const std::string_view type = session.catalog().find_other(name);
+  if (type.empty()) return {};
+  return Error(Errc::exists, operation,
+               fmt::format("the file has a {} {} that is no column family", type,
+                           base::printable(name)));
 }
 
 const char* operation_of(FamilyMode mode) noexcept {
@@ -170,16 +160,11 @@ Error remove_family(const char* operation, const Target& target, std::string_vie
       const FamilyEntry doomed = *entry;
       const std::uint32_t id = doomed.family->id;
       session.note(Change::Kind::clear, *doomed.family, {});
-      const std::pair<std::uint32_t, std::string> side_tables[] = {
-          {doomed.large_root, format::large_table_name(id)},
-          {doomed.expiry_root, format::expiry_table_name(id)},
-      };
-      for (const auto& [root, table] : side_tables) {
-        if (root == 0) continue;
-        Error error = session.change_schema(operation, "DROP TABLE " + table);
-        if (error.failed()) return error;
-      }
-      Error error = session.change_schema(operation, "DROP TABLE " + format::quoted(name));
+      std::vector<std::string> statements;
+      if (doomed.large_root != 0) statements.push_back("DROP TABLE " + format::large_table_name(id));
+      if (doomed.expiry_root != 0) statements.push_back("DROP TABLE " + format::expiry_table_name(id));
+      statements.push_back("DROP TABLE " + format::quoted(name));
+      Error error = session.change_schema(operation, statements);
       return error.failed() ? error : forget_family(operation, session, id);
     });
   };
@@ -202,7 +187,7 @@ Error check_family_name(const char* operation, std::string_view name) {
   if (name.find('\0') != std::string_view::npos) return refuse("contains a NUL");
   if (!is_utf8(name)) return refuse("is not UTF-8");
   for (const std::string_view reserved : {"snkv_", "sqlite_"}) {
-    if (same_table(name.substr(0, reserved.size()), reserved)) {
+    if (begins_like(name, reserved)) {
       return refuse("has a reserved prefix (snkv_, sqlite_)");
     }
   }

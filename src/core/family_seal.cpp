@@ -122,7 +122,7 @@ Error make_family(const char* operation, WriteSession& session, std::string_view
     Error error = write_name_tag(operation, session.connection(), *keys, {std::string(name), id});
     if (error.failed()) return error;
   }
-  return session.change_schema(operation, format::family_table_sql(name, id));
+  return session.create_table(operation, format::family_table_sql(name, id), id);
 }
 
 Error forget_family(const char* operation, WriteSession& session, std::uint32_t id) {
@@ -134,14 +134,43 @@ Error forget_family(const char* operation, WriteSession& session, std::uint32_t 
   return rc == SNKV_BT_OK ? Error() : connection.sql_error(operation, rc);
 }
 
+namespace {
+
+Error check_next(const char* operation, const KeyRing* keys, std::int64_t id, BytesView tag) {
+  if (keys == nullptr || !keys->binds_names() || same(tag, next_row(*keys, id))) return {};
+  return Error(Errc::tampered, operation, "snkv_meta: next_family_id");
+}
+
+}  // namespace
+
 Error read_next_family_id(const char* operation, snkv_bt* bt, const Catalog& catalog, std::int64_t& id) {
   Meta meta;
   if (Error error = read_meta(operation, bt, catalog.meta_root(), meta); error.failed()) return error;
   id = meta.next_family_id.value_or(0);
-  const KeyRing* const keys = catalog.keys();
-  if (keys == nullptr || !keys->binds_names()) return {};
-  if (meta.next_family_tag && same(*meta.next_family_tag, next_row(*keys, id))) return {};
-  return Error(Errc::tampered, operation, "snkv_meta: next_family_id");
+  return check_next(operation, catalog.keys(), id, meta.next_family_tag.value_or(Bytes()));
+}
+
+Error read_next_family_id(const char* operation, WriteSession& session, std::int64_t& id) {
+  // The table is known to be the library's own: the catalog of this transaction is.
+  id = 0;
+  Bytes tag;
+  btree::Statement statement;
+  int rc = statement.prepare(
+      session.connection(),
+      fmt::format("SELECT key='{0}', value FROM snkv_meta WHERE key='{0}' AND typeof(value)='integer' "
+                  "OR key='{1}' AND typeof(value)='blob'",
+                  format::next_family_id, format::next_family_tag)
+          .c_str());
+  if (rc == SNKV_BT_OK) rc = statement.step();
+  for (; rc == SNKV_BT_ROW; rc = statement.step()) {
+    if (statement.int64(0) != 0) {
+      id = statement.int64(1);
+    } else {
+      tag = Bytes(statement.bytes(1));
+    }
+  }
+  if (rc != SNKV_BT_DONE) return session.connection().sql_error(operation, rc);
+  return check_next(operation, session.keys(), id, tag);
 }
 
 Error write_next_family_id(const char* operation, btree::Connection& connection, const KeyRing* keys,

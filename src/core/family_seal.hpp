@@ -57,6 +57,8 @@ class NameTags {
 /// there, 0 if there is none.
 [[nodiscard]] Error read_next_family_id(const char* operation, snkv_bt* bt, const Catalog& catalog,
                                         std::int64_t& id);
+/// The same in a transaction that writes: without reading the tags of all families.
+[[nodiscard]] Error read_next_family_id(const char* operation, WriteSession& session, std::int64_t& id);
 /// `keys` is null in a store that is not encrypted.
 [[nodiscard]] Error write_next_family_id(const char* operation, btree::Connection& connection,
                                          const KeyRing* keys, std::int64_t id);

@@ -142,7 +142,8 @@ Error ReaderLease::begin_read(const char* operation) {
       if (lease != nullptr) lease->drop_read();
     }
   } guard{this};
-  Error error = reader_->refresh(operation, cookie, store_->cipher.get());  // may throw
+  Error error = reader_->refresh(operation, cookie, store_->cipher.get(),  // may throw
+                                 store_->shared_catalog);
   if (!error.failed()) guard.lease = nullptr;
   return error;
 }

@@ -25,9 +25,14 @@ struct Reader {
   bool kept = false;
 
   /// Makes `catalog` fit the transaction that is open on the connection.
-  [[nodiscard]] Error refresh(const char* operation, std::uint32_t cookie, const Cipher* cipher) {
+  [[nodiscard]] Error refresh(const char* operation, std::uint32_t cookie, const Cipher* cipher,
+                              SharedCatalog& shared) {
     if (catalog != nullptr && (catalog->cookie() == cookie || snkv_bt_breaks("S1"))) return {};
-    return Catalog::load(operation, connection.get(), cookie, cipher, catalog);
+    catalog = shared.find(cookie);
+    if (catalog != nullptr) return {};
+    Error error = Catalog::load(operation, connection.get(), cookie, cipher, catalog);
+    if (!error.failed()) shared.publish(catalog);
+    return error;
   }
 };
 

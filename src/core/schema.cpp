@@ -96,7 +96,7 @@ std::string contradiction(const SchemaRow& row, std::uint32_t pages) {
   int defined = 1;
   if (row.sql.empty()) {
     if (row.type != "index" || !name.starts_with("sqlite_autoindex_")) return "has no definition";
-  } else {
+  } else if (!row.is_ours) {  // what is, to the byte, defines what its name says
     defined = snkv_bt_defines(row.sql.c_str(), row.type.c_str(), row.name.c_str(), row.table.c_str());
     if (defined == 0) return "has the definition of something else";
   }
@@ -116,6 +116,23 @@ Error malformed(const char* operation, std::string_view what) {
 
 }  // namespace
 
+int read_last_schema_row(snkv_bt* bt, SchemaRow& row) {
+  btree::Cursor cursor;
+  int valid = 0;
+  int rc = cursor.open(bt, schema_root, SNKV_BT_ROWID, false);
+  if (rc == SNKV_BT_OK) rc = snkv_bt_last(cursor.get(), &valid);
+  if (rc != SNKV_BT_OK || valid == 0) return rc;
+  const void* data = nullptr;
+  std::uint32_t local = 0;
+  std::uint32_t size = 0;
+  rc = snkv_bt_payload(cursor.get(), &data, &local, &size);
+  Bytes record;
+  if (rc == SNKV_BT_OK && !record.try_resize_for_overwrite(size)) rc = SNKV_BT_NOMEM;
+  if (rc == SNKV_BT_OK) rc = snkv_bt_read(cursor.get(), 0, size, record.data());
+  if (rc != SNKV_BT_OK) return rc;
+  return decode(BytesView(record), row) ? SNKV_BT_OK : SNKV_BT_CORRUPT;
+}
+
 Error Schema::add(const char* operation, BytesView record, std::uint32_t pages) {
   SchemaRow row;
   if (!decode(record, row)) return malformed(operation, fmt::format("row {}", rows_.size() + 1));
@@ -123,8 +140,8 @@ Error Schema::add(const char* operation, BytesView record, std::uint32_t pages) 
     return malformed(operation, fmt::format("{} {} {}", base::printable(row.type),
                                             base::printable(row.name), why));
   };
-  if (const std::string why = contradiction(row, pages); !why.empty()) return refuse(why);
   row.is_ours = is_made_by_us(row);
+  if (const std::string why = contradiction(row, pages); !why.empty()) return refuse(why);
   if (!row.is_ours) {
     all_ours_ = false;
     foreign_bytes_ += record.size();

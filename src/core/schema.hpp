@@ -64,6 +64,9 @@ class Schema {
   bool all_ours_ = true;
 };
 
+/// The row that was made last, in the transaction that is open on the connection; an engine code.
+[[nodiscard]] int read_last_schema_row(snkv_bt* bt, SchemaRow& row);
+
 /// Calls `use(record)`, which gives a result code, for all records of a tree.
 template <class Use>
 int for_each_record(snkv_bt* bt, std::uint32_t root, snkv_bt_kind kind, Use&& use) {

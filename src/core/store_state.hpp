@@ -131,6 +131,7 @@ class StoreState {
   ReaderPool readers;
   ReadReleaser releaser;
   WriteQueue queue;
+  SharedCatalog shared_catalog;
   /// The keys of an encrypted store; null if it is not. Set while it is opened.
   std::unique_ptr<Cipher> cipher;
   /// The write connection and its transaction: for the head of the queue.

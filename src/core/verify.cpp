@@ -439,7 +439,7 @@ Error check_meta(snkv_bt* bt, const Catalog& catalog, Findings& findings) {
     findings.add("snkv_meta: store_id is missing or malformed");
   }
   const std::int64_t next_id = meta.next_family_id.value_or(-1);
-  const std::vector<FamilyEntry>& families = catalog.families();
+  const FamilyList& families = catalog.families();
   if (!families.empty() && next_id <= families.back().family->id) {
     findings.add(fmt::format("snkv_meta: next_family_id is {}, but family {} has the id {}",
                              next_id, base::printable(families.back().family->name),
@@ -453,7 +453,7 @@ void check_families(const Catalog& catalog, Findings& findings) {
   if (first == nullptr || first->family->name != format::default_family) {
     findings.add(fmt::format("there is no family {}", format::default_family));
   }
-  const std::vector<FamilyEntry>& families = catalog.families();
+  const FamilyList& families = catalog.families();
   for (std::size_t i = 1; i < families.size(); ++i) {
     if (families[i].family->id != families[i - 1].family->id) continue;
     findings.add(fmt::format("families {} and {} have the same id",

@@ -59,7 +59,8 @@ ReadView view_of(WriteSession& session, const FamilyEntry& tables) {
 /// Makes a side table of the family on first use.
 Error make_side_table(const WriteContext& context, const std::string& sql,
                       const FamilyEntry*& tables) {
-  if (Error error = context.session.change_schema(context.operation, sql); error.failed()) {
+  if (Error error = context.session.create_table(context.operation, sql, context.family.id);
+      error.failed()) {
     return error;
   }
   return resolve(context, tables);

@@ -28,6 +28,8 @@ Error WriteSession::begin(const char* operation, std::optional<Sync> sync) noexc
   try {
     now_ = store_.now();
     if (catalog_ != nullptr && (catalog_->cookie() == cookie || snkv_bt_breaks("S1"))) return {};
+    catalog_ = store_.shared_catalog.find(cookie);
+    if (catalog_ != nullptr) return {};
     error = Catalog::load(operation, bt(), cookie, store_.cipher.get(), catalog_);
   } catch (...) {
     error = error_of_exception(operation);
@@ -66,6 +68,7 @@ Error WriteSession::commit(const char* operation) noexcept {
     return btree::engine_error(operation, rc, "committing");
   }
   store_.feed.publish(changes_, kept);
+  if (schema_changed_) store_.shared_catalog.publish(catalog_);
   end();
   store_.counters.add(Counters::wal_commits);
   return {};
@@ -123,12 +126,27 @@ int WriteSession::cursor(std::uint32_t root, snkv_bt_kind kind, snkv_bt_cursor*&
   return SNKV_BT_OK;
 }
 
-Error WriteSession::change_schema(const char* operation, const std::string& sql) {
+Error WriteSession::change_schema(const char* operation, const std::vector<std::string>& statements) {
+  cursors_.clear();
+  schema_changed_ = true;
+  for (const std::string& statement : statements) {
+    const int rc = connection().execute(statement);
+    if (rc != SNKV_BT_OK) return connection().sql_error(operation, rc);
+  }
+  return refresh_catalog(operation);
+}
+
+Error WriteSession::create_table(const char* operation, const std::string& sql, std::uint32_t id) {
   cursors_.clear();
   schema_changed_ = true;
   const int rc = connection().execute(sql);
   if (rc != SNKV_BT_OK) return connection().sql_error(operation, rc);
-  return refresh_catalog(operation);
+  std::shared_ptr<const Catalog> next;
+  Error error = Catalog::after_creation(operation, bt(), *catalog_, sql, id, next);
+  if (error.failed()) return error;
+  if (next == nullptr) return refresh_catalog(operation);
+  catalog_ = std::move(next);
+  return {};
 }
 
 Error WriteSession::refresh_catalog(const char* operation) {

@@ -16,6 +16,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 namespace snkv::core {
@@ -51,8 +52,10 @@ class WriteSession {
   [[nodiscard]] int cursor(std::uint32_t root, snkv_bt_kind kind, snkv_bt_cursor*& out) noexcept;
   void close_cursors() noexcept { cursors_.clear(); }
 
-  /// Runs SQL that changes the schema, and reads the catalog again.
-  [[nodiscard]] Error change_schema(const char* operation, const std::string& sql);
+  /// Runs statements that change the schema, and reads the catalog again.
+  [[nodiscard]] Error change_schema(const char* operation, const std::vector<std::string>& statements);
+  /// Runs one that makes a table of the family `id`, or one beside it: it knows what that changes.
+  [[nodiscard]] Error create_table(const char* operation, const std::string& sql, std::uint32_t id);
   /// Reads the catalog again if the schema is not what it was loaded from.
   [[nodiscard]] Error refresh_catalog(const char* operation);
 
