@@ -99,9 +99,9 @@ class UnfinishedFile {
 /// about, too. The number of files. Failures are for the next time.
 std::uint64_t remove_leftovers(const std::string& target, Contents contents, Search search) noexcept;
 
-/// Removes a rollback journal that says nothing, as a process leaves it that is killed before it has written the
-/// header. The engine would leave it there for ever where a log has taken its place. It must not begin one
-/// meanwhile.
+/// Removes a rollback journal that says nothing, as a process leaves it that is killed before it has written
+/// the header. The engine would leave it there for ever where a log has taken its place. It must not begin
+/// one meanwhile.
 void remove_void_journal(const std::string& file) noexcept;
 
 /// Whether an open file is still what has the name.

@@ -266,7 +266,8 @@ TEST_CASE("a new encrypted store is for its owner only, with all that is beside 
   fs::permissions(dir.file("empty.db"), fs::perms(0640));
   REQUIRE_OK(Store::open_encrypted(dir.file("empty.db"), key()));
   CHECK(mode_of(dir.file("empty.db")) == 0640);
-  REQUIRE_ERRC(Store::open_encrypted(dir.file("none.db"), key(), {.create_if_missing = false}), Errc::cant_open);
+  REQUIRE_ERRC(Store::open_encrypted(dir.file("none.db"), key(), {.create_if_missing = false}),
+               Errc::cant_open);
   CHECK_FALSE(fs::exists(dir.file("none.db")));
   REQUIRE_ERROR(Store::open_encrypted(dir.file("no/folder.db"), key()), Errc::cant_open, "open");
 }
