@@ -59,9 +59,6 @@ struct ImportReport {
   /// Families of vectors. `import_original` leaves them out, with what belongs to them, to
   /// `import_original_vectors` (vector/import.hpp).
   std::vector<std::string> vectors;
-  /// For those who take over more than entries, in `ImportOptions::also`: what they have left out. Empty
-  /// otherwise.
-  SkippedEntries skipped;
 };
 
 }  // namespace snkv

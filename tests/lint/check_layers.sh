@@ -43,14 +43,32 @@ declare -A allowed=(
   [api_test]=' words facade vector test api_test '
 )
 
-# resolve <including file> <name> <quote or bracket>: the included file, when it is one of ours.
+# tidy <path>: sets `tidied` to it without `.` and `..`. A process for each include would take minutes.
+tidy() {
+  local part parts
+  local -a kept=()
+  IFS=/ read -ra parts <<<"$1"
+  for part in "${parts[@]}"; do
+    case $part in
+      '' | .) ;;
+      ..) if ((${#kept[@]} > 0)); then unset 'kept[-1]'; else tidied=..; return; fi ;;
+      *) kept+=("$part") ;;
+    esac
+  done
+  local IFS=/
+  tidied="${kept[*]}"
+}
+
+# resolve <including file> <name> <quote or bracket>: sets `target` to the included file, when it is one of
+# ours.
 resolve() {
   local candidate places=("$2" "src/$2" "include/$2" "tests/$2")
-  [[ $3 == '"' ]] && places=("$(dirname "$1")/$2" "${places[@]}")
+  [[ $3 == '"' ]] && places=("${1%/*}/$2" "${places[@]}")
+  target=''
   for candidate in "${places[@]}"; do
-    candidate=$(realpath -m --relative-to=. "$candidate")
-    if [[ $candidate != ../* && -f $candidate ]]; then
-      echo "$candidate"
+    tidy "$candidate"
+    if [[ $tidied != .. && -f $tidied ]]; then
+      target=$tidied
       return
     fi
   done
@@ -69,36 +87,38 @@ for folder in src include datasets examples benchmarks tools bindings tests/api 
   [[ -d $folder ]] && folders+=("$folder")
 done
 
+declare -A layer_of=()
 while IFS= read -r file; do
   files=$((files + 1))
-  from=$(layer "$file")
-  [[ -n ${allowed[$from]:-} ]] || continue
+  layer_of[$file]=$(layer "$file")
+done < <(find "${folders[@]}" -type f -regex '.*\.\(c\|cpp\|h\|hpp\|inc\)')
 
-  while IFS= read -r line; do
-    [[ $line =~ ^([0-9]+):[[:space:]]*#[[:space:]]*include[[:space:]]*([\"\<])([^\"\>]+) ]] ||
-      continue
-    number=${BASH_REMATCH[1]} quote=${BASH_REMATCH[2]} name=${BASH_REMATCH[3]}
-    includes=$((includes + 1))
+while IFS= read -r line; do
+  [[ $line =~ ^([^:]+):([0-9]+):[[:space:]]*#[[:space:]]*include[[:space:]]*([\"\<])([^\"\>]+) ]] || continue
+  file=${BASH_REMATCH[1]} number=${BASH_REMATCH[2]} quote=${BASH_REMATCH[3]} name=${BASH_REMATCH[4]}
+  from=${layer_of[$file]:-}
+  [[ -n $from && -n ${allowed[$from]:-} ]] || continue
+  includes=$((includes + 1))
 
-    # Not in the tree, but a layer all the same. The tools and benchmarks may use SQLite itself.
-    if [[ $name == sqlite3.[ch] && $from != edge && $file != src/btree/*.c ]]; then
-      complain "$file:$number: only the C files of src/btree include $name"
-      continue
-    fi
+  # Not in the tree, but a layer all the same. The tools and benchmarks may use SQLite itself.
+  if [[ $name == sqlite3.[ch] && $from != edge && $file != src/btree/*.c ]]; then
+    complain "$file:$number: only the C files of src/btree include $name"
+    continue
+  fi
 
-    target=$(resolve "$file" "$name" "$quote")
-    if [[ -z $target ]]; then
-      if [[ $name == snkv/* ]]; then
-        complain "$file:$number: there is no $name"
-      fi
-      continue
+  resolve "$file" "$name" "$quote"
+  if [[ -z $target ]]; then
+    if [[ $name == snkv/* ]]; then
+      complain "$file:$number: there is no $name"
     fi
-    to=$(layer "$target")
-    if [[ ${allowed[$from]} != *" $to "* ]]; then
-      complain "$file:$number: $from includes $name, which is ${to:-outside the layers}"
-    fi
-  done < <(grep -nE '^[[:space:]]*#[[:space:]]*include' "$file" || true)
-done < <(find "${folders[@]}" -type f -regex '.*\.\(c\|cpp\|h\|hpp\|inc\)' | sort)
+    continue
+  fi
+  to=${layer_of[$target]-$(layer "$target")}
+  if [[ ${allowed[$from]} != *" $to "* ]]; then
+    complain "$file:$number: $from includes $name, which is ${to:-outside the layers}"
+  fi
+done < <(grep -rnE --include='*.c' --include='*.cpp' --include='*.h' --include='*.hpp' --include='*.inc' \
+  '^[[:space:]]*#[[:space:]]*include' "${folders[@]}" | sort -t: -k1,1 -k2,2n)
 
 if ((includes == 0)); then
   echo "check_layers: no includes found below $root: is this the repository?"

@@ -125,6 +125,17 @@ class Collection {
     });
   }
 
+  /// `no_memory` if the index had no room for `vectors` more, and for what was committed or written in the
+  /// writer's transaction and is not in the index yet.
+  [[nodiscard]] Error check_memory(const char* operation, const RowWriter& writer,
+                                   std::uint64_t vectors) const {
+    if (image().options().memory_limit == 0) return {};
+    const std::uint64_t known =
+        image().read([](const auto& names, auto&) { return names.live(); });
+    const std::uint64_t live = writer.state().live;
+    return image().check_memory(operation, vectors + (live > known ? live - known : 0));
+  }
+
   /// Why a vector is refused; ok if it is not.
   [[nodiscard]] Error check_vector(const char* operation, std::span<const float> vector,
                                    BytesView key) const {

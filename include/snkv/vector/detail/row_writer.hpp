@@ -4,6 +4,7 @@
 
 #include <snkv/vector/detail/collection_tables.hpp>
 #include <snkv/vector/detail/damage.hpp>
+#include <snkv/vector/detail/metadata_check.hpp>
 #include <snkv/vector/detail/scratch.hpp>
 
 #include <algorithm>
@@ -390,5 +391,20 @@ class RowWriter {
   bool broken_ = false;              // the row that was read last cannot be used
   std::vector<std::uint32_t> free_;  // the smallest last; all are free still
 };
+
+/// The text of metadata as rows have it, and the one check of all metadata that come from outside.
+/// Null: `out` stays empty.
+[[nodiscard]] inline Error metadata_text(const char* operation, BytesView key, const Json& metadata,
+                                         std::optional<std::string>& out) {
+  out.reset();
+  if (metadata.is_null()) return {};
+  if (const std::string wrong = check_metadata(metadata); !wrong.empty()) {
+    return Error(Errc::invalid_argument, operation,
+                 "the metadata of " + RowWriter::printable(key) + ": " + wrong);
+  }
+  out.emplace();
+  if (!metadata.empty()) *out = metadata.dump();
+  return {};
+}
 
 }  // namespace snkv::vector_detail

@@ -4,9 +4,10 @@
 
 #include <snkv/import_report.hpp>
 #include <snkv/vector/detail/callbacks.hpp>
+#include <snkv/vector/detail/collection.hpp>
 #include <snkv/vector/detail/record_reader.hpp>
 #include <snkv/vector/detail/streams.hpp>
-#include <snkv/vector/store.hpp>
+#include <snkv/vector/store_types.hpp>
 
 #include <algorithm>
 #include <chrono>
@@ -75,7 +76,7 @@ class TextImporter final : public TextSink {
     if (Error error = check(record, change); error.failed()) return error;
     // From here on rows may have been written, so only what is found before that can be skipped.
     writing_ = true;
-    Error error = vector_facade::check_memory(operation_, collection_, writer_, 1);
+    Error error = collection_.check_memory(operation_, writer_, 1);
     if (!error.failed()) error = writer_.put(change);
     if (!error.failed() && has_values_ && !record.value) error = writer_.erase_value(record.key);
     writing_ = false;

@@ -4,7 +4,6 @@
 
 #include <snkv/vector/detail/collection_open.hpp>
 #include <snkv/vector/detail/entry_scan.hpp>
-#include <snkv/vector/detail/metadata_check.hpp>
 #include <snkv/vector/store.hpp>
 
 #include <algorithm>
@@ -19,21 +18,6 @@
 namespace snkv {
 
 namespace vector_detail {
-
-/// The text of metadata as rows have it, and the one check of all metadata that come from outside.
-/// Null: `out` stays empty.
-[[nodiscard]] inline Error metadata_text(const char* operation, BytesView key, const Json& metadata,
-                                         std::optional<std::string>& out) {
-  out.reset();
-  if (metadata.is_null()) return {};
-  if (const std::string wrong = check_metadata(metadata); !wrong.empty()) {
-    return Error(Errc::invalid_argument, operation,
-                 "the metadata of " + RowWriter::printable(key) + ": " + wrong);
-  }
-  out.emplace();
-  if (!metadata.empty()) *out = metadata.dump();
-  return {};
-}
 
 /// Runs `read(tables)` in the transaction `scope`, or in a snapshot of its own.
 template <class Read>
@@ -121,18 +105,6 @@ using vector_detail::EntryChange;
         std::make_shared<vector_detail::CallerPredicate>(predicate, &collection.image());
   }
   return condition;
-}
-
-/// `no_memory` if the index had no room for `vectors` more, and for what was committed or written
-/// in this transaction and is not in it yet.
-[[nodiscard]] inline Error check_memory(const char* operation, const Collection& collection,
-                                        const vector_detail::RowWriter& writer,
-                                        std::uint64_t vectors) {
-  if (collection.image().options().memory_limit == 0) return {};
-  const std::uint64_t known =
-      collection.image().read([](const auto& names, auto&) { return names.live(); });
-  const std::uint64_t live = writer.state().live;
-  return collection.image().check_memory(operation, vectors + (live > known ? live - known : 0));
 }
 
 }  // namespace vector_facade

@@ -44,7 +44,7 @@ template <class Item>
       operation, scope, {options.sync}, [&](vector_detail::RowWriter& writer, auto&) {
         EntryChange change{.key = key, .vector = vector.data(), .wanted = wanted};
         Error failed = change_of(operation, options, writer.now(), change);
-        if (!failed.failed()) failed = check_memory(operation, *collection, writer, 1);
+        if (!failed.failed()) failed = collection->check_memory(operation, writer, 1);
         return failed.failed() ? failed : writer.put(change);
       }));
 }
@@ -70,7 +70,7 @@ template <class Item>
   const std::uint64_t count = items.size();
   vector_detail::CallerProgress told(progress, &collection->image());
   const auto write = [&](vector_detail::RowWriter& writer, auto&) -> Error {
-    if (Error error = check_memory(operation, *collection, writer, last.size()); error.failed()) {
+    if (Error error = collection->check_memory(operation, writer, last.size()); error.failed()) {
       return error;
     }
     for (std::size_t i = 0; i < items.size(); ++i) {
@@ -120,7 +120,7 @@ inline Result<void> VectorOperations::update(BytesView key, const VectorUpdate& 
         Error error = vector_facade::change_of(operation, change, writer.now(), asked);
         if (!change.ttl && !change.expires_at) asked.expires_at.reset();
         if (!error.failed() && change.vector) {
-          error = vector_facade::check_memory(operation, *collection_, writer, 1);
+          error = collection_->check_memory(operation, writer, 1);
         }
         return error.failed() ? error : writer.put(asked);
       }));
