@@ -7,8 +7,8 @@ set(_snkv_package_dir "${CMAKE_INSTALL_LIBDIR}/cmake/snkv")
 
 set(_snkv_installed_targets snkv snkv_c)
 target_include_directories(snkv_c PUBLIC "$<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}/snkv/c>")
-# The vector layer is header-only, and there only with hnswlib and nlohmann_json.
-foreach(target IN ITEMS snkv_hnswlib snkv_vector_index snkv_vector)
+# Vectors are there only with hnswlib and, for collections, nlohmann_json.
+foreach(target IN ITEMS snkv_hnswlib snkv_vector_index snkv_vector snkv_vector_header_only)
   if(TARGET ${target})
     list(APPEND _snkv_installed_targets ${target})
   endif()
@@ -65,6 +65,12 @@ if(BUILD_SHARED_LIBS)
 endif()
 configure_file(
   "${PROJECT_SOURCE_DIR}/cmake/snkv.pc.in" "${PROJECT_BINARY_DIR}/snkv.pc" @ONLY)
+set(_snkv_pc_files "${PROJECT_BINARY_DIR}/snkv.pc" "${PROJECT_BINARY_DIR}/snkv-c.pc")
+if(TARGET snkv_vector)
+  configure_file(
+    "${PROJECT_SOURCE_DIR}/cmake/snkv-vector.pc.in" "${PROJECT_BINARY_DIR}/snkv-vector.pc" @ONLY)
+  list(APPEND _snkv_pc_files "${PROJECT_BINARY_DIR}/snkv-vector.pc")
+endif()
 # For C programs, which do not link the C++ library by themselves.
 set(_snkv_pc_c_libs "")
 set(_snkv_pc_c_requires "")
@@ -74,5 +80,5 @@ if(NOT BUILD_SHARED_LIBS)
 endif()
 configure_file(
   "${PROJECT_SOURCE_DIR}/cmake/snkv-c.pc.in" "${PROJECT_BINARY_DIR}/snkv-c.pc" @ONLY)
-install(FILES "${PROJECT_BINARY_DIR}/snkv.pc" "${PROJECT_BINARY_DIR}/snkv-c.pc"
+install(FILES ${_snkv_pc_files}
   DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig")

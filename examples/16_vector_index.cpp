@@ -1,5 +1,5 @@
 // Nearest neighbours in memory: a header, and no library to link.
-#include <snkv/vector.hpp>
+#include <snkv/vector/index.hpp>
 
 #include "expect.hpp"
 

@@ -94,12 +94,13 @@ class EntryReader {
     return facade::as_result(std::move(error), BlobReader(reader));
   }
 
-  /// Writes the value of `key` to the file `path`; the number of bytes. It is written to a file
-  /// beside it (`path.unfinished-UID-PID-N`), synced, and then put in the place of what `path` named, with
-  /// the modes of that: on any error that is as it was. What a process that was killed leaves of it is
-  /// removed by the next call for the same place. Besides the errors of `get`: `cant_open` (a folder, no permission, no such path),
-  /// `invalid_argument` (an empty path, or a file of this store), `full`, `io_error`, `aborted`
-  /// (`progress` said so). `path` must not name the file of another store that this process has open.
+  /// Writes the value of `key` to the file `path`; the number of bytes. It is written to a file beside it
+  /// (`path.unfinished-UID-PID-N`), synced, and then put in the place of what `path` named, with the modes of
+  /// that: on any error that is as it was, but that `io_error` may also say that the new file is there, whole,
+  /// and that its name is not yet safe from a power cut. What a process that was killed leaves of it is
+  /// removed by the next call for the same place. Besides the errors of `get`: `cant_open` (a folder, no
+  /// permission, no such path), `invalid_argument` (an empty path, or a file of this store), `full`,
+  /// `io_error`, `aborted` (`progress` said so). `path` must not name the file of another store that this process has open.
   [[nodiscard]] Result<std::uint64_t> get_to_file(BytesView key, std::string_view path,
                                                   const Progress& progress = {}) const {
     std::uint64_t size = 0;

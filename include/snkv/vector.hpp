@@ -1,10 +1,12 @@
 /// \file
-/// Vector search. Header-only. Needs nlohmann/json 3; `vector/index.hpp` alone does not.
+/// Collections of vectors in a store: `VectorStore`, with filters and metrics. Link `snkv::vector`, in which
+/// the code is compiled, or `snkv::vector_header_only`. Needs nlohmann/json 3.
+///
+/// To be included by themselves, because they cost the compiler time: `vector/async.hpp` (`VectorAsync`,
+/// futures), `vector/import.hpp` (databases of SNKV), and `vector/index.hpp` (`VectorIndex`, the index in
+/// memory alone, which needs neither the library nor nlohmann/json).
 #pragma once
 
-#include <snkv/vector/async.hpp>
 #include <snkv/vector/filter.hpp>
-#include <snkv/vector/index.hpp>
 #include <snkv/vector/metric.hpp>
 #include <snkv/vector/store.hpp>
-#include <snkv/vector/thread_pool.hpp>

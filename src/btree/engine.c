@@ -673,12 +673,25 @@ static u32 copied_log(Wal *wal) {
   return __atomic_load_n(&live_header(wal)->mxFrame, __ATOMIC_ACQUIRE) == copied ? copied : 0;
 }
 
+/* A connection that has read nothing yet knows of no log, and would copy none of it. */
+static int find_log(snkv_bt *bt) {
+  const Pager *pager = sqlite3BtreePager(bt->tree);
+  uint32_t cookie;
+  int rc;
+  if (pager->pWal != 0 || pager->memDb) return SQLITE_OK;
+  rc = snkv_bt_begin_read(bt, &cookie);
+  if (rc == SQLITE_OK) snkv_bt_end_read(bt);
+  return rc;
+}
+
 int snkv_bt_checkpoint(snkv_bt *bt, int mode, uint32_t *frames, uint32_t *checkpointed) {
   const unsigned int stripe = read_stripe();
   int log = -1; /* an interrupted or refused checkpoint leaves it alone [M8] */
   int rc;
   *frames = *checkpointed = 0;
   if (bt->reading) return SQLITE_MISUSE; /* [T12] */
+  rc = find_log(bt);
+  if (rc != SQLITE_OK) return rc;
   if (mode == SQLITE_CHECKPOINT_PASSIVE) {
     *frames = *checkpointed = copied_log(sqlite3BtreePager(bt->tree)->pWal);
     if (*frames > 0) return SQLITE_OK;

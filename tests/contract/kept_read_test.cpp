@@ -129,6 +129,23 @@ TEST_CASE("a reader that goes on reading does not keep the log from starting ane
   snkv_bt_end_read(reader.get());
 }
 
+TEST_CASE("a connection that has read nothing copies the log all the same", "[T12]") {
+  const int mode = GENERATE(passively, truncating);
+  const File file;
+  Connection writer = file.open();
+  put_committed(writer, file.t, {{"a", "1"}});
+  Connection fresh = file.open();
+  const Lock lock(fresh);
+  std::uint32_t frames = 0;
+  std::uint32_t done = 0;
+  must_rc(snkv_bt_checkpoint(fresh.get(), mode, &frames, &done));
+  CHECK(snkv_bt_wal_bytes(fresh.get()) == (mode == truncating ? 0 : snkv_bt_wal_bytes(writer.get())));
+  if (mode == passively) {
+    CHECK(frames > 0);
+    CHECK(done == frames);
+  }
+}
+
 TEST_CASE("the reads of a store are not in the way of its own checkpoints", "[T13]") {
   const TempDir dir;
   Store store = must(Store::open(dir.file("a.db"), {.busy_timeout = std::chrono::milliseconds(0)}));

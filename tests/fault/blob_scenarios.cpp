@@ -262,9 +262,13 @@ void get_to_file(Run& run) {
     path = run.beside("export");
   }
   const auto size = run.store.get_to_file(key, path);
-  if (!run.ok(size)) return;
+  const bool done = run.ok(size);
   const Paused paused;
   const std::string& whole = run.state().at("default").find(key)->second.value;
+  if (!done) {
+    if (size.error() == Errc::io_error) run.expect_file_or("export", whole);
+    return;
+  }
   run.expect(*size == whole.size(), "get_to_file tells a wrong size");
   run.expect_file("export", whole);
 }

@@ -251,7 +251,18 @@ void Run::make_file(std::string_view name, std::string_view bytes) {
 void Run::expect_file(std::string_view name, std::optional<std::string> bytes) {
   const Paused paused;
   std::erase_if(files_, [&](const FileBeside& file) { return file.name == name; });
-  files_.push_back({std::string(name), std::move(bytes), {}});
+  files_.push_back({std::string(name), std::move(bytes), {}, {}});
+}
+
+void Run::expect_file_or(std::string_view name, const std::string& bytes) {
+  const Paused paused;
+  const auto at = std::find_if(files_.begin(), files_.end(),
+                               [&](const FileBeside& file) { return file.name == name; });
+  if (at == files_.end()) {
+    files_.push_back({std::string(name), {}, {}, bytes});
+  } else {
+    at->or_bytes = bytes;
+  }
 }
 
 void Run::expect_copy(std::string_view name, bool made) {
@@ -262,7 +273,7 @@ void Run::expect_copy(std::string_view name, bool made) {
 void Run::expect_copy_of(std::string_view name, std::vector<Model> states) {
   const Paused paused;
   std::erase_if(files_, [&](const FileBeside& file) { return file.name == name; });
-  files_.push_back({std::string(name), {}, std::move(states)});
+  files_.push_back({std::string(name), {}, std::move(states), {}});
 }
 
 void Run::check_copy(const std::string& name, const std::vector<Model>& states) {
@@ -282,13 +293,16 @@ void Run::check_copy(const std::string& name, const std::vector<Model>& states) 
 
 void Run::check_files() {
   for (const FileBeside& file : files_) {
+    const auto has = [&](const std::optional<std::string>& bytes) {
+      return bytes && size_of(beside(file.name)) == bytes->size() && read_file(beside(file.name)) == *bytes;
+    };
+    const bool is_other = has(file.or_bytes);
     if (!file.copy_of.empty()) {
       check_copy(file.name, file.copy_of);
-    } else if (file.bytes && (size_of(beside(file.name)) != file.bytes->size() ||
-                              read_file(beside(file.name)) != *file.bytes)) {
+    } else if (file.bytes && !is_other && !has(file.bytes)) {
       complain("wrong bytes in the file " + file.name);
     }
-    if (!file.bytes && file.copy_of.empty()) continue;
+    if (!file.bytes && file.copy_of.empty() && !is_other) continue;
     if (!std::filesystem::remove(beside(file.name))) complain("missing: the file " + file.name);
   }
   const std::filesystem::path own(path);

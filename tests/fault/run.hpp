@@ -125,6 +125,8 @@ class Run {
   void make_file(std::string_view name, std::string_view bytes);
   /// In the end there must be a file with these bytes; or none, when there are none.
   void expect_file(std::string_view name, std::optional<std::string> bytes);
+  /// Or the file has these bytes: what was to replace it did, and was not made safe on the disk.
+  void expect_file_or(std::string_view name, const std::string& bytes);
   /// In the end there must be a copy of the store, in one of its states of this moment; or no file, when
   /// it was not made.
   void expect_copy(std::string_view name, bool made);
@@ -160,6 +162,7 @@ class Run {
     std::string name;
     std::optional<std::string> bytes{};
     std::vector<Model> copy_of{};  // if it is to be a store
+    std::optional<std::string> or_bytes{};
   };
 
   const bool in_memory_;

@@ -13,8 +13,21 @@ layer() {
     src/btree/*) echo btree ;;
     src/core/*) echo core ;;
     src/c_api/*) echo c_api ;;
+    src/vector/*) echo vector_code ;;
     include/snkv/c/*) echo c_header ;;
     src/*) echo src ;;
+    # The rooms of the vector layer, each of which stands on those that `allowed` names.
+    include/snkv/vector/filter.hpp) echo vector_conditions ;;
+    include/snkv/vector/store_types.hpp) echo vector_types ;;
+    include/snkv/vector/metric.hpp | include/snkv/vector/thread_pool.hpp) echo vector_words ;;
+    include/snkv/vector/detail/*.hpp)
+      case ${1#include/snkv/vector/detail/} in
+        */*) echo "vector_${1#include/snkv/vector/detail/}" | sed 's,/.*,,' ;;
+        bodies.hpp) echo vector_bodies ;;
+        store_members.hpp) echo vector ;;
+        *) echo vector_door ;;
+      esac
+      ;;
     include/snkv/vector.hpp | include/snkv/vector/*) echo vector ;;
     # "Bytes, error codes" of the base layer: they are part of the API, and stand on nothing.
     include/snkv/bytes.hpp | include/snkv/error.hpp | include/snkv/detail/export.hpp) echo words ;;
@@ -35,12 +48,27 @@ declare -A allowed=(
   [core]=' words base btree core facade detail '
   [detail]=' words facade detail '
   [facade]=' words facade detail '
-  [vector]=' words facade detail vector '
+  [vector_words]=' words facade '
+  [vector_base]=' words facade vector_base '
+  [vector_codes]=' vector_words vector_base vector_codes '
+  [vector_graph]=' words vector_words vector_base vector_codes vector_graph '
+  [vector_index]=' words facade vector_words vector_base vector_codes vector_graph vector_index '
+  [vector_conditions]=' words facade vector_base vector_filter '
+  [vector_filter]=' words facade vector_base vector_conditions vector_filter '
+  [vector_rows]=' words facade detail vector_words vector_base vector_filter vector_rows '
+  [vector_image]=' words facade detail vector_words vector_base vector_filter vector_rows vector_index vector_image '
+  [vector_types]=' words facade vector_words vector_conditions '
+  [vector_door]=' words facade detail vector_base vector_filter vector_types vector_door '
+  [vector_collection]=' words facade detail vector_base vector_conditions vector_rows vector_image vector_door vector_collection '
+  [vector_text]=' words facade detail vector_base vector_types vector_collection vector_text '
+  [vector_bodies]=' vector_collection vector_text '
+  [vector]=' words facade detail vector_words vector_base vector_conditions vector_types vector_index vector_door vector_bodies vector '
+  [vector_code]=' vector_bodies '
   [c_header]=' c_header '
-  [c_api]=' words facade vector c_header c_api '
-  [edge]=' words facade vector c_header edge '
-  [c_api_test]=' words facade vector c_header test c_api_test '
-  [api_test]=' words facade vector test api_test '
+  [c_api]=' words facade vector vector_words vector_conditions vector_types c_header c_api '
+  [edge]=' words facade vector vector_words vector_conditions vector_types c_header edge '
+  [c_api_test]=' words facade vector vector_words vector_conditions vector_types c_header test c_api_test '
+  [api_test]=' words facade vector vector_words vector_conditions vector_types test api_test '
 )
 
 # tidy <path>: sets `tidied` to it without `.` and `..`. A process for each include would take minutes.

@@ -29,7 +29,13 @@ good_tree() {
   put include/snkv/options.hpp '#include <string>'
   put include/snkv/detail/core_abi.hpp '#include <snkv/options.hpp>'
   put include/snkv/store.hpp '#include <snkv/detail/core_abi.hpp>'
-  put include/snkv/vector/index.hpp '#include <snkv/store.hpp>' '#include <hnswlib/hnswlib.h>'
+  put include/snkv/vector/detail/graph/graph.hpp '#include <hnswlib/hnswlib.h>'
+  put include/snkv/vector/detail/index/core.hpp '#include <snkv/vector/detail/graph/graph.hpp>'
+  put include/snkv/vector/detail/rows/rows.hpp '#include <snkv/detail/core_abi.hpp>'
+  put include/snkv/vector/detail/collection/collection.hpp '#include <snkv/vector/detail/rows/rows.hpp>'
+  put include/snkv/vector/detail/bodies.hpp '#include <snkv/vector/detail/collection/collection.hpp>'
+  put src/vector/collections.cpp '#include <snkv/vector/detail/bodies.hpp>'
+  put include/snkv/vector/index.hpp '#include <snkv/store.hpp>' '#include <snkv/vector/detail/index/core.hpp>'
   put include/snkv/vector.hpp '#include <snkv/vector/index.hpp>'
   put include/snkv/c/kvstore.h '#include <stdint.h>'
   put src/c_api/handle.hpp '#include <snkv/c/kvstore.h>'
@@ -75,6 +81,13 @@ rejects include/snkv/bad.hpp '#include <snkv/vector/index.hpp>' 'facade includes
 rejects include/snkv/bad.hpp '#include <snkv/missing.hpp>' 'there is no'
 rejects include/snkv/detail/bad.hpp '#include "core/state.hpp"' 'detail includes'
 rejects include/snkv/vector/bad.hpp '#include "core/state.hpp"' 'vector includes'
+for up in base/index graph/index index/rows rows/index filter/rows image/collection; do
+  room=${up%/*} other=${up#*/}
+  [[ $other == index ]] && header=index/core || header=$other/$other
+  rejects "include/snkv/vector/detail/$room/bad.hpp" "#include <snkv/vector/detail/$header.hpp>" \
+    "vector_$room includes"
+done
+rejects src/vector/bad.cpp '#include "core/state.hpp"' 'vector_code includes'
 rejects include/snkv/bad.hpp '#include <snkv/c/kvstore.h>' 'facade includes'
 rejects src/core/bad.cpp '#include "c_api/handle.hpp"' 'core includes'
 rejects src/c_api/bad.cpp '#include "core/state.hpp"' 'c_api includes'

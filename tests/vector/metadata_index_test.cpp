@@ -2,7 +2,7 @@
 #include "support/catch.hpp"
 #include "support/check.hpp"
 
-#include <snkv/vector/metadata_index.hpp>
+#include <snkv/vector/detail/filter/metadata_index.hpp>
 
 #include <cmath>
 #include <cstdint>

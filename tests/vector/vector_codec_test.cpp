@@ -2,7 +2,7 @@
 #include "support/catch.hpp"
 #include "vectors.hpp"
 
-#include <snkv/vector/detail/codec.hpp>
+#include <snkv/vector/detail/codes/codec.hpp>
 
 #include <cmath>
 #include <cstdint>

@@ -6,8 +6,8 @@
 #include "vectors.hpp"
 
 #include <snkv/snkv.hpp>
-#include <snkv/vector/detail/image_file.hpp>
-#include <snkv/vector/detail/side_stream.hpp>
+#include <snkv/vector/detail/image/image_file.hpp>
+#include <snkv/vector/detail/image/side_stream.hpp>
 
 #include <algorithm>
 #include <atomic>

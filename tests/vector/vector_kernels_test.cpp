@@ -1,7 +1,7 @@
 // Every kernel that this processor can run says what the portable one says.
 #include "support/catch.hpp"
 
-#include <snkv/vector/detail/kernels.hpp>
+#include <snkv/vector/detail/codes/kernels.hpp>
 
 #include <cmath>
 #include <cstdint>

@@ -16,6 +16,7 @@
 #pragma once
 
 #include <snkv/vector/store.hpp>
+#include <snkv/vector/thread_pool.hpp>
 
 #include <algorithm>
 #include <cstddef>

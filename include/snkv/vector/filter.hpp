@@ -14,7 +14,7 @@
 #pragma once
 
 #include <snkv/expected.hpp>
-#include <snkv/vector/detail/filter_node.hpp>
+#include <snkv/vector/detail/filter/filter_node.hpp>
 
 #include <algorithm>
 #include <cmath>

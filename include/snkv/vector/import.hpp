@@ -8,7 +8,7 @@
 #pragma once
 
 #include <snkv/import.hpp>
-#include <snkv/vector/detail/callbacks.hpp>
+#include <snkv/vector/detail/base/callbacks.hpp>
 #include <snkv/vector/store.hpp>
 
 #include <algorithm>

@@ -9,7 +9,7 @@
 #pragma once
 
 #include <snkv/expected.hpp>
-#include <snkv/vector/detail/index_core.hpp>
+#include <snkv/vector/detail/index/index_core.hpp>
 #include <snkv/vector/metric.hpp>
 #include <snkv/vector/thread_pool.hpp>
 

@@ -30,6 +30,7 @@
 #pragma once
 
 #include <snkv/store.hpp>
+#include <snkv/vector/detail/operations.hpp>
 #include <snkv/vector/store_types.hpp>
 
 #include <cstddef>
@@ -43,11 +44,6 @@
 #include <vector>
 
 namespace snkv {
-
-namespace vector_detail {
-class Collection;
-enum class TextLayout : unsigned char;
-}  // namespace vector_detail
 
 inline namespace SNKV_EXPECTED_NAMESPACE {
 
@@ -215,16 +211,9 @@ class VectorOperations {
                                                    const VectorImport& options = {});
 
  protected:
-  explicit VectorOperations(std::shared_ptr<vector_detail::Collection> collection,
-                            std::shared_ptr<core::Scope> scope = {}) noexcept
-      : collection_(std::move(collection)), scope_(std::move(scope)) {}
-  [[nodiscard]] Result<VectorOperations> bound_to(const Transaction& transaction) const;
-  [[nodiscard]] Result<std::uint64_t> export_text(const char* operation, std::ostream& out,
-                                                  vector_detail::TextLayout layout,
-                                                  const VectorExport& options) const;
+  explicit VectorOperations(vector_core::Target target) noexcept : target_(std::move(target)) {}
 
-  std::shared_ptr<vector_detail::Collection> collection_;
-  std::shared_ptr<core::Scope> scope_;  ///< the transaction that it is bound to
+  vector_core::Target target_;
 
  private:
   friend class VectorCollections;
@@ -329,4 +318,7 @@ class VectorCursor {
 }  // namespace SNKV_EXPECTED_NAMESPACE
 }  // namespace snkv
 
-#include <snkv/vector/detail/vector_operations.hpp>
+#include <snkv/vector/detail/store_members.hpp>
+#if defined(SNKV_VECTOR_HEADER_ONLY)
+#include <snkv/vector/detail/bodies.hpp>
+#endif

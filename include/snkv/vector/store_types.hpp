@@ -205,22 +205,9 @@ struct VectorStats {
   bool loaded = false;    ///< The graph was read from what was saved, not built, at the opening.
 };
 
-inline namespace SNKV_EXPECTED_NAMESPACE {
-
 /// Any condition on an entry. May be called many times and from the threads of a batch; must not
 /// change the collection.
 using VectorPredicate = std::function<bool(std::string_view key, const Json& metadata)>;
-
-/// How entries are written as text.
-struct VectorExport {
-  /// Only entries whose metadata fit.
-  std::optional<Filter> filter{};
-  bool values = true;
-  /// JSON only: a line for each member.
-  bool pretty = false;
-  /// Counts entries; the total is 0 with a filter. Returning false stops it: `aborted`.
-  Progress progress{};
-};
 
 /// How entries are read from text.
 struct VectorImport {
@@ -241,6 +228,20 @@ struct VectorImport {
   Progress progress{};
 };
 
+inline namespace SNKV_EXPECTED_NAMESPACE {
+
+/// How entries are written as text.
+struct VectorExport {
+  /// Only entries whose metadata fit.
+  std::optional<Filter> filter{};
+  bool values = true;
+  /// JSON only: a line for each member.
+  bool pretty = false;
+  /// Counts entries; the total is 0 with a filter. Returning false stops it: `aborted`.
+  Progress progress{};
+};
+
+/// How a search is made, and what its hits have.
 struct VectorSearch {
   /// Only entries whose metadata fit.
   std::optional<Filter> filter{};

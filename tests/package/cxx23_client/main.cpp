@@ -2,6 +2,7 @@
 
 #include <snkv/snkv.hpp>
 #include <snkv/vector.hpp>
+#include <snkv/vector/index.hpp>
 
 #include <cstdio>
 #include <expected>
