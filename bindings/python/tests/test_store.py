@@ -237,6 +237,21 @@ def test_names_that_the_original_keeps_for_itself(db, name):
     assert db.list_column_families() == ["_", "_snkv", "_vs_vec", "_x"]
 
 
+def test_a_family_of_a_reserved_name_that_another_interface_has_made(path):
+    sqlite3 = pytest.importorskip("sqlite3")
+    with KVStore(path) as db:
+        for name in ("made elsewhere", "users"):
+            db.create_column_family(name).close()
+    connection = sqlite3.connect(path)
+    connection.execute('ALTER TABLE "made elsewhere" RENAME TO "__made elsewhere"')
+    connection.close()
+    with KVStore(path) as db, db.snapshot() as snapshot:
+        assert db.list_column_families() == snapshot.list_column_families() == ["users"]
+        with pytest.raises(snkv.InvalidArgumentError, match="reserved"):
+            db.open_column_family("__made elsewhere")
+        assert db.verify()["families"] == 3
+
+
 def test_more_families_than_the_original_can_have(db):
     for i in range(100):
         db.create_column_family(f"family {i}").close()

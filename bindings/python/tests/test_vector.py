@@ -532,6 +532,12 @@ def test_reserved_names_of_collections(path):
     assert not os.path.exists(path)
     with KVStore(path) as db, pytest.raises(snkv.InvalidArgumentError, match="reserved"):
         drop_collection(db, "__x")
+    # One that another interface has made.
+    for name in ("one", "two"):
+        VectorStore(path, DIM, name=name).close()
+    damage(path, "UPDATE snkv_vectors SET key = CAST('__x' AS BLOB) WHERE key = CAST('two' AS BLOB)")
+    with KVStore(path) as db:
+        assert list_collections(db) == ["one"]
 
 
 def test_options_of_the_store(path, tmp_path):
