@@ -38,7 +38,7 @@ void make_store(const std::string& path) {
                             length(metadata)) == KVSTORE_OK);
   }
   kvstore_vec_close(vectors);
-  // Without what was saved of the index the next one to open the file reads all rows, and knows what is wrong.
+  // Without what was saved of the index, opening the file reads all rows, and so knows what is wrong.
   std::filesystem::remove(path + "-vectors-1");
 }
 
