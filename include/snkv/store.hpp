@@ -270,8 +270,8 @@ class Store : public EntryWriter {
   /// may be in use. The log, and saved indexes of vectors, of the old store are removed. A crash at any
   /// moment leaves the old contents or the new ones, safely on the disk. Errors: `not_a_store` (the backup,
   /// or what lies at `path`), `corrupt`, `unsupported_version` (the backup), `invalid_argument` (both are one
-  /// file), `cant_open`, `full`, `io_error`, `aborted`; the old store is then as it was. `progress` counts
-  /// pages. O(size of the backup).
+  /// file; the backup has several names), `cant_open`, `full`, `io_error`, `aborted`; the old store is then
+  /// as it was. `progress` counts pages. O(size of the backup).
   [[nodiscard]] static Result<void> restore(std::string_view backup, std::string_view path,
                                             const Progress& progress = {}) {
     return facade::as_result(core::restore(backup, path, progress));

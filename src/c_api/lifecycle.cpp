@@ -68,6 +68,7 @@ Error options_of(const KVStoreConfig& config, Options& out) {
   const int cache_pages = config.cacheSize == 0 ? default_cache_pages : config.cacheSize;
   out.cache_size = static_cast<std::size_t>(cache_pages) * out.page_size;
   out.read_only = config.readOnly != 0;
+  out.allow_hard_links = config.allowHardLinks != 0;
   out.busy_timeout = std::chrono::milliseconds(config.busyTimeout);
   // Commits are counted here, pages are not. The log is bounded all the same, by `wal_size_limit`.
   out.wal_autocheckpoint = 0;

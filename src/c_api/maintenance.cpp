@@ -1,5 +1,7 @@
 /// \file
 /// Messages, counts, and what keeps the file in order.
+#include "c_api/options.hpp"
+#include "c_api/progress.hpp"
 #include "c_api/session.hpp"
 
 namespace snkv::c_api {
@@ -74,6 +76,14 @@ int checkpoint(Session& session, int mode, int* log_pages, int* copied_pages) {
   return KVSTORE_OK;
 }
 
+int restore(const char* backup, const char* filename, const Progress& progress) {
+  if (in_memory(backup) || in_memory(filename)) {
+    return failed_to_open(Error(Errc::invalid_argument, "restore", "a store in memory is in no file"));
+  }
+  const auto restored = Store::restore(backup, filename, progress);
+  return restored ? KVSTORE_OK : failed_to_open(restored.error());
+}
+
 static_assert(static_cast<int>(Checkpoint::passive) == KVSTORE_CHECKPOINT_PASSIVE);
 static_assert(static_cast<int>(Checkpoint::full) == KVSTORE_CHECKPOINT_FULL);
 static_assert(static_cast<int>(Checkpoint::restart) == KVSTORE_CHECKPOINT_RESTART);
@@ -127,6 +137,12 @@ int kvstore_checkpoint(KVStore* store, int mode, int* log_pages, int* copied_pag
   if (copied_pages != nullptr) *copied_pages = 0;
   return api::with_session(store, Access::read, [&](Session& session) {
     return api::checkpoint(session, mode, log_pages, copied_pages);
+  });
+}
+
+int kvstore_restore(const char* backup, const char* filename, KVProgress progress, void* context) {
+  return api::guarded([&] {
+    return api::restore(backup, filename, api::progress_of(progress, context));
   });
 }
 

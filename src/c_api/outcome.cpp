@@ -22,6 +22,8 @@ int code_of(const Error& error) noexcept {
       return KVSTORE_NOMEM;
     case Errc::read_only:
       return KVSTORE_READONLY;
+    case Errc::aborted:
+      return KVSTORE_INTERRUPT;
     case Errc::corrupt:
     case Errc::tampered:
     case Errc::log_mismatch:

@@ -28,7 +28,7 @@ template <class Body>
   }
 }
 
-/// Remembers why this thread could not open something, for `kvstore_errmsg(NULL)`; gives the code.
+/// Remembers why this thread could not open or restore something, for `kvstore_errmsg(NULL)`; gives the code.
 int failed_to_open(const Error& error) noexcept;
 /// The message of that, or "no error".
 [[nodiscard]] const char* open_failure() noexcept;

@@ -4,6 +4,7 @@
 #include "c_api/handle.hpp"
 #include "c_api/options.hpp"
 #include "c_api/outcome.hpp"
+#include "c_api/progress.hpp"
 
 #include <snkv/c/kvstore_vec.h>
 #include <snkv/vector.hpp>
@@ -67,10 +68,42 @@ int done(const Result<T>& result) noexcept {
   return result ? KVSTORE_OK : vector_code_of(result.error());
 }
 
+/// A call that calls a function of the program, in its own thread. What the function calls on the same handle
+/// is a part of this call: it must not stop at the gate, where somebody may be waiting to close the handle,
+/// who waits for this call. And if the function closes the handle, that is done when this call has ended.
+class TellingCall {
+ public:
+  /// `closes`: becomes true if the function closes the handle.
+  TellingCall(KVVecStore* handle, bool& closes) noexcept
+      : handle_(handle), closes_(closes), before_(latest) {
+    latest = this;
+  }
+  TellingCall(const TellingCall&) = delete;
+  TellingCall& operator=(const TellingCall&) = delete;
+  ~TellingCall() { latest = before_; }
+
+  /// The one on this handle that this thread is in; null if there is none.
+  [[nodiscard]] static TellingCall* on(const KVVecStore* handle) noexcept {
+    TellingCall* call = latest;
+    while (call != nullptr && call->handle_ != handle) call = call->before_;
+    return call;
+  }
+
+  void close_later() noexcept { closes_ = true; }
+
+ private:
+  static thread_local TellingCall* latest;
+  KVVecStore* handle_;
+  bool& closes_;
+  TellingCall* before_;
+};
+thread_local TellingCall* TellingCall::latest = nullptr;
+
 /// Runs `body(Vectors&)`, which returns a code, on an open handle; `KVSTORE_ERROR` if it is none.
 template <class Body>
 int with_vectors(KVVecStore* handle, Body&& body) noexcept {
   if (!is_open(handle)) return KVSTORE_ERROR;
+  if (TellingCall::on(handle) != nullptr) return guarded([&] { return body(*handle->open); });
   handle->gate.enter();
   const int code =
       handle->open ? guarded([&] { return body(*handle->open); }) : KVSTORE_ERROR;
@@ -160,6 +193,10 @@ int open(const Given& given, BytesView password, KVVecStore** out) {
 
 void close(KVVecStore* handle) noexcept {
   if (!is_open(handle)) return;
+  if (TellingCall* const call = TellingCall::on(handle)) {
+    call->close_later();
+    return;
+  }
   handle->gate.enter_alone();
   if (handle->open) {
     handle->open.reset();
@@ -348,7 +385,52 @@ int stats(Vectors& open, KVVecStats& out) {
   out.vec_cf_count = static_cast<std::int64_t>(found->entries);
   out.has_metadata = found->with_metadata > 0 ? 1 : 0;
   out.sidecar_enabled = found->can_save ? 1 : 0;
+  out.damaged = static_cast<std::int64_t>(found->info.damaged);
   return KVSTORE_OK;
+}
+
+void free_report(KVVecCheckReport& report) noexcept {
+  for (int i = 0; i < report.nRows; ++i) {
+    std::free(report.pRows[i].pKey);
+    std::free(report.pRows[i].pWhat);
+  }
+  std::free(report.pRows);
+  report = KVVecCheckReport{};
+}
+
+int set_report(const VectorCheckReport& found, KVVecCheckReport& out) {
+  out.entries = static_cast<std::int64_t>(found.entries);
+  out.damaged = static_cast<std::int64_t>(found.damaged);
+  out.removed = static_cast<std::int64_t>(found.removed);
+  out.without_metadata = static_cast<std::int64_t>(found.without_metadata);
+  out.orphans = static_cast<std::int64_t>(found.orphans);
+  if (found.rows.empty()) return KVSTORE_OK;
+  out.pRows = static_cast<KVVecDamage*>(std::calloc(found.rows.size(), sizeof(KVVecDamage)));
+  if (out.pRows == nullptr) return KVSTORE_NOMEM;
+  out.nRows = as_int(found.rows.size());
+  for (std::size_t i = 0; i < found.rows.size(); ++i) {
+    KVVecDamage& row = out.pRows[i];
+    row.pWhat = static_cast<char*>(copy_out(found.rows[i].what));
+    if (!set_part(found.rows[i].key, &row.pKey, &row.nKey) || row.pWhat == nullptr) return KVSTORE_NOMEM;
+  }
+  return KVSTORE_OK;
+}
+
+/// Runs `body(vectors, progress)`, which looks for damaged rows, and gives out what it has found.
+template <class Body>
+int check(KVVecStore* handle, KVVecCheckReport* report, KVProgress progress, void* context,
+          Body&& body) noexcept {
+  if (report != nullptr) *report = KVVecCheckReport{};
+  bool closes = false;
+  const int code = with_vectors(handle, [&](Vectors& open) {
+    if (report == nullptr) return KVSTORE_ERROR;
+    const TellingCall call(handle, closes);
+    const auto found = body(open.vectors, progress_of(progress, context));
+    return found ? set_report(*found, *report) : vector_code_of(found.error());
+  });
+  if (code != KVSTORE_OK && report != nullptr) free_report(*report);
+  if (closes) close(handle);
+  return code;
 }
 
 }  // namespace
@@ -508,6 +590,22 @@ int kvstore_vec_purge_expired(KVVecStore* vectors, int* deleted) {
 int kvstore_vec_drop_index(KVVecStore* vectors) {
   return api::with_vectors(vectors,
                            [](api::Vectors& open) { return api::done(open.vectors.drop_index()); });
+}
+
+int kvstore_vec_verify(KVVecStore* vectors, KVVecCheckReport* report, KVProgress progress,
+                       void* context) {
+  return api::check(vectors, report, progress, context,
+                    [](snkv::VectorStore<>& rows, const snkv::Progress& tell) { return rows.verify(tell); });
+}
+
+int kvstore_vec_repair(KVVecStore* vectors, KVVecCheckReport* report, KVProgress progress,
+                       void* context) {
+  return api::check(vectors, report, progress, context,
+                    [](snkv::VectorStore<>& rows, const snkv::Progress& tell) { return rows.repair(tell); });
+}
+
+void kvstore_vec_free_report(KVVecCheckReport* report) {
+  if (report != nullptr) api::free_report(*report);
 }
 
 }

@@ -295,10 +295,37 @@ static void families(KVStore *store) {
   GIVES(KVSTORE_ERROR, kvstore_cf_put(again, "k", 1, "v", 1));
   kvstore_cf_close(again);
 
-  GIVES(KVSTORE_ERROR, kvstore_cf_drop(store, "default"));
+  /* The default one is there without being made, by its name too, and stays; it is in no list. */
+  OK(kvstore_put(store, "k", 1, "value", 5));
+  for (int in_transaction = 0; in_transaction < 2; ++in_transaction) {
+    if (in_transaction) OK(kvstore_begin(store, 1));
+    family = (KVColumnFamily *)(void *)text;
+    GIVES(KVSTORE_ERROR, kvstore_cf_create(store, "default", &family));
+    CHECK(family == NULL && strstr(kvstore_errmsg(store), "exists") != NULL);
+    GIVES(KVSTORE_ERROR, kvstore_cf_create(store, "DEFAULT", &family));
+    GIVES(KVSTORE_NOTFOUND, kvstore_cf_open(store, "DEFAULT", &family));
+    OK(kvstore_cf_open(store, "default", &family));
+    OK(kvstore_cf_get(family, "k", 1, &value, &size));
+    IS_TEXT("value", value, size);
+    snkv_free(value);
+    kvstore_cf_close(family);
+    GIVES(KVSTORE_ERROR, kvstore_cf_drop(store, "default"));
+    if (in_transaction) OK(kvstore_commit(store));
+  }
+  OK(kvstore_cf_list(store, &names, &count));
+  CHECK(count == 0);
+  sqliteFree(names);
+  OK(kvstore_clear(store));
+  /* Reserved names, of this library and of SNKV. */
+  static const char *const reserved[] = {"snkv_x", "sqlite_x", "__x", "__", "_snkv_x", "_snkv_"};
+  for (size_t i = 0; i < sizeof(reserved) / sizeof(reserved[0]); ++i) {
+    GIVES(KVSTORE_ERROR, kvstore_cf_create(store, reserved[i], &family));
+    GIVES(KVSTORE_ERROR, kvstore_cf_open(store, reserved[i], &family));
+    GIVES(KVSTORE_ERROR, kvstore_cf_drop(store, reserved[i]));
+    CHECK(family == NULL && strstr(kvstore_errmsg(store), "reserved") != NULL);
+  }
   GIVES(KVSTORE_ERROR, kvstore_cf_create(store, NULL, &family));
   GIVES(KVSTORE_ERROR, kvstore_cf_create(store, "", &family));
-  GIVES(KVSTORE_ERROR, kvstore_cf_create(store, "snkv_x", &family));
   GIVES(KVSTORE_ERROR, kvstore_cf_create(store, "x", NULL));
   GIVES(KVSTORE_ERROR, kvstore_cf_open(store, NULL, &family));
   GIVES(KVSTORE_ERROR, kvstore_cf_open(store, "x", NULL));
@@ -471,6 +498,99 @@ static void maintenance(KVStore *store) {
   CHECK(strstr(kvstore_errmsg(store), "mode") != NULL);
 }
 
+/* Counts its calls in `context`, and asks to stop at the one that is number `stop_at`. */
+typedef struct {
+  int calls;
+  int stop_at;
+  uint64_t done;
+  uint64_t total;
+} Told;
+
+static int tell(void *context, uint64_t done, uint64_t total) {
+  Told *told = context;
+  told->done = done;
+  told->total = total;
+  return ++told->calls == told->stop_at;
+}
+
+static void write_text(const char *path) {
+  FILE *file = fopen(path, "wb");
+  CHECK(file != NULL);
+  for (int i = 0; i < 1000; ++i) fputs("no database at all\n", file);
+  fclose(file);
+}
+
+/* A copy of a store that has "k" = `value`; a copy of a closed store is a backup. */
+static void make_store(const char *path, const char *value) {
+  KVStore *store = NULL;
+  OK(kvstore_open(path, &store, KVSTORE_JOURNAL_WAL));
+  char key[16];
+  for (int i = 0; i < 2000; ++i) {
+    snprintf(key, sizeof(key), "k%d", i);
+    OK(kvstore_put(store, key, (int)strlen(key), "some bytes", 10));
+  }
+  OK(kvstore_put(store, "k", 1, value, (int)strlen(value)));
+  OK(kvstore_close(store));
+}
+
+static void has(const char *path, const char *expected) {
+  KVStore *store = NULL;
+  void *value = NULL;
+  int size = 0;
+  OK(kvstore_open(path, &store, KVSTORE_JOURNAL_WAL));
+  OK(kvstore_get(store, "k", 1, &value, &size));
+  IS_TEXT(expected, value, size);
+  snkv_free(value);
+  OK(kvstore_close(store));
+}
+
+static void restoring(void) {
+  KVStore *store = NULL;
+  Told told = {0, 0, 0, 0};
+  make_store("backup.db", "old");
+  make_store("restored.db", "new");
+  write_text("restore.txt");
+
+  /* What stops it, or is refused, leaves the store as it was. */
+  told.stop_at = 1;
+  GIVES(KVSTORE_INTERRUPT, kvstore_restore("backup.db", "restored.db", tell, &told));
+  CHECK(told.calls == 1);
+  CHECK(strstr(kvstore_errmsg(NULL), "restore") != NULL);
+  OK(kvstore_open("restored.db", &store, KVSTORE_JOURNAL_WAL));
+  GIVES(KVSTORE_BUSY, kvstore_restore("backup.db", "restored.db", NULL, NULL));
+  OK(kvstore_put(store, "k", 1, "newer", 5));
+  OK(kvstore_close(store));
+  GIVES(KVSTORE_ERROR, kvstore_restore("restored.db", "restored.db", NULL, NULL));
+  GIVES(KVSTORE_ERROR, kvstore_restore("is_not_there.db", "restored.db", NULL, NULL));
+  CHECK(strstr(kvstore_errmsg(NULL), "is_not_there.db") != NULL);
+  GIVES(KVSTORE_ERROR, kvstore_restore("restore.txt", "restored.db", NULL, NULL));
+  GIVES(KVSTORE_ERROR, kvstore_restore("backup.db", "restore.txt", NULL, NULL));
+  GIVES(KVSTORE_ERROR, kvstore_restore("backup.db", "no/such/folder/x.db", NULL, NULL));
+  static const char *const no_files[] = {NULL, "", ":memory:"};
+  for (size_t i = 0; i < sizeof(no_files) / sizeof(no_files[0]); ++i) {
+    GIVES(KVSTORE_ERROR, kvstore_restore(no_files[i], "restored.db", NULL, NULL));
+    GIVES(KVSTORE_ERROR, kvstore_restore("backup.db", no_files[i], NULL, NULL));
+    CHECK(strcmp(kvstore_errmsg(NULL), "no error") != 0);
+  }
+  CHECK(fopen(":memory:", "rb") == NULL);
+  has("restored.db", "newer");
+
+  told.calls = told.stop_at = 0;
+  OK(kvstore_restore("backup.db", "restored.db", tell, &told));
+  CHECK(told.calls > 0 && told.done > 0 && told.done <= told.total);
+  has("restored.db", "old");
+  OK(kvstore_restore("backup.db", "restored_too.db", NULL, NULL));
+  has("restored_too.db", "old");
+
+  /* A backup that is damaged is found out before anything is touched. */
+  FILE *file = fopen("backup.db", "r+b");
+  CHECK(file != NULL && fseek(file, 3 * 4096, SEEK_SET) == 0);
+  for (int i = 0; i < 4096; ++i) fputc(0xa5, file);
+  fclose(file);
+  GIVES(KVSTORE_CORRUPT, kvstore_restore("backup.db", "restored.db", NULL, NULL));
+  has("restored.db", "old");
+}
+
 static void memory(void) {
   char *zeroed = (char *)sqliteMalloc(16);
   CHECK(zeroed != NULL);
@@ -588,6 +708,7 @@ int main(void) {
     transactions(stores[i]);
     maintenance(stores[i]);
   }
+  restoring();
   memory();
   Wrong wrong = wrong_handles(stores[0]);
   for (int i = 0; i < wrong_kinds; ++i) {

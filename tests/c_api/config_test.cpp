@@ -3,6 +3,7 @@
 #include "support/files.hpp"
 #include "support/temp_dir.hpp"
 
+#include <filesystem>
 #include <string>
 
 using namespace snkv::test;
@@ -110,6 +111,49 @@ TEST_CASE("the page size is that of new files") {
   CHECK(page_size(path) == 16384);
   REQUIRE(kvstore_close(open_kv(path, {.pageSize = 4096})) == KVSTORE_OK);
   CHECK(page_size(path) == 16384);
+}
+
+TEST_CASE("a file with two names is opened by who says that all use the same one") {
+  const TempDir dir;
+  const std::string path = dir.file("x.db");
+  const std::string other = dir.file("y.db");
+  KVStore* store = open_kv(path);
+  REQUIRE(put(store, "k", "v") == KVSTORE_OK);
+  REQUIRE(kvstore_close(store) == KVSTORE_OK);
+  std::filesystem::create_hard_link(path, other);
+  for (const std::string& name : {path, other}) {
+    CHECK(kvstore_open_v2(name.c_str(), &store, nullptr) == KVSTORE_ERROR);
+    CHECK(store == nullptr);
+    CHECK(std::string(kvstore_errmsg(nullptr)).find(name + " has 2 names") != std::string::npos);
+  }
+  store = open_kv(path, {.allowHardLinks = 1});
+  CHECK(get(store, "k") == "v");
+  CHECK(put(store, "k", "w") == KVSTORE_OK);
+  REQUIRE(kvstore_close(store) == KVSTORE_OK);
+  std::filesystem::remove(other);
+  store = open_kv(path);
+  CHECK(get(store, "k") == "w");
+  REQUIRE(kvstore_close(store) == KVSTORE_OK);
+}
+
+TEST_CASE("an encrypted file with two names is opened likewise, and stays encrypted") {
+  const TempDir dir;
+  const std::string path = dir.file("x.db");
+  KVStore* store = nullptr;
+  REQUIRE(kvstore_open_encrypted(path.c_str(), "secret", 6, &store, nullptr) == KVSTORE_OK);
+  REQUIRE(put(store, "k", "v") == KVSTORE_OK);
+  REQUIRE(kvstore_close(store) == KVSTORE_OK);
+  std::filesystem::create_hard_link(path, dir.file("y.db"));
+  CHECK(kvstore_open_encrypted(path.c_str(), "secret", 6, &store, nullptr) == KVSTORE_ERROR);
+  KVStoreConfig config{};
+  config.allowHardLinks = 1;
+  REQUIRE(kvstore_open_encrypted(path.c_str(), "secret", 6, &store, &config) == KVSTORE_OK);
+  CHECK(get(store, "k") == "v");
+  // What makes another file of it would leave the other name with the old one.
+  CHECK(kvstore_remove_encryption(store) == KVSTORE_ERROR);
+  CHECK(kvstore_is_encrypted(store) == 1);
+  CHECK(get(store, "k") == "v");
+  REQUIRE(kvstore_close(store) == KVSTORE_OK);
 }
 
 TEST_CASE("a database has at most 64 column families besides the default one") {

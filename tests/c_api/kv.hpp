@@ -28,6 +28,7 @@ struct Config {
   int busyTimeout = 0;
   int walSizeLimit = 0;
   int fullMutex = 0;
+  int allowHardLinks = 0;
 };
 
 /// Opens a store with default options, or with these; fails the test if it cannot.
@@ -40,6 +41,7 @@ inline KVStore* open_kv(const char* path, const Config& fields = {}) {
   config.busyTimeout = fields.busyTimeout;
   config.walSizeLimit = fields.walSizeLimit;
   config.fullMutex = fields.fullMutex;
+  config.allowHardLinks = fields.allowHardLinks;
   KVStore* store = nullptr;
   const int code = kvstore_open_v2(path, &store, &config);
   if (code != KVSTORE_OK) FAIL(path << ": " << code << ": " << kvstore_errmsg(nullptr));

@@ -225,6 +225,84 @@ static void expiring(KVVecStore *vectors) {
   OK(kvstore_vec_purge_expired(vectors, NULL));
 }
 
+/* Counts its calls, reads and writes, and asks to stop at the one that is number `stop_at`. */
+typedef struct {
+  KVVecStore *vectors;
+  int calls;
+  int stop_at;
+} Told;
+
+static int tell(void *context, uint64_t done, uint64_t total) {
+  Told *told = context;
+  void *value = NULL;
+  int size = 0;
+  CHECK(done <= total);
+  OK(kvstore_vec_get(told->vectors, "a", 1, &value, &size));
+  IS_TEXT("value", value, size);
+  snkv_free(value);
+  GIVES(KVSTORE_LOCKED, kvstore_vec_put(told->vectors, "x", 1, "x", 1, east, 0, NULL, 0));
+  GIVES(KVSTORE_LOCKED, kvstore_vec_repair(told->vectors, &(KVVecCheckReport){0}, NULL, NULL));
+  GIVES(KVSTORE_LOCKED, kvstore_vec_drop_index(told->vectors));
+  return ++told->calls == told->stop_at;
+}
+
+static int tell_and_close(void *context, uint64_t done, uint64_t total) {
+  Told *told = context;
+  (void)done, (void)total;
+  kvstore_vec_close(told->vectors);
+  ++told->calls;
+  /* Not before the call has ended. */
+  CHECK(kvstore_vec_contains(told->vectors, "a", 1) == 1);
+  return 0;
+}
+
+typedef int Check(KVVecStore *, KVVecCheckReport *, KVProgress, void *);
+static Check *const checks[] = {kvstore_vec_verify, kvstore_vec_repair};
+
+/* What damaged rows do is in vec_repair_test.cpp. */
+static void checking(KVVecStore *vectors) {
+  for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); ++i) {
+    Told told = {vectors, 0, 0};
+    KVVecCheckReport report;
+    memset(&report, 0xa5, sizeof(report));
+    OK(checks[i](vectors, &report, NULL, NULL));
+    CHECK(report.entries == kvstore_vec_count(vectors) && report.entries > 0);
+    CHECK(report.damaged == 0 && report.removed == 0 && report.without_metadata == 0);
+    CHECK(report.orphans == 0 && report.pRows == NULL && report.nRows == 0);
+    kvstore_vec_free_report(&report);
+    kvstore_vec_free_report(&report);
+
+    OK(checks[i](vectors, &report, tell, &told));
+    CHECK(told.calls > 0);
+    told.calls = 0;
+    told.stop_at = 1;
+    GIVES(KVSTORE_INTERRUPT, checks[i](vectors, &report, tell, &told));
+    CHECK(told.calls == 1 && report.entries == 0 && report.pRows == NULL);
+    GIVES(KVSTORE_ERROR, checks[i](vectors, NULL, NULL, NULL));
+  }
+  kvstore_vec_free_report(NULL);
+  KVVecStats stats;
+  OK(kvstore_vec_stats(vectors, &stats));
+  CHECK(stats.damaged == 0);
+}
+
+/* A handle may be closed from within its own call; the file is closed when that has ended. */
+static void closing_while_checking(void) {
+  for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); ++i) {
+    KVVecCheckReport report;
+    Told told = {open_vectors("closing.db"), 0, 0};
+    OK(kvstore_vec_put(told.vectors, "a", 1, "value", 5, east, 0, NULL, 0));
+    OK(checks[i](told.vectors, &report, tell_and_close, &told));
+    CHECK(told.calls > 0 && report.entries == 1);
+    kvstore_vec_free_report(&report);
+    GIVES(KVSTORE_ERROR, checks[i](told.vectors, &report, NULL, NULL));
+  }
+  /* Nobody has it open. */
+  KVVecStore *vectors = NULL;
+  OK(kvstore_vec_open("closing.db", dim, KVVEC_SPACE_L2, 0, 0, 0, KVVEC_DTYPE_F32, password, 6, &vectors));
+  kvstore_vec_close(vectors);
+}
+
 static void dropping(KVVecStore *vectors) {
   KVVecSearchResult *found = NULL;
   KVVecKeyResult *keys = NULL;
@@ -237,6 +315,11 @@ static void dropping(KVVecStore *vectors) {
   GIVES(KVVEC_INDEX_DROPPED, kvstore_vec_search_keys(vectors, east, 5, &keys, &count));
   GIVES(KVVEC_INDEX_DROPPED, kvstore_vec_put(vectors, "k", 1, "v", 1, east, 0, NULL, 0));
   GIVES(KVVEC_INDEX_DROPPED, kvstore_vec_get_vector(vectors, "a", 1, &vector, &count));
+  for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); ++i) {
+    KVVecCheckReport report;
+    GIVES(KVVEC_INDEX_DROPPED, checks[i](vectors, &report, NULL, NULL));
+    CHECK(report.entries == 0 && report.pRows == NULL);
+  }
   OK(kvstore_vec_get(vectors, "a", 1, &value, &count));
   IS_TEXT("value", value, count);
   snkv_free(value);
@@ -270,6 +353,12 @@ static void wrong_handle(KVVecStore *vectors) {
   GIVES(KVSTORE_ERROR, kvstore_vec_stats(vectors, &stats));
   GIVES(KVSTORE_ERROR, kvstore_vec_purge_expired(vectors, &count));
   GIVES(KVSTORE_ERROR, kvstore_vec_drop_index(vectors));
+  for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); ++i) {
+    KVVecCheckReport report;
+    memset(&report, 0xa5, sizeof(report));
+    GIVES(KVSTORE_ERROR, checks[i](vectors, &report, NULL, NULL));
+    CHECK(report.entries == 0 && report.pRows == NULL && report.nRows == 0);
+  }
   kvstore_vec_close(vectors);
 }
 
@@ -332,6 +421,7 @@ static void encryption(void) {
 int main(void) {
   opening();
   encryption();
+  closing_while_checking();
   for (int i = 0; i < 2; ++i) {
     KVVecSearchResult *found = NULL;
     int count = 0;
@@ -341,6 +431,7 @@ int main(void) {
     bad_writes(vectors);
     searching(vectors);
     expiring(vectors);
+    checking(vectors);
     dropping(vectors);
     kvstore_vec_close(vectors);
     wrong_handle(vectors);

@@ -10,6 +10,8 @@
 #include <cstdint>
 #include <limits>
 #include <set>
+#include <span>
+#include <utility>
 #include <vector>
 
 using namespace snkv;
@@ -238,6 +240,78 @@ TEST_CASE("search_batch answers as search does") {
   queries.resize(10, 0.0f);
   std::fill(queries.begin(), queries.end(), 0.0f);
   CHECK(says(index.search_batch(queries, 5), Errc::bad_vector, "length zero"));
+}
+
+TEST_CASE("what a filter throws comes out of the search, and the index is whole") {
+  struct Mine {};
+  const ElementType type = GENERATE(ElementType::f32, ElementType::i8);
+  ClusteredVectors source(16, 10, 17);
+  AnyIndex index = make({.dim = 16, .metric = Metric::l2, .dtype = type, .threads = 2});
+  VectorModel model;
+  fill(index, model, source, 3000);
+  const std::vector<float> query = source.next();
+  const auto before = must(index.search(query, 20));
+  // At once, in the middle of a walk, and late in a scan.
+  const std::pair<bool, int> moments[] = {{false, 0}, {false, 40}, {true, 0}, {true, 2000}};
+  for (const auto& [exact, calls] : moments) {
+    CAPTURE(exact, calls);
+    VectorIndexSearch failing;
+    failing.exact = exact;
+    int asked = 0;
+    failing.filter = [&asked, calls = calls](std::uint64_t) {
+      if (asked++ == calls) throw Mine();
+      return true;
+    };
+    CHECK_THROWS_AS(index.search(query, 20, failing), Mine);
+    asked = 0;
+    CHECK_THROWS_AS(index.search_radius(query, 1e9f, failing), Mine);
+    CHECK(must(index.search(query, 20)) == before);
+  }
+  // Of the threads of a batch one is enough.
+  std::vector<float> queries;
+  for (int i = 0; i < 8; ++i) queries.insert(queries.end(), query.begin(), query.end());
+  VectorIndexSearch failing;
+  failing.filter = [](std::uint64_t) -> bool { throw Mine(); };
+  CHECK_THROWS_AS(index.search_batch(queries, 20, failing), Mine);
+  for (const auto& hits : must(index.search_batch(queries, 20))) CHECK(hits == before);
+  must(index.put(7, query));
+  CHECK(must(index.search(query, 1))[0].label == 7);
+}
+
+TEST_CASE("a progress function that throws stops the work as one that asks for it") {
+  struct Mine {};
+  const auto failing = [](std::uint64_t, std::uint64_t) -> bool { throw Mine(); };
+  ClusteredVectors source(16, 10, 18);
+  AnyIndex index = make({.dim = 16, .metric = Metric::l2, .threads = 2});
+  VectorModel model;
+  fill(index, model, source, 1000);
+  std::vector<std::uint64_t> labels;
+  std::vector<float> vectors;
+  for (std::uint64_t label = 100000; label < 103000; ++label) {
+    std::vector<float> vector = source.next();
+    labels.push_back(label);
+    vectors.insert(vectors.end(), vector.begin(), vector.end());
+    model[label] = std::move(vector);
+  }
+  // All of the batch is there and is found, and a later change links the rest.
+  CHECK_THROWS_AS(index.put_batch(labels, vectors, failing), Mine);
+  CHECK(index.size() == model.size());
+  CHECK(index.stats().unlinked > 0);
+  CHECK(recall(index, model, source, {}) >= 0.99);
+  for (const std::uint64_t label : std::span(labels).first(40)) {
+    CHECK(index.erase(label));
+    model.erase(label);
+  }
+  CHECK(index.stats().unlinked == 0);
+  CHECK(recall(index, model, source, {}) >= 0.99);
+  // Nothing of a compaction is there, and the next one is not in its way.
+  CHECK_THROWS_AS(index.compact(failing), Mine);
+  CHECK(index.stats().dead == 40);
+  CHECK(recall(index, model, source, {}) >= 0.99);
+  index.compact();
+  CHECK(index.stats().dead == 0);
+  CHECK(index.size() == model.size());
+  CHECK(recall(index, model, source, {}) >= 0.99);
 }
 
 TEST_CASE("bad vectors and options are refused by name") {

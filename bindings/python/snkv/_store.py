@@ -30,6 +30,7 @@ def _configuration(
     read_only: bool = False,
     wal_size_limit: int = 0,
     full_mutex: bool = False,
+    allow_hard_links: bool = False,
 ) -> Dict[str, int]:
     return locals()
 
@@ -38,15 +39,18 @@ class KVStore(Writer):
     """A store in the file `path`, which is created if need be; in memory without a path, and with
     ":memory:".
 
-    journal_mode    JOURNAL_WAL, or JOURNAL_DELETE
-    sync_level      SYNC_NORMAL, SYNC_OFF or SYNC_FULL
-    cache_size      page cache of one connection, in pages
-    page_size       bytes; for new files only, and at least 4096
-    busy_timeout    milliseconds to wait for other writers
-    read_only       refuse every write
-    wal_size_limit  checkpoint when the log has so many pages; 0: leave that to `checkpoint`, unless
-                    the log grows beyond 64 MiB
-    full_mutex      means nothing: a store serves all threads in any case
+    journal_mode      JOURNAL_WAL, or JOURNAL_DELETE
+    sync_level        SYNC_NORMAL, SYNC_OFF or SYNC_FULL
+    cache_size        page cache of one connection, in pages
+    page_size         bytes; for new files only, and at least 4096
+    busy_timeout      milliseconds to wait for other writers
+    read_only         refuse every write
+    wal_size_limit    checkpoint when the log has so many pages; 0: leave that to `checkpoint`, unless
+                      the log grows beyond 64 MiB
+    full_mutex        means nothing: a store serves all threads in any case
+    allow_hard_links  open a file that has several names (hard links), which is refused otherwise:
+                      the log lies beside the name that is used, so all who open the file have to use
+                      the same one, or lose what they write
 
     The operations on entries go to the default column family. One store serves any number of
     threads: reads run in parallel, writes take turns.
@@ -66,6 +70,7 @@ class KVStore(Writer):
         read_only: bool = False,
         wal_size_limit: int = 0,
         full_mutex: bool = False,
+        allow_hard_links: bool = False,
     ) -> None:
         config = _configuration(
             journal_mode=journal_mode,
@@ -76,6 +81,7 @@ class KVStore(Writer):
             read_only=read_only,
             wal_size_limit=wal_size_limit,
             full_mutex=full_mutex,
+            allow_hard_links=allow_hard_links,
         )
         self._use(_snkv.Store.open(path, config))
 
@@ -180,7 +186,9 @@ class KVStore(Writer):
     # ---- Column families ----
 
     def create_column_family(self, name: str) -> ColumnFamily:
-        """A new family; Error if there is one of that name."""
+        """A new family; Error if there is one of that name, and "default" always is there. Names that
+        begin with "snkv_", "sqlite_", "__" or "_snkv_" are reserved: InvalidArgumentError, here and
+        in the calls below, and the list leaves them out."""
         return ColumnFamily(self._store.create_family(name))
 
     def open_column_family(self, name: str) -> ColumnFamily:
@@ -228,6 +236,20 @@ class KVStore(Writer):
         write."""
         self._store.backup(path, compact, progress)
 
+    @staticmethod
+    def restore(backup: PathLike, path: PathLike, *, progress: Optional[Progress] = None) -> None:
+        """Puts a copy of the store in the file `backup` in the place of the one in the file `path`,
+        or where there is none. (Copying a file by other means leaves the log of the old store
+        beside it.)
+
+        Nobody may have the old store open: BusyError. The backup is read as a whole first, stays as
+        it is, and may be encrypted: CorruptError if it is damaged, Error ("not_a_store") if it, or
+        what lies at `path`, is no store. `progress` is told pages. After any failure the old store
+        is as it was; a crash at any moment leaves the old contents or the new ones, and when this
+        returns the new ones are safe on the disk.
+        """
+        _snkv.Store.restore(backup, path, progress)
+
     def compact(self, progress: Optional[Progress] = None) -> None:
         """Rewrites the whole file without unused pages."""
         self._store.compact(progress)
@@ -262,6 +284,12 @@ class KVStore(Writer):
     def path(self) -> str:
         """The path the store was opened with; "" for one in memory."""
         return os.fsdecode(self._store.path())
+
+    @property
+    def file(self) -> str:
+        """The file itself: an absolute path without links, as it was when the store was opened. What
+        the library keeps beside a store is beside it. "" for a store in memory."""
+        return os.fsdecode(self._store.file())
 
     @property
     def closed(self) -> bool:

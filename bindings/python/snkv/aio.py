@@ -37,7 +37,15 @@ from ._scopes import Transaction
 from ._store import KVStore
 from ._types import BytesLike
 
-__all__ = ["AsyncObject", "AsyncTransaction", "open", "open_encrypted", "open_vectors", "wrap"]
+__all__ = [
+    "AsyncObject",
+    "AsyncTransaction",
+    "open",
+    "open_encrypted",
+    "open_vectors",
+    "restore",
+    "wrap",
+]
 
 T = TypeVar("T")
 
@@ -216,6 +224,11 @@ def open_encrypted(
 ) -> "_Opening[AsyncObject]":
     """`KVStore.open_encrypted(...)`, likewise."""
     return _opening(executor, functools.partial(KVStore.open_encrypted, *args, **kwargs))
+
+
+async def restore(*args: Any, executor: Optional[Executor] = None, **kwargs: Any) -> None:
+    """`KVStore.restore(...)`: `await aio.restore("backup.db", "mydb.db")`."""
+    await _run(executor, KVStore.restore, *args, **kwargs)
 
 
 def open_vectors(

@@ -426,7 +426,8 @@ class VectorStore:
     def vector_stats(self) -> Dict[str, Any]:
         """dim, space, dtype, connectivity, expansion_add, expansion_search, count, capacity,
         fill_ratio, vec_cf_count (rows, expired ones included), has_metadata, sidecar_enabled
-        (whether the graph is saved beside the file). After `drop_vector_index` all counts are 0."""
+        (whether the graph is saved beside the file), damaged (of `count`, those of which it is known
+        that their rows are damaged: see `verify`). After `drop_vector_index` all counts are 0."""
         try:
             return self._collection.stats()
         except VectorIndexError:
@@ -440,14 +441,15 @@ class VectorStore:
                 "vec_cf_count": 0,
                 "has_metadata": False,
                 "sidecar_enabled": False,
+                "damaged": 0,
             }
 
     def vector_info(self) -> Dict[str, Any]:
-        """dim, space, dtype, count, connectivity, expansion_add, expansion_search."""
+        """dim, space, dtype, count, connectivity, expansion_add, expansion_search, damaged."""
         try:
             return self._collection.info()
         except VectorIndexError:
-            return {**self._info_at_open, "count": 0}
+            return {**self._info_at_open, "count": 0, "damaged": 0}
 
     def memory(self) -> Dict[str, int]:
         """What the index takes in memory, in bytes, by its parts."""
@@ -468,6 +470,25 @@ class VectorStore:
     def save(self, progress: Optional[Progress] = None) -> None:
         """Saves the graph beside the file, so that the next open is fast. `close` does so, too."""
         self._collection.save(progress)
+
+    def verify(self, progress: Optional[Progress] = None) -> Dict[str, Any]:
+        """Reads all rows of the collection, as of one moment, and looks whether they can be used.
+        `KVStore.verify` does not know what they mean, so both belong together.
+
+        Damaged rows raise nothing, but are counted: entries (that were looked at, expired ones
+        included), damaged, removed and without_metadata (0; see `repair`), orphans (vectors of no
+        entry), and rows, the first hundred damaged ones as (key, what is wrong). CorruptError if it
+        is not the rows that are damaged but what describes them all. `progress` is told entries; of
+        the collection it may read by key.
+        """
+        return self._collection.verify(progress)
+
+    def repair(self, progress: Optional[Progress] = None) -> Dict[str, Any]:
+        """`verify`, which also removes in one transaction what cannot be used: metadata that are no
+        object from their entries (without_metadata counts them), and other entries whose rows are
+        damaged (removed), with all but their values, which `get` still gives. After an exception
+        nothing has changed. Other writers wait meanwhile."""
+        return self._collection.repair(progress)
 
     def drop_vector_index(self) -> None:
         """Removes vectors, metadata and index for ever; the values stay. What needs vectors raises

@@ -65,4 +65,13 @@ std::string text_argument(py::handle object, const char* what) {
   return std::string(BytesArgument(object).view().view());
 }
 
+std::string family_argument(py::handle object, const char* operation) {
+  std::string name = text_argument(object, "a name");
+  if (is_reserved(name)) {
+    raise(snkv::Error(snkv::Errc::invalid_argument, operation,
+                      "names that begin with \"__\" or \"_snkv_\" are reserved"));
+  }
+  return name;
+}
+
 }  // namespace snkv_python

@@ -270,7 +270,7 @@ void define_batch(py::module_& module) {
       .def("clear_family", [](WriteBatch& self) { self.clear_family(); })
       .def("in_family",
            [](WriteBatch& self, py::handle family) {
-             self.in_family(text_argument(family, "the name of a column family"));
+             self.in_family(family_argument(family, "in_family"));
            })
       .def("reset", &WriteBatch::reset)
       .def("empty", &WriteBatch::empty)

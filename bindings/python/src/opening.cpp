@@ -76,6 +76,7 @@ snkv::Options options_of(const py::dict& config) {
   if (frames > 1 << 30) refuse("wal_size_limit is too large");
   out.wal_autocheckpoint = static_cast<std::uint32_t>(frames);
   out.read_only = py::cast<bool>(py::bool_(config["read_only"]));
+  out.allow_hard_links = py::cast<bool>(py::bool_(config["allow_hard_links"]));
   return out;
 }
 
@@ -168,6 +169,23 @@ std::shared_ptr<Session> open_encrypted(py::handle path, py::handle password,
   }();
   bridge.rethrow();
   return Session::make(value_of(std::move(opened)), std::move(how));
+}
+
+void restore(py::handle backup, py::handle path, py::object progress) {
+  for (const py::handle each : {backup, path}) {
+    if (!each.is_none() && in_memory(each)) {
+      raise(Error(Errc::invalid_argument, "restore", "a store in memory is in no file"));
+    }
+  }
+  const std::string from = path_argument(backup);
+  const std::string to = path_argument(path);
+  ProgressBridge bridge(std::move(progress));
+  auto restored = [&] {
+    const WithoutGil released;
+    return Store::restore(from, to, bridge.callback());
+  }();
+  bridge.rethrow();
+  value_of(std::move(restored));
 }
 
 bool is_encrypted(Session& self) {

@@ -15,6 +15,9 @@ namespace snkv_python {
 [[nodiscard]] std::shared_ptr<Session> open_encrypted(py::handle path, py::handle password,
                                                       const py::dict& config, py::object progress);
 
+/// Puts a backup in the place of a store that nobody has open.
+void restore(py::handle backup, py::handle path, py::object progress);
+
 [[nodiscard]] bool is_encrypted(Session& self);
 void reencrypt(Session& self, py::handle password, py::object progress);
 /// Closes the session; `reopen` gives the one that takes its place, also after a failure.

@@ -10,6 +10,7 @@
 #include <chrono>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace snkv_python {
@@ -56,7 +57,17 @@ class BytesArgument {
   return py::bytes(reinterpret_cast<const char*>(view.data()), view.size());
 }
 
-/// Names of families and the like: `bytes` is refused.
+/// Names and the like: `bytes` is refused.
 [[nodiscard]] std::string text_argument(py::handle object, const char* what);
+
+/// Whether a name of a family is one that SNKV keeps for itself: refused, and in no list, as in the C
+/// interface.
+[[nodiscard]] inline bool is_reserved(std::string_view name) noexcept {
+  return name.starts_with("__") || name.starts_with("_snkv_");
+}
+
+/// The name of a column family, which is also that of a collection. `InvalidArgumentError` for one that is
+/// reserved.
+[[nodiscard]] std::string family_argument(py::handle object, const char* operation);
 
 }  // namespace snkv_python

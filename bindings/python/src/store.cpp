@@ -50,7 +50,7 @@ std::unique_ptr<Entries> entries_of(const std::shared_ptr<Session>& session,
 
 std::unique_ptr<Entries> open_family(const std::shared_ptr<Session>& session,
                                      const std::shared_ptr<Scope>& own, py::handle name) {
-  const std::string text = text_argument(name, "the name of a column family");
+  const std::string text = family_argument(name, "open_column_family");
   return entries_of(session, own, run_on(*session, own, [&](auto& view) -> Result<ColumnFamily> {
                       if constexpr (requires { view.open_column_family(text); }) {
                         return view.open_column_family(text);
@@ -62,7 +62,7 @@ std::unique_ptr<Entries> open_family(const std::shared_ptr<Session>& session,
 
 std::unique_ptr<Entries> create_family(const std::shared_ptr<Session>& session,
                                        const std::shared_ptr<Scope>& own, py::handle name) {
-  const std::string text = text_argument(name, "the name of a column family");
+  const std::string text = family_argument(name, "create_column_family");
   return entries_of(session, own, run_on(*session, own, [&](auto& view) -> Result<ColumnFamily> {
                       if constexpr (requires { view.create_column_family(text); }) {
                         return view.create_column_family(text);
@@ -78,7 +78,7 @@ std::unique_ptr<Entries> default_family(const std::shared_ptr<Session>& session,
 }
 
 void drop_family(Session& session, const std::shared_ptr<Scope>& own, py::handle name) {
-  const std::string text = text_argument(name, "the name of a column family");
+  const std::string text = family_argument(name, "drop_column_family");
   run_on(session, own, [&](auto& view) -> Result<void> {
     if constexpr (requires { view.drop_column_family(text); }) {
       return view.drop_column_family(text);
@@ -91,7 +91,7 @@ void drop_family(Session& session, const std::shared_ptr<Scope>& own, py::handle
 std::vector<std::string> list_families(Session& session, const std::shared_ptr<Scope>& own) {
   auto names = run_on(session, own, [](auto& view) { return view.list_column_families(); });
   // Those that programs have made, as in SNKV.
-  std::erase(names, "default");
+  std::erase_if(names, [](const std::string& name) { return name == "default" || is_reserved(name); });
   return names;
 }
 
@@ -286,6 +286,7 @@ void define_store(py::module_& module) {
   py::class_<Session, std::shared_ptr<Session>>(module, "Store")
       .def_static("open", &open)
       .def_static("open_encrypted", &open_encrypted)
+      .def_static("restore", &restore)
       .def("is_encrypted", &is_encrypted)
       .def("reencrypt", &reencrypt)
       .def("remove_encryption", &remove_encryption)
@@ -293,7 +294,9 @@ void define_store(py::module_& module) {
       .def("close",
            [](Session& self) { on_store(self, [&](snkv::Store&) { return self.close(); }); })
       .def("is_closed", &Session::is_closed)
-      .def("path", [](Session& self) { return std::string(self.store().path()); })
+      // Bytes: names of files need not be UTF-8.
+      .def("path", [](Session& self) { return to_bytes(self.store().path()); })
+      .def("file", [](Session& self) { return to_bytes(self.store().file()); })
       .def("last_message", &Session::last_message)
       .def("default_family",
            [none](const std::shared_ptr<Session>& self) { return default_family(self, none); })

@@ -111,13 +111,13 @@ snkv::VectorStoreOptions options_of(const std::string& name, const py::dict& con
 
 /// Before there is a file.
 void check(py::handle name, const py::dict& config) {
-  const std::string text = text_argument(name, "the name of a collection");
+  const std::string text = family_argument(name, "open");
   if (auto checked = Collection::check(options_of(text, config)); !checked) raise(checked.error());
 }
 
 std::unique_ptr<CollectionHandle> open(const std::shared_ptr<Session>& session, py::handle name,
                                        const py::dict& config, py::object progress) {
-  const std::string text = text_argument(name, "the name of a collection");
+  const std::string text = family_argument(name, "open");
   snkv::VectorStoreOptions options = options_of(text, config);
   ProgressBridge bridge(std::move(progress));
   options.progress = bridge.callback();
@@ -325,6 +325,7 @@ py::dict stats(CollectionHandle& self) {
   out["vec_cf_count"] = now.entries;
   out["has_metadata"] = now.with_metadata > 0;
   out["sidecar_enabled"] = now.can_save;
+  out["damaged"] = now.info.damaged;
   return out;
 }
 
@@ -338,6 +339,7 @@ py::dict info(CollectionHandle& self) {
   out["connectivity"] = now.m;
   out["expansion_add"] = now.ef_construction;
   out["expansion_search"] = now.ef_search;
+  out["damaged"] = now.damaged;
   return out;
 }
 
@@ -358,6 +360,23 @@ auto with_progress(CollectionHandle& self, py::object progress, Call call) {
   ProgressBridge bridge(std::move(progress));
   return self.run_with(bridge,
                        [&](Collection& collection) { return call(collection, bridge.callback()); });
+}
+
+/// Of `verify` and `repair`.
+py::dict to_dict(const snkv::VectorCheckReport& report) {
+  py::dict out;
+  out["entries"] = report.entries;
+  out["damaged"] = report.damaged;
+  out["removed"] = report.removed;
+  out["without_metadata"] = report.without_metadata;
+  out["orphans"] = report.orphans;
+  py::list rows;
+  for (const snkv::VectorDamage& row : report.rows) {
+    // What a damaged row says of itself need not be UTF-8.
+    rows.append(py::make_tuple(py::bytes(row.key), py::bytes(row.what).attr("decode")("utf-8", "replace")));
+  }
+  out["rows"] = std::move(rows);
+  return out;
 }
 
 }  // namespace
@@ -401,6 +420,18 @@ void define_vector(py::module_& module) {
                return collection.save(tell);
              });
            })
+      .def("verify",
+           [](CollectionHandle& self, py::object progress) {
+             return to_dict(with_progress(
+                 self, std::move(progress),
+                 [](Collection& collection, const auto& tell) { return collection.verify(tell); }));
+           })
+      .def("repair",
+           [](CollectionHandle& self, py::object progress) {
+             return to_dict(with_progress(
+                 self, std::move(progress),
+                 [](Collection& collection, const auto& tell) { return collection.repair(tell); }));
+           })
       .def("purge_expired",
            [](CollectionHandle& self, std::uint64_t limit) {
              return self.run(
@@ -414,10 +445,12 @@ void define_vector(py::module_& module) {
       const WithoutGil released;
       return snkv::VectorCollections(session.store()).list();
     }();
-    return session.value_of(std::move(result));
+    auto names = session.value_of(std::move(result));
+    std::erase_if(names, [](const std::string& name) { return is_reserved(name); });
+    return names;
   });
   module.def("drop_collection", [](Session& session, py::handle name) {
-    const std::string text = text_argument(name, "the name of a collection");
+    const std::string text = family_argument(name, "drop_collection");
     auto result = [&] {
       const WithoutGil released;
       return snkv::VectorCollections(session.store()).drop(text);

@@ -1,6 +1,7 @@
 """The coroutines of snkv.aio."""
 
 import asyncio
+import os
 import threading
 
 import pytest
@@ -42,6 +43,33 @@ def test_calls_are_coroutines(path, tmp_path):
         db = await aio.open(path)
         assert await db.get("a") == b"1"
         await db.close()
+
+    run(work())
+
+
+def test_restoring(path, tmp_path):
+    async def work():
+        async with aio.open(path) as db:
+            await db.put("a", "1")
+            await db.backup(tmp_path / "copy.db")
+            assert db.file == os.path.realpath(path)
+        await aio.restore(tmp_path / "copy.db", tmp_path / "new.db")
+        async with aio.open(tmp_path / "new.db") as db:
+            assert await db.get("a") == b"1"
+            with pytest.raises(snkv.BusyError):
+                await aio.restore(tmp_path / "copy.db", tmp_path / "new.db")
+
+    run(work())
+
+
+def test_checking_vectors(path):
+    np = pytest.importorskip("numpy")
+
+    async def work():
+        async with aio.open_vectors(path, 2) as vs:
+            await vs.vector_put("a", "value", np.array([1, 2]))
+            assert (await vs.verify())["entries"] == 1
+            assert (await vs.repair())["removed"] == 0
 
     run(work())
 

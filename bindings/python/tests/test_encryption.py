@@ -308,6 +308,29 @@ def test_coroutines(encrypted):
     asyncio.run(asyncio.wait_for(work(), 120))
 
 
+def test_hard_links(encrypted, tmp_path):
+    os.link(encrypted, tmp_path / "linked.db")
+    with pytest.raises(snkv.InvalidArgumentError, match="has 2 names"):
+        KVStore.open_encrypted(encrypted, "old")
+    with KVStore.open_encrypted(encrypted, "old", allow_hard_links=True) as db:
+        # Another file in its place would leave the other name with the old one.
+        with pytest.raises(snkv.InvalidArgumentError):
+            db.remove_encryption()
+        assert db.is_encrypted() and db.get("key") == SECRET
+
+
+def test_restoring_an_encrypted_backup(encrypted, tmp_path):
+    with KVStore.open_encrypted(encrypted, "old") as db:
+        db.backup(tmp_path / "backup.db")
+        db["key"] = "new"
+        db.reencrypt("new")
+    KVStore.restore(tmp_path / "backup.db", encrypted)  # needs no password
+    with pytest.raises(AuthError):
+        KVStore.open_encrypted(encrypted, "new")
+    with KVStore.open_encrypted(encrypted, "old") as db:
+        assert db.get("key") == SECRET
+
+
 # ---- Vectors ----
 
 

@@ -28,6 +28,43 @@ def test_paths(tmp_path, monkeypatch):
         KVStore("")
 
 
+def test_the_file(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    os.symlink(tmp_path / "folder", "link")
+    with KVStore("link/test.db") as db:
+        assert db.path == "link/test.db"
+        assert db.file == os.path.realpath(tmp_path / "folder" / "test.db")
+        os.chdir("/")
+        assert os.path.exists(db.file)
+        monkeypatch.chdir(tmp_path)
+    assert db.file == os.path.realpath("folder/test.db")  # of a closed one too
+    with KVStore() as db:
+        assert db.file == ""
+
+
+def test_a_name_that_is_no_text(tmp_path):
+    path = os.fsencode(tmp_path) + b"/caf\xe9.db"
+    with KVStore(path) as db:
+        assert db.path == db.file == os.fsdecode(path)
+        assert "caf" in repr(db)
+    assert os.path.exists(path)
+
+
+def test_hard_links(path, tmp_path):
+    with KVStore(path) as db:
+        db["a"] = "1"
+    os.link(path, tmp_path / "other.db")
+    for options in ({}, {"read_only": True}, {"allow_hard_links": False}):
+        with pytest.raises(snkv.InvalidArgumentError, match="has 2 names.*allow_hard_links"):
+            KVStore(path, **options)
+    with KVStore(path, allow_hard_links=True) as db:
+        db["a"] = "2"
+    os.remove(tmp_path / "other.db")
+    with KVStore(path) as db:
+        assert db["a"] == b"2"
+
+
 def test_in_memory():
     with KVStore() as db, KVStore(None) as other:
         db["a"] = "1"
@@ -167,6 +204,54 @@ def test_families(db):
             db.create_column_family(bad)
 
 
+def test_the_default_family_has_a_name(db):
+    db["a"] = "1"
+    for name in ("default", "DEFAULT"):
+        with pytest.raises(snkv.Error) as caught:
+            db.create_column_family(name)
+        assert caught.value.code == "exists"
+    with db.open_column_family("default") as default:
+        assert default["a"] == b"1"
+    with pytest.raises(snkv.NotFoundError):
+        db.open_column_family("DEFAULT")
+    with pytest.raises(snkv.InvalidArgumentError):
+        db.drop_column_family("default")
+    assert db["a"] == b"1" and db.list_column_families() == []
+
+
+@pytest.mark.parametrize("name", ["__", "__x", "__snkv_auth__", "_snkv_", "_snkv_vec_"])
+def test_names_that_the_original_keeps_for_itself(db, name):
+    """As in the C interface: tests/regress/original_programs_test.cpp."""
+    uses = [
+        db.create_column_family, db.open_column_family, db.drop_column_family,
+        snkv.WriteBatch().in_family,
+    ]
+    with db.transaction() as t, db.snapshot() as snapshot:
+        uses += [t.create_column_family, t.open_column_family, t.drop_column_family,
+                 snapshot.open_column_family]
+        for use in uses:
+            with pytest.raises(snkv.InvalidArgumentError, match="reserved"):
+                use(name)
+    for free in ("_", "_x", "_snkv", "_vs_vec"):
+        db.create_column_family(free).close()
+    assert db.list_column_families() == ["_", "_snkv", "_vs_vec", "_x"]
+
+
+def test_a_family_of_a_reserved_name_that_another_interface_has_made(path):
+    sqlite3 = pytest.importorskip("sqlite3")
+    with KVStore(path) as db:
+        for name in ("made elsewhere", "users"):
+            db.create_column_family(name).close()
+    connection = sqlite3.connect(path)
+    connection.execute('ALTER TABLE "made elsewhere" RENAME TO "__made elsewhere"')
+    connection.close()
+    with KVStore(path) as db, db.snapshot() as snapshot:
+        assert db.list_column_families() == snapshot.list_column_families() == ["users"]
+        with pytest.raises(snkv.InvalidArgumentError, match="reserved"):
+            db.open_column_family("__made elsewhere")
+        assert db.verify()["families"] == 3
+
+
 def test_more_families_than_the_original_can_have(db):
     for i in range(100):
         db.create_column_family(f"family {i}").close()
@@ -233,6 +318,90 @@ def test_backup(db, tmp_path):
         db.backup(tmp_path / "other.db", progress=1)
     with pytest.raises(TypeError):
         db.backup(1)
+
+
+def files_in(folder):
+    return sorted(entry.name for entry in os.scandir(folder))
+
+
+@pytest.fixture
+def backup(db, path, tmp_path):
+    """Of a store that was changed since, and is closed."""
+    db.put_many((f"{i:05}", "x" * 1000) for i in range(2000))
+    db["a"] = "old"
+    db.backup(tmp_path / "backup.db")
+    db["a"] = "new"
+    db.close()
+    return tmp_path / "backup.db"
+
+
+def test_restore(backup, path, tmp_path):
+    with open(path + "-vectors-1", "w") as file:
+        file.write("a saved index")
+    seen = []
+
+    def progress(done, total):
+        seen.append((done, total))
+
+    assert KVStore.restore(backup, path, progress=progress) is None
+    assert seen and 0 < seen[-1][0] <= seen[-1][1]
+    assert files_in(tmp_path) == ["backup.db", "test.db"]
+    with KVStore(path) as db:
+        assert db["a"] == b"old" and db.verify()["entries"] == 2001
+        db["a"] = "newest"
+    # Where there is none, and again, with paths of every kind.
+    KVStore.restore(str(backup), os.fsencode(tmp_path / "other.db"))
+    KVStore.restore(backup, path)
+    for restored in (path, tmp_path / "other.db"):
+        with KVStore(restored) as db:
+            assert db["a"] == b"old"
+
+
+def test_restore_refuses_what_it_must_not_touch(backup, path, tmp_path):
+    (tmp_path / "text").write_text("no database at all\n" * 1000)
+    os.link(backup, tmp_path / "linked.db")
+    with pytest.raises(snkv.InvalidArgumentError):
+        KVStore.restore(backup, path)  # it has two names: its log may lie beside the other one
+    os.remove(tmp_path / "linked.db")
+    with KVStore(path) as db:
+        with pytest.raises(snkv.BusyError):
+            KVStore.restore(backup, path)
+        assert db["a"] == b"new"
+    failures = {
+        "cant_open": [(tmp_path / "missing.db", path), (backup, tmp_path)],
+        "not_a_store": [(tmp_path / "text", path), (backup, tmp_path / "text")],
+        "invalid_argument": [(path, path), (backup, ""), ("", path), (backup, ":memory:"),
+                             (":memory:", path)],
+    }
+    for code, calls in failures.items():
+        for call in calls:
+            with pytest.raises(snkv.Error) as caught:
+                KVStore.restore(*call)
+            assert caught.value.code == code, call
+    for wrong in ((None, path), (backup, None), (1, path), (backup, 1)):
+        with pytest.raises(TypeError):
+            KVStore.restore(*wrong)
+    with pytest.raises(TypeError):
+        KVStore.restore(backup, path, progress=1)
+    with pytest.raises(TypeError):
+        KVStore.restore(backup, path, lambda done, total: True)
+    with pytest.raises(snkv.Error) as caught:
+        KVStore.restore(backup, path, progress=lambda done, total: False)
+    assert caught.value.code == "aborted"
+
+    def fail(done, total):
+        raise ZeroDivisionError("mine")
+
+    with pytest.raises(ZeroDivisionError, match="mine"):
+        KVStore.restore(backup, path, progress=fail)
+    with open(backup, "r+b") as file:
+        file.seek(3 * 4096)
+        file.write(b"\xff" * 4096)
+    with pytest.raises(snkv.CorruptError):
+        KVStore.restore(backup, path)
+    with KVStore(path) as db:
+        assert db["a"] == b"new"
+    assert files_in(tmp_path) == ["backup.db", "test.db", "text"]
 
 
 def test_progress_can_stop_a_call(db, tmp_path):

@@ -1,5 +1,6 @@
 """One store, many Python threads. Counts and contents are checked, never times."""
 
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -136,6 +137,34 @@ def test_a_writer_that_waits_lets_others_run(path):
         db.commit()
         waiter.join(60)
         assert db["a"] == b"2"
+
+
+def test_the_interpreter_is_free_during_a_restore(db, tmp_path):
+    db.put_many((f"{i:05}", "x" * 1000) for i in range(2000))
+    db.backup(tmp_path / "backup.db")
+    ran = []
+    gate = threading.Lock()
+
+    def other():
+        with gate:
+            ran.append(True)
+
+    thread = threading.Thread(target=other)
+    before = sys.getswitchinterval()
+    with gate:
+        thread.start()
+        # From now on a thread that runs Python is not interrupted: another one gets the interpreter
+        # only where this one lets go of it.
+        sys.setswitchinterval(100)
+    try:
+        for _ in range(50):  # the other one may be slow to wake up
+            KVStore.restore(tmp_path / "backup.db", tmp_path / "restored.db")
+            if ran:
+                break
+        assert ran
+    finally:
+        sys.setswitchinterval(before)
+    thread.join(60)
 
 
 def test_threads_with_stores_of_their_own(path):

@@ -1,7 +1,9 @@
 """snkv.vector: everything is checked against exact answers that numpy calculates."""
 
 import gc
+import glob
 import json
+import os
 import threading
 
 import pytest
@@ -422,6 +424,131 @@ def test_statistics(path):
         vs.compact()
     with VectorStore(None, DIM) as vs:
         assert vs.vector_stats()["sidecar_enabled"] is False
+
+
+def damage(path, *statements):
+    """With nobody having the file open, and so that the next one to open it reads all rows."""
+    sqlite3 = pytest.importorskip("sqlite3")
+    for saved in glob.glob(path + "-vectors-*"):
+        os.remove(saved)
+    connection = sqlite3.connect(path)
+    with connection:
+        for statement in statements:
+            assert connection.execute(statement).rowcount > 0
+    connection.close()
+
+
+def item(key, value):
+    return (
+        f"UPDATE snkv_vector_1_items SET value = CAST({value} AS BLOB) "
+        f"WHERE key = CAST('{key}' AS BLOB)"
+    )
+
+
+@pytest.fixture
+def damaged(path):
+    """k3 cannot be used, and k7 has lost its metadata."""
+    with VectorStore(path, DIM) as vs:
+        vs.put_array([f"k{i}" for i in range(300)], some_vectors(300), ["value"] * 300,
+                     [{"n": i} for i in range(300)])
+    damage(path, item("k3", "x'00'"), item("k7", "substr(value, 1, 20) || '{'"))
+    return path
+
+
+def test_verify_and_repair(damaged):
+    with VectorStore(damaged, DIM) as vs:
+        assert vs.vector_stats()["damaged"] == vs.vector_info()["damaged"] == 2
+        assert len(vs.search(some_vectors(1)[0], top_k=300)) == 298
+        with pytest.raises(snkv.CorruptError, match="k3"):
+            vs.vector_get("k3")
+        seen = []
+        found = vs.verify(progress=lambda done, total: seen.append((done, total)))
+        assert seen and seen[-1][1] == 300
+        assert list(found) == [
+            "entries", "damaged", "removed", "without_metadata", "orphans", "rows"
+        ]
+        assert found["entries"] == 300 and found["damaged"] == 2
+        assert found["removed"] == found["without_metadata"] == 0
+        assert [key for key, _ in found["rows"]] == [b"k3", b"k7"]
+        assert all(isinstance(what, str) and len(what) > 5 for _, what in found["rows"])
+        assert vs.vector_stats()["damaged"] == 2
+
+        mended = vs.repair()
+        assert mended["damaged"] == 2 and mended["rows"] == found["rows"]
+        assert mended["removed"] == mended["without_metadata"] == 1
+        assert vs.vector_stats()["damaged"] == 0 and len(vs) == 299
+        assert vs.get("k3") == b"value" and vs.get_metadata("k7") is None
+        with pytest.raises(snkv.NotFoundError):
+            vs.vector_get("k3")
+        assert vs.verify()["damaged"] == 0 and vs.repair()["removed"] == 0
+    with VectorStore(damaged, DIM) as vs:
+        assert len(vs.search(some_vectors(1)[0], top_k=300)) == 299
+
+
+@pytest.mark.parametrize("call", [VectorStore.verify, VectorStore.repair])
+def test_a_check_that_does_not_come_to_its_end(damaged, call):
+    with VectorStore(damaged, DIM) as vs:
+        with pytest.raises(snkv.Error) as caught:
+            call(vs, progress=lambda done, total: False)
+        assert caught.value.code == "aborted"
+
+        def fail(done, total):
+            raise ZeroDivisionError("mine")
+
+        with pytest.raises(ZeroDivisionError, match="mine"):
+            call(vs, progress=fail)
+        with pytest.raises(TypeError):
+            call(vs, progress=1)
+        assert vs.vector_stats()["damaged"] == 2
+
+        def use(done, total):
+            assert vs.get("k1") == b"value"
+            with pytest.raises(snkv.LockedError):
+                vs.vector_put("k1", "other", some_vectors(1)[0])
+
+        assert call(vs, progress=use)["damaged"] == 2
+        vs.drop_vector_index()
+        with pytest.raises(VectorIndexError):
+            call(vs)
+    with pytest.raises(snkv.ClosedError):
+        call(vs)
+
+
+def test_damage_of_the_collection_itself(path):
+    with VectorStore(path, DIM) as vs:
+        vs.put_array(["a", "b"], some_vectors(2))
+    damage(path, "UPDATE snkv_vector_1_vectors SET key = x'000000ff' WHERE key = x'00000000'")
+    with VectorStore(path, DIM) as vs:
+        found = vs.verify()
+        assert found["damaged"] == 1 and found["orphans"] == 1
+        assert vs.repair()["orphans"] == 1
+        assert vs.verify() == {**found, "entries": 1, "damaged": 0, "orphans": 0, "rows": []}
+
+
+def test_reserved_names_of_collections(path):
+    for name in ("__x", "_snkv_x"):
+        with pytest.raises(snkv.InvalidArgumentError, match="reserved"):
+            VectorStore(path, DIM, name=name)
+    assert not os.path.exists(path)
+    with KVStore(path) as db, pytest.raises(snkv.InvalidArgumentError, match="reserved"):
+        drop_collection(db, "__x")
+    # One that another interface has made.
+    for name in ("one", "two"):
+        VectorStore(path, DIM, name=name).close()
+    damage(path, "UPDATE snkv_vectors SET key = CAST('__x' AS BLOB) WHERE key = CAST('two' AS BLOB)")
+    with KVStore(path) as db:
+        assert list_collections(db) == ["one"]
+
+
+def test_options_of_the_store(path, tmp_path):
+    with VectorStore(path, DIM) as vs:
+        vs.vector_put("a", "value", some_vectors(1)[0])
+        assert vs.kv.file == os.path.realpath(path)
+    os.link(path, tmp_path / "other.db")
+    with pytest.raises(snkv.InvalidArgumentError, match="has 2 names"):
+        VectorStore(path, DIM)
+    with VectorStore(path, DIM, allow_hard_links=True) as vs:
+        assert vs.get("a") == b"value"
 
 
 def test_dropping_the_index(path):

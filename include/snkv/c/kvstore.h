@@ -41,6 +41,7 @@ extern "C" {
 #define KVSTORE_LOCKED 6       ///< A transaction of this handle is in the way.
 #define KVSTORE_NOMEM 7        ///< An allocation failed.
 #define KVSTORE_READONLY 8     ///< A write to what was opened, or begun, for reading.
+#define KVSTORE_INTERRUPT 9    ///< A progress function has asked to stop.
 #define KVSTORE_CORRUPT 11     ///< The file is damaged.
 #define KVSTORE_NOTFOUND 12    ///< No such key or column family.
 #define KVSTORE_AUTH_FAILED 13 ///< Wrong password, or an encrypted store opened without one.
@@ -97,6 +98,9 @@ typedef struct KVStoreConfig {
   int walSizeLimit;   ///< Checkpoint after so many commits; default 0: never.
   int allowEncrypted; ///< Ignored.
   int fullMutex;      ///< Not 0: calls on the handle exclude each other.
+  /// Not 0: open a file that has several names (hard links), which is refused otherwise. The log lies beside
+  /// the name that is used, so all who open the file have to use the same one, or lose what they write.
+  int allowHardLinks;
 } KVStoreConfig;
 
 /// Counts since the store was opened or `kvstore_stats_reset`.
@@ -114,6 +118,12 @@ typedef struct KVStoreStats {
   uint64_t nTtlPurged;
   uint64_t nDbPages;      ///< Pages of the database now; never reset.
 } KVStoreStats;
+
+/// Called now and then by a long call, in its thread, with how much is done of how much, and with the
+/// `context` that the call was given. Anything but 0 stops the call, which then gives `KVSTORE_INTERRUPT`
+/// and has changed nothing; that is so for every time, also the last one. It has to return; what it throws,
+/// in C++, counts as stopping. docs/callbacks.md says what it may do with the store.
+typedef int (*KVProgress)(void *context, uint64_t done, uint64_t total);
 
 /* ---- Opening and closing ---- */
 
@@ -152,14 +162,16 @@ SNKV_C_API int kvstore_count(KVStore *store, int64_t *count);
 
 /* ---- Column families ---- */
 
-/// Makes a family with a name of 1 to 255 bytes of UTF-8. Names that begin with "snkv_", "sqlite_", "__"
-/// or "_snkv_" are reserved: `KVSTORE_ERROR`, here and in the calls below, and `kvstore_cf_list` leaves
-/// out such families, which only other interfaces make.
+/// Makes a family with a name of 1 to 255 bytes of UTF-8. `KVSTORE_ERROR` if there is one of that name, or of
+/// one that differs in the case of ASCII letters only; "default" is always there. Names that begin with
+/// "snkv_", "sqlite_", "__" or "_snkv_" are reserved: `KVSTORE_ERROR`, here and in the calls below, and
+/// `kvstore_cf_list` leaves out such families, which only other interfaces make.
 SNKV_C_API int kvstore_cf_create(KVStore *store, const char *name, KVColumnFamily **family);
-/// `KVSTORE_NOTFOUND` if there is none.
+/// `KVSTORE_NOTFOUND` if there is none. "default": the same as `kvstore_cf_get_default`.
 SNKV_C_API int kvstore_cf_open(KVStore *store, const char *name, KVColumnFamily **family);
 SNKV_C_API int kvstore_cf_get_default(KVStore *store, KVColumnFamily **family);
-/// Removes a family and all its entries; not the default one. `KVSTORE_NOTFOUND` if there is none.
+/// Removes a family and all its entries. `KVSTORE_NOTFOUND` if there is none; `KVSTORE_ERROR` for "default",
+/// which stays.
 SNKV_C_API int kvstore_cf_drop(KVStore *store, const char *name);
 /// The names of the families besides the default one, sorted; each of them and the array are to be
 /// freed.
@@ -274,8 +286,8 @@ SNKV_C_API int kvstore_remove_encryption(KVStore *store);
 
 /* ---- Maintenance ---- */
 
-/// The message of the last failure on the handle, or "no error"; NULL: of the last failed opening of
-/// the calling thread. Valid until the thread calls it again.
+/// The message of the last failure on the handle, or "no error"; NULL: of the last failed opening, or
+/// restoring, of the calling thread. Valid until the thread calls it again.
 SNKV_C_API const char *kvstore_errmsg(KVStore *store);
 SNKV_C_API int kvstore_stats(KVStore *store, KVStoreStats *stats);
 SNKV_C_API int kvstore_stats_reset(KVStore *store);
@@ -291,6 +303,19 @@ SNKV_C_API int kvstore_incremental_vacuum(KVStore *store, int pages);
 /// Copies the log into the file; the number of pages in it, and how many of them are copied.
 /// `KVSTORE_BUSY` in a write transaction. Without a log it does nothing.
 SNKV_C_API int kvstore_checkpoint(KVStore *store, int mode, int *log_pages, int *copied_pages);
+/// Puts a copy of the store in the file `backup` in the place of the one in the file `filename`, which nobody
+/// may have open, or where there is none. (Copying a file by other means leaves the log of the old store
+/// beside it.) The backup is read as a whole first, stays as it is, and may be encrypted; the log, and saved
+/// indexes of vectors, of the old store are removed. When it returns the new contents are safe on the disk,
+/// and a crash at any moment leaves the old ones or the new ones. `progress`, which may be NULL, is told
+/// pages of the backup. Any thread. O(size of the backup).
+///
+/// `KVSTORE_BUSY`: somebody has the old store open. `KVSTORE_CORRUPT`: the backup is damaged.
+/// `KVSTORE_INTERRUPT`. `KVSTORE_ERROR`: the backup, or what lies at `filename`, is no store; both are one
+/// file; the backup has several names (hard links); a path is NULL, "" or ":memory:"; a file cannot be read
+/// or written; the disk is full. The old store is then as it was, and `kvstore_errmsg(NULL)` says why.
+SNKV_C_API int kvstore_restore(const char *backup, const char *filename, KVProgress progress,
+                               void *context);
 
 /* ---- Memory ---- */
 

@@ -70,7 +70,28 @@ typedef struct KVVecStats {
   int64_t vec_cf_count;  ///< Vectors in the file, those that expired and were not purged included.
   int has_metadata;      ///< 1 if any entry has some.
   int sidecar_enabled;   ///< 1 if the index is saved beside the file.
+  /// Of `count`, those of which it is known that their rows are damaged. Searches leave them out, reading
+  /// one by its key gives `KVSTORE_CORRUPT`; see `kvstore_vec_verify` and `kvstore_vec_repair`.
+  int64_t damaged;
 } KVVecStats;
+
+/// A row that is damaged.
+typedef struct KVVecDamage {
+  void *pKey; ///< Of no bytes: the collection itself is.
+  int nKey;
+  char *pWhat; ///< What is wrong with it, as text.
+} KVVecDamage;
+
+/// What `kvstore_vec_verify` has found, or `kvstore_vec_repair` has mended.
+typedef struct KVVecCheckReport {
+  int64_t entries;          ///< All that were looked at, those that expired included.
+  int64_t damaged;          ///< Of these, those that cannot be used.
+  int64_t removed;          ///< By `kvstore_vec_repair`: entries. Their values stay.
+  int64_t without_metadata; ///< By `kvstore_vec_repair`: entries that have lost their metadata, not more.
+  int64_t orphans;          ///< Vectors of no entry.
+  KVVecDamage *pRows;       ///< The first damaged ones, at most 100; NULL if there are none.
+  int nRows;
+} KVVecCheckReport;
 
 /// One of a batch; the fields are the arguments of `kvstore_vec_put`.
 typedef struct KVVecItem {
@@ -154,6 +175,22 @@ SNKV_C_API int kvstore_vec_stats(KVVecStore *vectors, KVVecStats *stats);
 SNKV_C_API int kvstore_vec_purge_expired(KVVecStore *vectors, int *deleted);
 /// Removes vectors, metadata and index for ever; the values stay.
 SNKV_C_API int kvstore_vec_drop_index(KVVecStore *vectors);
+/// Reads all rows of the vectors, as of one moment, and looks whether they can be used. Damaged rows are no
+/// failure of the call: the report, which is for `kvstore_vec_free_report`, has them. `KVSTORE_CORRUPT` if it
+/// is not the rows that are damaged but what describes them all; `KVSTORE_INTERRUPT`; `KVVEC_INDEX_DROPPED`.
+/// The report is then one of zeros. `progress`, which may be NULL, is told entries; it may read by key, while
+/// what searches or writes vectors on this handle gives it `KVSTORE_LOCKED`. If it closes the handle, that is
+/// done when this returns. Others may read and write meanwhile. O(entries).
+SNKV_C_API int kvstore_vec_verify(KVVecStore *vectors, KVVecCheckReport *report, KVProgress progress,
+                                  void *context);
+/// The same, and removes in one transaction what cannot be used: metadata that are no object from their
+/// entries, and other entries whose rows are damaged with all but their values, which `kvstore_vec_get` still
+/// gives. After a failure nothing has changed. Other writers wait meanwhile, up to their timeouts:
+/// `KVSTORE_BUSY` if it is this one that has waited too long.
+SNKV_C_API int kvstore_vec_repair(KVVecStore *vectors, KVVecCheckReport *report, KVProgress progress,
+                                  void *context);
+/// Frees what a report refers to, and makes it one of zeros. NULL is ignored.
+SNKV_C_API void kvstore_vec_free_report(KVVecCheckReport *report);
 
 #ifdef __cplusplus
 }

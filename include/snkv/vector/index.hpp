@@ -5,7 +5,9 @@
 ///     index.put(42, embedding);
 ///     for (auto [label, distance] : *index.search(query, 10)) use(label, distance);
 ///
-/// Exceptions: std::bad_alloc, when memory runs out; the index is as before then.
+/// Exceptions: std::bad_alloc, when memory runs out; the index is as before then. What a filter or a progress
+/// function of the caller throws is handed on, as by an algorithm of the standard library; the index is whole
+/// then, and as if the function had asked to stop.
 #pragma once
 
 #include <snkv/expected.hpp>
@@ -63,8 +65,9 @@ struct VectorIndexSearch {
   std::size_t oversample = 3;
   /// Drops what is farther; applied last.
   std::optional<float> max_distance{};
-  /// Only labels for which it is true are found. Called from the thread that searches, possibly
-  /// many times; must not change the index.
+  /// Only labels for which it is true are found. Called from the thread that searches, possibly many
+  /// times, and by `search_batch` from several threads at once; must not change the index. What it throws
+  /// comes out of the search.
   std::function<bool(std::uint64_t label)> filter{};
 };
 
@@ -98,7 +101,9 @@ template <std::size_t Dim = dynamic_extent, class MetricTag = Cosine>
 class VectorIndex {
  public:
   using Vector = std::span<const float>;
-  /// Called between steps of long work with what is done and what there is in all; false stops it.
+  /// Called between steps of long work, by the thread that asked for it, with what is done and what there is
+  /// in all; false stops it. Must not change the index. What it throws stops the work, too, and comes out of
+  /// the call.
   using ProgressFunction = std::function<bool(std::uint64_t done, std::uint64_t total)>;
 
   /// Fails with `invalid_argument` when an option is out of its range.
@@ -188,8 +193,8 @@ class VectorIndex {
   }
 
   /// `put` for many: `vectors` has those of all labels one after the other. All or nothing; of a
-  /// label that comes twice the last vector counts. Links in parallel. Stopped by `progress`, the
-  /// vectors are all there, and the rest is linked later.
+  /// label that comes twice the last vector counts. Links in parallel. Stopped by `progress`, also by
+  /// an exception, the vectors are all there, and the rest is linked later.
   [[nodiscard]] Result<void> put_batch(std::span<const std::uint64_t> labels, Vector vectors,
                                        const ProgressFunction& progress = {}) {
     const std::size_t dim = state_->options.dim;
