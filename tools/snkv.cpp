@@ -16,12 +16,14 @@
 #include <cstdint>
 #include <cstdio>
 #include <exception>
+#include <filesystem>
 #include <functional>
 #include <initializer_list>
 #include <iostream>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <type_traits>
 #include <utility>
 
@@ -48,14 +50,18 @@ constexpr const char* usage = R"(usage: snkv <command> ...
                                      FILE in any case, unless --plain says that it shall not be. Vectors
                                      and metadata that cannot be taken over stop it, or are left out and
                                      listed
+  import-hnswlib INDEX FILE [--collection NAME] [--metric cosine|l2|ip] [--dtype f32|f16|i8]
+                                     puts the vectors of an index file of hnswlib into the new collection
+                                     NAME (vectors) of the store FILE, which is made if there is none; keys
+                                     are the labels
   repair-vectors FILE                removes rows of vectors and metadata that are damaged
 
 Passwords: of an encrypted store or database the first line of the file in --password-file ("-" is
 standard input), or $SNKV_PASSWORD; a new one of --new-password-file, or $SNKV_NEW_PASSWORD. Else
 the terminal is asked.
 
-SIGINT (Ctrl-C), SIGTERM and SIGHUP stop verify, encrypt, decrypt, rotate-key and import-original cleanly,
-and it is told what is left. A second one ends the tool at once: the store is whole all the same, and
+SIGINT (Ctrl-C), SIGTERM and SIGHUP stop verify, encrypt, decrypt, rotate-key and the imports cleanly, and
+it is told what is left. A second one ends the tool at once: the store is whole all the same, and
 what is unfinished is removed when it is opened for writing the next time. Exit codes: 0; 1 for an error;
 2 for a misuse; 128 and its number for a signal.
 )";
@@ -326,6 +332,46 @@ void take_over(const Arguments& arguments) {
               static_cast<unsigned long long>(report.expired));
 }
 
+#if defined(SNKV_TOOL_VECTORS)
+/// Removes a store that was made for what then failed, when it is closed.
+class NewFile {
+ public:
+  explicit NewFile(std::string path) : path_(std::move(path)), is_new_(!std::filesystem::exists(path_)) {}
+  NewFile(const NewFile&) = delete;
+  NewFile& operator=(const NewFile&) = delete;
+  ~NewFile() {
+    std::error_code ignored;
+    if (is_new_ && std::uncaught_exceptions() > 0) std::filesystem::remove(path_, ignored);
+  }
+
+ private:
+  std::string path_;
+  bool is_new_;
+};
+
+void take_over_hnswlib(const Arguments& arguments) {
+  const auto& values = arguments.values(2);
+  const std::string name = arguments.option("collection", std::string(default_collection));
+  VectorStoreOptions options;
+  options.metric = parse_metric(arguments.option("metric", "cosine"));
+  options.dtype = parse_element_type(arguments.option("dtype", "f32"));
+  if (!options.metric) throw Misuse{"--metric is cosine, l2 or ip"};
+  if (!options.dtype) throw Misuse{"--dtype is f32, f16 or i8"};
+  const NewFile file(values[1]);
+  auto opened = Store::open(values[1]);
+  if (!opened && opened.error() == Errc::auth_failed) {
+    opened = Store::open_encrypted(values[1], password(arguments, old_password));
+  }
+  VectorCollections collections(must(std::move(opened)));
+  ProgressBar bar("importing");
+  const auto made = must_unless_stopped(
+      collections.import_hnswlib(name, values[0], {}, options, {.progress = std::ref(bar)}),
+      "there is no collection " + name);
+  std::printf("%llu vectors in collection %s\n", static_cast<unsigned long long>(must(made.size())),
+              printable(name).c_str());
+}
+#endif
+
 int run(int count, char** arguments) {
   const std::string_view command = count < 2 ? "" : arguments[1];
   const auto with = [&](std::initializer_list<std::string_view> options,
@@ -355,6 +401,8 @@ int run(int count, char** arguments) {
   } else if (command == "import-original") {
     take_over(with({"password-file", "new-password-file", "refused"}, {"plain"}));
 #if defined(SNKV_TOOL_VECTORS)
+  } else if (command == "import-hnswlib") {
+    take_over_hnswlib(with({"collection", "metric", "dtype", "password-file"}));
   } else if (command == "repair-vectors") {
     repair_vectors(with({"password-file"}));
 #endif

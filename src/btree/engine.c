@@ -91,6 +91,7 @@ struct snkv_bt {
   int reading;                  /* a raw read transaction is open */
   int no_walk;                  /* every page goes through the pager */
   int kept;                     /* it is nobody's at present: see snkv_bt_keep_read */
+  int has_read;                 /* so the pager knows whether there is a log */
   uint32_t read_cookie;         /* its schema cookie */
   walk_view view;               /* its pages, as they lie in memory */
   int poisoned;                 /* a write failed: no commit [T11] */
@@ -369,6 +370,7 @@ static int begin_read_trans(snkv_bt *bt, int *cookie) {
   atomic_fetch_add(&reads[stripe].begun, 1);
   rc = sqlite3BtreeBeginTrans(bt->tree, 0, cookie);
   atomic_fetch_add(&reads[stripe].ended, 1);
+  if (rc == SQLITE_OK) bt->has_read = 1;
   return rc;
 }
 
@@ -678,7 +680,7 @@ static int find_log(snkv_bt *bt) {
   const Pager *pager = sqlite3BtreePager(bt->tree);
   uint32_t cookie;
   int rc;
-  if (pager->pWal != 0 || pager->memDb) return SQLITE_OK;
+  if (bt->has_read || pager->pWal != 0 || pager->memDb) return SQLITE_OK;
   rc = snkv_bt_begin_read(bt, &cookie);
   if (rc == SQLITE_OK) snkv_bt_end_read(bt);
   return rc;

@@ -121,7 +121,7 @@ int with_key(KVVecStore* handle, const void* key, int key_size, Body&& body) noe
 
 // ---- Opening ----
 
-constexpr Metric metrics[] = {Metric::l2, Metric::cosine, Metric::inner_product};
+constexpr Metric metrics[] = {Metric::l2, Metric::cosine, Metric::inner_product, Metric::l1};
 constexpr ElementType types[] = {ElementType::f32, ElementType::f16, ElementType::i8};
 
 template <class T, std::size_t n>
@@ -148,7 +148,7 @@ struct Given {
 Error options_of(const Given& given, VectorStoreOptions& out) {
   const auto refuse = [](const char* why) { return Error(Errc::invalid_argument, "open", why); };
   if (given.dim <= 0) return refuse("the number of dimensions is not positive");
-  if (given.space < 0 || given.space > KVVEC_SPACE_IP) return refuse("there is no such space");
+  if (given.space < 0 || given.space > KVVEC_SPACE_L1) return refuse("there is no such space");
   if (given.dtype < 0 || given.dtype > KVVEC_DTYPE_I8) return refuse("there is no such type");
   if (given.connectivity < 0 || given.expansion_add < 0 || given.expansion_search < 0) {
     return refuse("a parameter of the index is negative");

@@ -55,7 +55,7 @@ static void opening(void) {
   GIVES(KVSTORE_ERROR, kvstore_vec_open("x.db", 0, 0, 0, 0, 0, 0, NULL, 0, &vectors));
   GIVES(KVSTORE_ERROR, kvstore_vec_open("x.db", -4, 0, 0, 0, 0, 0, NULL, 0, &vectors));
   GIVES(KVSTORE_ERROR, kvstore_vec_open("x.db", 2147483647, 0, 0, 0, 0, 0, NULL, 0, &vectors));
-  GIVES(KVSTORE_ERROR, kvstore_vec_open("x.db", dim, 3, 0, 0, 0, 0, NULL, 0, &vectors));
+  GIVES(KVSTORE_ERROR, kvstore_vec_open("x.db", dim, 4, 0, 0, 0, 0, NULL, 0, &vectors));
   GIVES(KVSTORE_ERROR, kvstore_vec_open("x.db", dim, -1, 0, 0, 0, 0, NULL, 0, &vectors));
   GIVES(KVSTORE_ERROR, kvstore_vec_open("x.db", dim, 0, -1, 0, 0, 0, NULL, 0, &vectors));
   GIVES(KVSTORE_ERROR, kvstore_vec_open("x.db", dim, 0, 0, -1, 0, 0, NULL, 0, &vectors));

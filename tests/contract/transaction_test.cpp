@@ -307,3 +307,16 @@ TEST_CASE("rolling back to a savepoint undoes raw writes after it and no others"
   }
   file.require_sound();
 }
+
+TEST_CASE("without a log there is nothing to copy, whoever writes", "[T12]") {
+  const TempDir dir;
+  const Options options{.journal = Journal::rollback, .busy_timeout = std::chrono::milliseconds(0)};
+  Store store = must(Store::open(dir.file("a.db"), options));
+  Store other = must(Store::open(dir.file("a.db"), options));
+  must(store.put("a", "1"));
+  Transaction transaction = must(other.begin());
+  must(transaction.put("a", "2"));
+  for (const auto mode : {Checkpoint::passive, Checkpoint::full, Checkpoint::truncate}) {
+    CHECK(must(store.checkpoint(mode)).wal_frames == 0);
+  }
+}

@@ -7,6 +7,8 @@
 #include "support/check.hpp"
 #include "support/temp_dir.hpp"
 
+#include <snkv/vector/detail/image/side_stream.hpp>
+#include <snkv/vector/detail/rows/damage.hpp>
 #include <snkv/vector/store.hpp>
 
 #include <cstdlib>

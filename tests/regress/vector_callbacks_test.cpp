@@ -7,6 +7,7 @@
 #include <atomic>
 #include <functional>
 #include <new>
+#include <set>
 #include <sstream>
 #include <stdexcept>
 #include <streambuf>

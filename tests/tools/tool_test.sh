@@ -96,6 +96,19 @@ fails 1 'exists already' import-original "$data/original-plain.db" plain.db
 fails 1 'not a store' import-original password x.db
 [[ ! -e x.db ]]
 
+# An index file of hnswlib: 20 vectors of 3 dimensions.
+if [[ $("$snkv" import-hnswlib 2>&1 || true) != *usage:* ]]; then  # a build with vectors
+  gives '20 vectors in collection points' \
+    import-hnswlib "$data/hnswlib-3d.index" index.db --collection points --metric l2 --dtype i8
+  fails 1 'exists' import-hnswlib "$data/hnswlib-3d.index" index.db --collection points
+  gives '20 vectors in collection vectors' import-hnswlib "$data/hnswlib-3d.index" index.db
+  fails 1 'is no index of hnswlib' import-hnswlib password x.db
+  fails 1 'No such file' import-hnswlib none x.db
+  fails 2 '--metric is' import-hnswlib "$data/hnswlib-3d.index" x.db --metric hamming
+  fails 2 '--dtype is' import-hnswlib "$data/hnswlib-3d.index" x.db --dtype u1
+  [[ ! -e x.db ]]
+fi
+
 # Encryption.
 gives '559 entries in 3 families, 0 vectors; 0 that had expired were left out' \
   import-original "$data/original-encrypted.db" sealed.db --password-file password \

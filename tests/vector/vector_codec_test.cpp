@@ -39,7 +39,7 @@ Codec make_codec(Metric metric, ElementType type, const std::vector<std::vector<
 }  // namespace
 
 TEST_CASE("scores are distances of decoded vectors") {
-  const Metric metric = GENERATE(Metric::l2, Metric::cosine, Metric::inner_product);
+  const Metric metric = GENERATE(Metric::l2, Metric::cosine, Metric::inner_product, Metric::l1);
   const ElementType type = GENERATE(ElementType::f32, ElementType::f16, ElementType::i8);
   const std::size_t dim = GENERATE(1, 3, 16, 63, 64, 65, 100, 257);
   CAPTURE(to_string(metric), to_string(type), dim);
@@ -74,6 +74,8 @@ TEST_CASE("scores are distances of decoded vectors") {
         expected = exact_distance(Metric::inner_product, decoded[i], decoded[k]);
         // The query is rounded to 127 steps of its largest component.
         if (type == ElementType::i8) tolerance = 0.02 * largest;
+      } else if (metric == Metric::l1) {
+        expected = exact_distance(Metric::l1, decoded[i], decoded[k]);
       }
       INFO(i << " against " << k);
       REQUIRE(std::fabs(static_cast<double>(codec.score_one(by_vector, codes[k].data())) -
@@ -85,9 +87,10 @@ TEST_CASE("scores are distances of decoded vectors") {
 }
 
 TEST_CASE("the distance of a code to itself is zero") {
+  const Metric metric = GENERATE(Metric::l2, Metric::l1);
   const ElementType type = GENERATE(ElementType::f32, ElementType::f16, ElementType::i8);
-  const auto vectors = sample(Metric::l2, 784, 300, 8);
-  const Codec codec = make_codec(Metric::l2, type, vectors);
+  const auto vectors = sample(metric, 784, 300, 8);
+  const Codec codec = make_codec(metric, type, vectors);
   AlignedBuffer code(codec.stride());
   std::vector<float> scratch(784);
   Codec::Query query = codec.make_query();

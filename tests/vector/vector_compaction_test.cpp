@@ -168,7 +168,7 @@ TEST_CASE("memory is accounted for") {
   constexpr std::uint32_t size = 3000;
   for (std::uint32_t number = 0; number < size; ++number) core.put(number, source.next().data());
   const double each = static_cast<double>(core.memory()) / size;
-  const auto expected = static_cast<double>(core.bytes_per_vector());
+  const auto expected = static_cast<double>(core.bytes_of(1) - core.bytes_of(0));
   CAPTURE(each, expected);
   CHECK(each > 0.95 * expected);
   CHECK(each < 1.05 * expected);

@@ -79,7 +79,7 @@ double recall(const AnyIndex& index, const Copies& copies) {
 }  // namespace
 
 TEST_CASE("every group of copies is found, in whatever order they come") {
-  const Metric metric = GENERATE(Metric::l2, Metric::cosine, Metric::inner_product);
+  const Metric metric = GENERATE(Metric::l2, Metric::cosine, Metric::inner_product, Metric::l1);
   const Order order = GENERATE(Order::sorted, Order::shuffled, Order::one_by_one);
   const std::size_t copies = GENERATE(std::size_t{2}, std::size_t{10}, std::size_t{100}, std::size_t{300});
   const unsigned seed = 71;
@@ -110,7 +110,7 @@ TEST_CASE("copies stay found when others are replaced, and after a compaction") 
 }
 
 TEST_CASE("all vectors are equal") {
-  const Metric metric = GENERATE(Metric::l2, Metric::cosine, Metric::inner_product);
+  const Metric metric = GENERATE(Metric::l2, Metric::cosine, Metric::inner_product, Metric::l1);
   const Copies data = make_copies(1, 2000, 32, Order::sorted, 74);
   const AnyIndex index = fill(data, metric, ElementType::f32, Order::sorted);
   CHECK(must(index.search(data.originals[0], 10)).size() == 10);

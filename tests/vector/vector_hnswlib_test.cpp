@@ -265,6 +265,15 @@ TEST_CASE("files that do not fit are refused with the reason") {
   CHECK(saved.error().code() == Errc::cant_open);
 }
 
+TEST_CASE("hnswlib has no metric l1") {
+  const TempDir dir;
+  auto index = must(AnyIndex::create({.dim = dim, .metric = Metric::l1}));
+  REQUIRE_ERRC(index.save_hnswlib(dir.file("index")), Errc::invalid_argument);
+  save_upstream(dir.file("index"), make_data(Metric::l2, 20, 1), Metric::l2);
+  REQUIRE_ERRC(AnyIndex::load_hnswlib(dir.file("index"), {.dim = dim, .metric = Metric::l1}),
+               Errc::invalid_argument);
+}
+
 TEST_CASE("damaged files give an error or an index that can be used") {
   const TempDir dir;
   const std::string path = (dir.path() / "upstream.bin").string();

@@ -52,7 +52,7 @@ double recall(const AnyIndex& index, const VectorModel& model, ClusteredVectors&
 }  // namespace
 
 TEST_CASE("neighbours are found, for every metric and type") {
-  const Metric metric = GENERATE(Metric::l2, Metric::cosine, Metric::inner_product);
+  const Metric metric = GENERATE(Metric::l2, Metric::cosine, Metric::inner_product, Metric::l1);
   const ElementType type = GENERATE(ElementType::f32, ElementType::f16, ElementType::i8);
   CAPTURE(to_string(metric), to_string(type));
   ClusteredVectors source(24, 20, 11);
@@ -71,7 +71,7 @@ TEST_CASE("neighbours are found, for every metric and type") {
 }
 
 TEST_CASE("distances are those of the formula, in order") {
-  const Metric metric = GENERATE(Metric::l2, Metric::cosine, Metric::inner_product);
+  const Metric metric = GENERATE(Metric::l2, Metric::cosine, Metric::inner_product, Metric::l1);
   const ElementType type = GENERATE(ElementType::f32, ElementType::i8);
   ClusteredVectors source(12, 5, 12);
   AnyIndex index = make({.dim = 12, .metric = metric, .dtype = type});
@@ -184,6 +184,40 @@ TEST_CASE("a filter gets exactly what matches, however little it is") {
     CAPTURE(one_in, good, all);
     CHECK(static_cast<double>(good) >= 0.95 * static_cast<double>(all));
   }
+}
+
+TEST_CASE("search_if asks a function of any type, and the filter besides") {
+  ClusteredVectors source(16, 10, 5);
+  AnyIndex index = make({.dim = 16, .metric = Metric::l2, .threads = 1});
+  VectorModel model;
+  fill(index, model, source, 2000);
+  const auto even = [](std::uint64_t label) { return label % 2 == 0; };
+  const auto of_three = [](std::uint64_t label) { return label % 9 == 1; };
+  for (int q = 0; q < 20; ++q) {
+    const std::vector<float> query = source.next();
+    const auto hits = must(index.search_if(query, 10, even, {.ef = 400}));
+    const auto expected = exact_search(model, Metric::l2, query, 10, even);
+    CHECK(common(expected, hits) >= 9);
+    const auto both = must(index.search_if(query, 10, even, {.exact = true, .filter = of_three}));
+    const auto exactly = exact_search(model, Metric::l2, query, 10,
+                                      [&](std::uint64_t label) { return even(label) && of_three(label); });
+    CHECK(common(exactly, both) == 10);
+  }
+  const std::vector<float> query = source.next();
+  REQUIRE_ERRC(index.search_if(query, 0, even), Errc::invalid_argument);
+  REQUIRE_ERRC(index.search_if(std::span(query).first(3), 5, even), Errc::dimension_mismatch);
+  CHECK(must(index.search_if(query, 5, [](std::uint64_t) { return false; })).empty());
+}
+
+TEST_CASE("an ef that is given is kept to, and only what it keeps is reranked") {
+  ClusteredVectors source(32, 40, 9);
+  AnyIndex index = make({.dim = 32, .metric = Metric::l2, .dtype = ElementType::i8, .threads = 1});
+  VectorModel model;
+  fill(index, model, source, 4000);
+  const double few = recall(index, model, source, {.ef = 10}, 100);
+  const double more = recall(index, model, source, {.ef = 30}, 100);
+  CHECK(few < more);  // before, 30 were kept for either
+  CHECK(recall(index, model, source, {}, 100) > 0.99);
 }
 
 TEST_CASE("a filter that is against the query gets its k too") {

@@ -40,8 +40,8 @@ class Codes {
   std::vector<std::byte> bytes_;
 };
 
-template <class Kernel>
-void compare_floats(Kernel Kernels::*kernel, std::size_t element, float range, std::uint64_t seed) {
+void compare_floats(FloatKernels Kernels::*type, FloatKernel FloatKernels::*kernel, std::size_t element,
+                    float range, std::uint64_t seed) {
   std::mt19937_64 random(seed);
   const Kernels& truth = *kernel_choice<0>().sets[2];
   const auto number = [&] {
@@ -61,13 +61,14 @@ void compare_floats(Kernel Kernels::*kernel, std::size_t element, float range, s
           const std::uint16_t half = to_half(x);
           std::memcpy(codes.at[i] + d * element,
                       element == 4 ? static_cast<const void*>(&x) : &half, element);
-          scale += static_cast<double>(range) * static_cast<double>(range);
+          const double most = kernel == &FloatKernels::magnitudes ? 1.0 : static_cast<double>(range);
+          scale += static_cast<double>(range) * most;
         }
       }
       float expected[count];
       float got[count];
-      (truth.*kernel)(query.data(), codes.pointers(), count, blocks, 2, expected);
-      (set->*kernel)(query.data(), codes.pointers(), count, blocks, 2, got);
+      (truth.*type.*kernel)(query.data(), codes.pointers(), count, blocks, 2, expected);
+      (set->*type.*kernel)(query.data(), codes.pointers(), count, blocks, 2, got);
       for (std::size_t i = 0; i < count; ++i) {
         INFO(set->name << ", " << dim << " dimensions, code " << i);
         // Sums in another order: an error of some units in the last place of the largest term.
@@ -83,13 +84,15 @@ void compare_floats(Kernel Kernels::*kernel, std::size_t element, float range, s
 TEST_CASE("float kernels agree with the portable ones") {
   for (const float range : {1.0f, 1e15f, 1e-15f}) {
     CAPTURE(range);
-    compare_floats(&Kernels::l2_f32, 4, range, 1);
-    compare_floats(&Kernels::dot_f32, 4, range, 2);
+    compare_floats(&Kernels::f32, &FloatKernels::squares, 4, range, 1);
+    compare_floats(&Kernels::f32, &FloatKernels::products, 4, range, 2);
+    compare_floats(&Kernels::f32, &FloatKernels::magnitudes, 4, range, 7);
   }
   for (const float range : {1.0f, 30000.0f, 1e-4f}) {
     CAPTURE(range);
-    compare_floats(&Kernels::l2_f16, 2, range, 3);
-    compare_floats(&Kernels::dot_f16, 2, range, 4);
+    compare_floats(&Kernels::f16, &FloatKernels::squares, 2, range, 3);
+    compare_floats(&Kernels::f16, &FloatKernels::products, 2, range, 4);
+    compare_floats(&Kernels::f16, &FloatKernels::magnitudes, 2, range, 8);
   }
 }
 
@@ -112,9 +115,17 @@ TEST_CASE("integer kernels are exact") {
       }
       std::int32_t got[count];
       set->dot_i8(query.data(), codes.pointers(), count, blocks, 3, got);
+      std::int32_t distances[count];
+      set->distance_i8(query.data(), codes.pointers(), count, blocks, 3, distances);
       for (std::size_t i = 0; i < count; ++i) {
         INFO(set->name << ", " << dim << " dimensions, code " << i);
         REQUIRE(got[i] == expected[i]);
+        std::int32_t distance = 0;
+        for (std::size_t d = 0; d < blocks * block_size; ++d) {
+          const int other = static_cast<std::uint8_t>(query[d]);
+          distance += std::abs(std::to_integer<int>(codes.at[i][d]) - other);
+        }
+        REQUIRE(distances[i] == distance);
       }
     }
   }
@@ -133,6 +144,10 @@ TEST_CASE("integer kernels do not overflow at the largest dimension") {
       INFO(set->name);
       REQUIRE(got == 65536 * 255 * extreme);
     }
+    const std::vector<std::int8_t> zero(code.size(), 0);
+    std::int32_t got = 0;
+    set->distance_i8(zero.data(), &pointer, 1, blocks, 1, &got);
+    REQUIRE(got == 65536 * 255);
   }
 }
 
@@ -152,8 +167,8 @@ TEST_CASE("kernels for a fixed dimension are those for any") {
     if (any.sets[set] == nullptr) continue;
     float a = 0;
     float b = 0;
-    fixed.sets[set]->l2_f32(query.data(), &pointer, 1, 7, 1, &a);
-    any.sets[set]->l2_f32(query.data(), &pointer, 1, 7, 1, &b);
+    fixed.sets[set]->f32.squares(query.data(), &pointer, 1, 7, 1, &a);
+    any.sets[set]->f32.squares(query.data(), &pointer, 1, 7, 1, &b);
     REQUIRE(a == b);  // sums of small integers are exact
   }
 }

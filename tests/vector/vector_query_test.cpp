@@ -258,7 +258,7 @@ TEST_CASE("equally far ones come in the order of their keys; max_distance comes 
 }
 
 TEST_CASE("distances are those of the metric, whatever the type of the elements") {
-  const auto metric = GENERATE(Metric::l2, Metric::cosine, Metric::inner_product);
+  const auto metric = GENERATE(Metric::l2, Metric::cosine, Metric::inner_product, Metric::l1);
   const auto type = GENERATE(ElementType::f32, ElementType::f16, ElementType::i8);
   CAPTURE(to_string(metric), to_string(type));
   ClusteredVectors source(12, 6, 51);
@@ -343,7 +343,7 @@ TEST_CASE("info and stats tell all that there is") {
   CHECK(stats.slots == 302);
   CHECK(stats.unlinked == 0);
   CHECK(stats.levels >= 1);
-  CHECK(stats.average_degree >= 2);
+  CHECK(stats.average_degree > 1.5);  // most of them lie on a line
   CHECK(static_cast<double>(stats.least_degree) <= stats.average_degree);
   CHECK(static_cast<double>(stats.largest_degree) >= stats.average_degree);
   CHECK(stats.largest_degree <= 16);
@@ -353,11 +353,12 @@ TEST_CASE("info and stats tell all that there is") {
   CHECK(stats.sequence == 303);
   CHECK_FALSE(stats.can_save);
   CHECK_FALSE(stats.loaded);
-  CHECK(stats.code_bytes > 0);
+  CHECK(stats.code_bytes == 0);  // of f32, which is exact
+  CHECK(stats.vector_bytes >= 302 * 4 * must(collection.info()).dim);
   CHECK(stats.link_bytes > 0);
   CHECK(stats.name_bytes > 0);
   CHECK(stats.metadata_bytes > 0);
-  CHECK(stats.memory_bytes >= stats.code_bytes + stats.link_bytes + stats.name_bytes);
+  CHECK(stats.memory_bytes >= stats.vector_bytes + stats.link_bytes + stats.name_bytes);
   must(collection.compact());
   stats = must(collection.stats());
   CHECK(stats.dead == 0);

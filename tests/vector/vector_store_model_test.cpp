@@ -309,6 +309,7 @@ TEST_CASE("random operations through several handles agree with a map", "[vector
       {Metric::l2, ElementType::f32, 2},
       {Metric::inner_product, ElementType::f16, 3},
       {Metric::l2, ElementType::i8, 4},
+      {Metric::l1, ElementType::i8, 5},
   }));
   CAPTURE(seed, to_string(metric), to_string(dtype));
   Run run(seed, metric, dtype);

@@ -9,6 +9,7 @@
 
 #include <snkv/vector/store.hpp>
 
+#include <algorithm>
 #include <array>
 #include <limits>
 #include <string>
@@ -176,6 +177,25 @@ TEST_CASE("what cannot be stored is refused and changes nothing", "[vector][stor
   const VectorOperations nothing;
   REQUIRE_ERRC(nothing.size(), Errc::closed);
   REQUIRE_ERRC(nothing.search(Point{1, 1}), Errc::closed);
+}
+
+TEST_CASE("keys that the store makes are new, and in the order of time", "[vector][store]") {
+  FakeClock clock;
+  auto points = must(VectorStore<2, L2>::open_in_memory({.name = "made", .store = {.clock = clock.source()}}));
+  std::vector<std::string> keys;
+  for (int i = 0; i < 200; ++i) {
+    const std::vector<float> vector{static_cast<float>(i), 1};
+    keys.push_back(must(points.put_new(vector, {.metadata = {{"i", i}}})));
+    if (i % 50 == 49) clock.advance(std::chrono::milliseconds(1));
+  }
+  CHECK(std::is_sorted(keys.begin(), keys.end()));
+  CHECK(must(points.ids()) == keys);
+  CHECK(keys.front().size() == 26);
+  CHECK(must(points.get_metadata(keys[7]))["i"] == 7);
+  const std::vector<float> wrong{1, 2, 3};
+  REQUIRE_ERRC(points.put_new(wrong), Errc::dimension_mismatch);
+  REQUIRE_ERRC(VectorStore<>().put_new(wrong), Errc::closed);
+  CHECK(must(points.size()) == 200);
 }
 
 TEST_CASE("a batch is all or nothing", "[vector][store]") {

@@ -50,6 +50,7 @@ class ClusteredVectors {
 
 inline double exact_distance(Metric metric, std::span<const float> a, std::span<const float> b) {
   double square = 0;
+  double magnitude = 0;
   double dot = 0;
   double aa = 0;
   double bb = 0;
@@ -57,11 +58,13 @@ inline double exact_distance(Metric metric, std::span<const float> a, std::span<
     const double x = static_cast<double>(a[d]);
     const double y = static_cast<double>(b[d]);
     square += (x - y) * (x - y);
+    magnitude += std::abs(x - y);
     dot += x * y;
     aa += x * x;
     bb += y * y;
   }
   if (metric == Metric::l2) return square;
+  if (metric == Metric::l1) return magnitude;
   if (metric == Metric::inner_product) return -dot;
   return 1 - dot / std::sqrt(aa * bb);
 }

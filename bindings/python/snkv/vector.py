@@ -162,7 +162,7 @@ class VectorStore:
 
     path                None: in memory
     dim                 dimensions, fixed when the collection is made
-    space               "l2" (squared), "cosine" (1 - cos) or "ip" (negative dot product)
+    space               "l2" (squared), "cosine" (1 - cos), "ip" (negative dot product) or "l1"
     connectivity        links of a vector in the graph (2 to 64; others are brought into this range)
     expansion_add       how many candidates an insertion looks at (4 to 4096, likewise)
     expansion_search    how many a search keeps; None: what was stored, 64 for a new collection

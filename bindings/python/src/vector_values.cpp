@@ -13,15 +13,16 @@ struct Name {
   const char* text;
   T value;
 };
-constexpr std::array<Name<snkv::Metric>, 3> metrics{{{"l2", snkv::Metric::l2},
+constexpr std::array<Name<snkv::Metric>, 4> metrics{{{"l2", snkv::Metric::l2},
                                                      {"cosine", snkv::Metric::cosine},
-                                                     {"ip", snkv::Metric::inner_product}}};
+                                                     {"ip", snkv::Metric::inner_product},
+                                                     {"l1", snkv::Metric::l1}}};
 constexpr std::array<Name<snkv::ElementType>, 3> dtypes{{{"f32", snkv::ElementType::f32},
                                                          {"f16", snkv::ElementType::f16},
                                                          {"i8", snkv::ElementType::i8}}};
 
-template <class T>
-T find(const std::array<Name<T>, 3>& names, py::handle name, const char* what) {
+template <class T, std::size_t n>
+T find(const std::array<Name<T>, n>& names, py::handle name, const char* what) {
   const std::string text = text_argument(name, what);
   std::string known;
   for (const Name<T>& each : names) {
@@ -33,8 +34,8 @@ T find(const std::array<Name<T>, 3>& names, py::handle name, const char* what) {
       snkv::Error(snkv::Errc::invalid_argument, "open", std::string(what) + " is one of " + known));
 }
 
-template <class T>
-const char* find(const std::array<Name<T>, 3>& names, T value) {
+template <class T, std::size_t n>
+const char* find(const std::array<Name<T>, n>& names, T value) {
   for (const Name<T>& each : names) {
     if (each.value == value) return each.text;
   }

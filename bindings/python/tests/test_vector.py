@@ -33,6 +33,8 @@ def exact(space, query, vectors):
         return ((vectors - query) ** 2).sum(axis=1)
     if space == "cosine":
         return 1 - vectors @ query / (np.linalg.norm(vectors, axis=1) * np.linalg.norm(query))
+    if space == "l1":
+        return np.abs(vectors - query).sum(axis=1)
     return -(vectors @ query)
 
 
@@ -42,7 +44,7 @@ def vs(path):
         yield store
 
 
-@pytest.mark.parametrize("space", ["l2", "cosine", "ip"])
+@pytest.mark.parametrize("space", ["l2", "cosine", "ip", "l1"])
 @pytest.mark.parametrize("dtype", ["f32", "f16", "i8"])
 def test_search_is_right(path, space, dtype):
     vectors = some_vectors(500)

@@ -20,6 +20,7 @@ extern "C" {
 #define KVVEC_SPACE_L2 0     ///< The square of the Euclidean distance.
 #define KVVEC_SPACE_COSINE 1 ///< 1 - cos.
 #define KVVEC_SPACE_IP 2     ///< The negative dot product.
+#define KVVEC_SPACE_L1 3     ///< The sum of the magnitudes of the differences.
 
 /* ---- What the index walks on; the vectors themselves are always stored as floats ---- */
 

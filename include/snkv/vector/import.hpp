@@ -143,7 +143,7 @@ class OriginalCompanion {
     if (scan->key() == "metric" || scan->key() == "space") options.metric = original_metric(value);
     if (scan->key() == "dtype") options.dtype = original_type(value);
     if (scan->key() == "ndim" && value.number().value_or(0) <= max_dimension) {
-      options.dim = static_cast<std::size_t>(value.number().value_or(0));
+      options.dim = value.number().value_or(0);
     }
     if (scan->key() == "connectivity") options.m = value.parameter(2, 64);
     if (scan->key() == "expansion_add") options.ef_construction = value.parameter(4, 4096);

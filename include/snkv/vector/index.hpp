@@ -16,7 +16,9 @@
 #include <snkv/vector/thread_pool.hpp>
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -26,6 +28,7 @@
 #include <shared_mutex>
 #include <span>
 #include <string>
+#include <type_traits>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -56,11 +59,12 @@ struct VectorIndexOptions {
 };
 
 struct VectorIndexSearch {
-  /// Candidates; 0: the index's `ef_search`. At least k are kept whatever it is.
+  /// Candidates; 0: the index's `ef_search`, or what reranking asks for, if that is more. At least k are kept
+  /// whatever it is.
   std::size_t ef = 0;
   /// Compares with every vector instead of walking the graph.
   bool exact = false;
-  /// With f16 or i8, and exact vectors kept: scores the best `oversample` * k candidates exactly.
+  /// With f16 or i8, and exact vectors kept: scores the best `oversample` * k of the candidates exactly.
   bool rerank = true;
   std::size_t oversample = 3;
   /// Drops what is farther; applied last.
@@ -84,9 +88,9 @@ struct VectorIndexStats {
       0;               ///< Vectors that are found by scanning, because they are not linked yet.
   int top_level = -1;  ///< Of the graph; -1 when it is empty.
   ElementType dtype = ElementType::f32;  ///< In force: f32 before the quantizer of i8 is trained.
-  std::uint64_t code_bytes = 0;
+  std::uint64_t code_bytes = 0;  ///< Codes of f16 and i8; 0 as long as the graph is walked on f32.
   std::uint64_t link_bytes = 0;
-  std::uint64_t vector_bytes = 0;  ///< Exact vectors beside the codes.
+  std::uint64_t vector_bytes = 0;  ///< Exact vectors.
   const char* kernels = "";        ///< Instruction set of the distance kernels.
 };
 
@@ -132,11 +136,12 @@ class VectorIndex {
   /// deleted are left out. `options.m` and `options.ef_construction` are those of the file.
   ///
   /// `cant_open`, `corrupt`, `dimension_mismatch` where elements have another size, `bad_vector`, `exists` for a label
-  /// that comes twice; the message names file and reason. Whether the file was made for this metric it does not say.
+  /// that comes twice, `invalid_argument` for `L1`, which hnswlib has not; the message names file and reason. Whether the file was made for this metric it does not say.
   [[nodiscard]] static Result<VectorIndex> load_hnswlib(const std::string& path, VectorIndexOptions options = {}) {
     constexpr const char* operation = "load_hnswlib";
     auto empty = create(options);
     if (!empty) return Unexpected(std::move(empty.error()));
+    if (Error error = empty->check_exchange(operation); error.failed()) return Unexpected(std::move(error));
     vector_detail::HnswlibReader reader;
     Error error = reader.open(operation, path, empty->dim());
     if (error.failed()) return Unexpected(std::move(error));
@@ -158,14 +163,15 @@ class VectorIndex {
   /// Writes an index file that hnswlib 0.8 reads with `L2Space` or `InnerProductSpace` of `dim()` dimensions; for
   /// `Cosine` vectors of length 1 for the latter. Erased vectors are compacted away first. With f16 or i8 without
   /// exact vectors, those are written that the codes stand for. The file has its name when all of it is on the disk.
-  /// Changes wait; searches go on. O(n).
+  /// Changes wait; searches go on. `invalid_argument` for `L1`. O(n).
   [[nodiscard]] Result<void> save_hnswlib(const std::string& path) {
+    if (Error error = check_exchange("save_hnswlib"); error.failed()) return Unexpected(std::move(error));
     const std::lock_guard lock(state_->change_mutex);
     maintain({});
     state_->core.compact(state_->pool, [](std::uint64_t, std::uint64_t) { return true; });
     const auto now = state_->core.generation();
     const auto label_of = [&](vector_detail::Slot slot) {
-      return state_->names[vector_detail::number_of(now->graph.label(slot))].label;
+      return state_->label_of(vector_detail::number_of(now->graph.label(slot)));
     };
     Error error = vector_detail::write_hnswlib("save_hnswlib", path, *now, label_of);
     if (error.failed()) return Unexpected(std::move(error));
@@ -257,13 +263,21 @@ class VectorIndex {
   [[nodiscard]] Result<std::vector<Neighbor>> search(Vector query, std::size_t k = 10,
                                                      const VectorIndexSearch& options = {}) const {
     if (k == 0) return Unexpected(Error(Errc::invalid_argument, "search", std::string("k is 0")));
-    return find("search", query, k, options, std::nullopt);
+    return find("search", query, k, options, std::nullopt, AnyLabel{});
+  }
+  /// The same among the labels for which `accepts(label)` is true, with less to do for each than with
+  /// `options.filter`, which must be true too if it is given.
+  template <std::predicate<std::uint64_t> Accepts>
+  [[nodiscard]] Result<std::vector<Neighbor>> search_if(Vector query, std::size_t k, const Accepts& accepts,
+                                                        const VectorIndexSearch& options = {}) const {
+    if (k == 0) return Unexpected(Error(Errc::invalid_argument, "search_if", std::string("k is 0")));
+    return find("search_if", query, k, options, std::nullopt, accepts);
   }
 
   /// All within a distance, in the same order.
   [[nodiscard]] Result<std::vector<Neighbor>> search_radius(
       Vector query, float radius, const VectorIndexSearch& options = {}) const {
-    return find("search_radius", query, 1, options, radius);
+    return find("search_radius", query, 1, options, radius, AnyLabel{});
   }
 
   /// `search` for many queries, which lie one after the other, in parallel.
@@ -296,9 +310,10 @@ class VectorIndex {
     out.unlinked = now->graph.size() - linked;
     out.top_level = now->graph.top_level();
     out.dtype = now->graph.codec().type();
-    out.code_bytes = now->graph.code_bytes();
+    const bool are_exact = out.dtype == ElementType::f32;
+    out.code_bytes = are_exact ? 0 : now->graph.code_bytes();
     out.link_bytes = now->graph.link_bytes();
-    out.vector_bytes = now->vector_bytes();
+    out.vector_bytes = are_exact ? now->graph.code_bytes() : now->vector_bytes();
     out.kernels = now->graph.codec().kernels().name;
     return out;
   }
@@ -319,12 +334,21 @@ class VectorIndex {
     /// Guards what follows; held for moments only.
     mutable std::shared_mutex names_mutex;
     std::unordered_map<std::uint64_t, vector_detail::Label> numbers;
-    struct Name {
-      std::uint64_t label = 0;
-      vector_detail::Label owner = 0;  // whose number it is now
-    };
-    std::vector<Name> names;
-    std::vector<std::uint32_t> free;  // has room for all of `names`
+    std::vector<vector_detail::Label> owners;  // whose each number is now
+    std::vector<std::uint32_t> free;           // has room for all of `owners`
+    /// The label of each number, which filters read without the mutex. A number that has another label in
+    /// the meantime has another owner too, which is looked at when the search is over.
+    vector_detail::Segments labels{sizeof(std::uint64_t)};
+
+    [[nodiscard]] std::uint64_t label_of(std::uint32_t number) const noexcept {
+      return label_at(number).load(std::memory_order_acquire);
+    }
+    void name(std::uint32_t number, std::uint64_t label) noexcept {
+      label_at(number).store(label, std::memory_order_release);
+    }
+    [[nodiscard]] std::atomic_ref<std::uint64_t> label_at(std::uint32_t number) const noexcept {
+      return std::atomic_ref(*reinterpret_cast<std::uint64_t*>(labels.at(number)));
+    }
 
     /// Gives a number to a label of a file.
     [[nodiscard]] Error introduce(const char* operation, const std::string& path, std::uint64_t label,
@@ -336,18 +360,20 @@ class VectorIndex {
         const double length = vector_detail::length(vector, options.dim);
         if (std::abs(length - 1.0) > 0.01) return refuse(Errc::bad_vector, " is not of length 1");
       }
-      const auto number = static_cast<std::uint32_t>(names.size());
+      const auto number = static_cast<std::uint32_t>(owners.size());
       out = vector_detail::Label{1} << 32 | number;
       if (!numbers.try_emplace(label, out).second) return refuse(Errc::exists, " comes twice");
-      names.push_back({label, out});
-      free.reserve(names.size());
+      labels.reserve(std::uint64_t{number} + 1);
+      name(number, label);
+      owners.push_back(out);
+      free.reserve(owners.size());
       return {};
     }
     /// Takes the numbers away from labels whose vectors were deleted.
     void forget_dead() {
       const auto now = core.generation();
-      for (std::uint32_t number = 0; number < names.size(); ++number) {
-        if (now->slot_of(number) == vector_detail::no_slot) static_cast<void>(forget(names[number].label));
+      for (std::uint32_t number = 0; number < owners.size(); ++number) {
+        if (now->slot_of(number) == vector_detail::no_slot) static_cast<void>(forget(label_of(number)));
       }
     }
 
@@ -387,6 +413,11 @@ class VectorIndex {
     return {};
   }
 
+  [[nodiscard]] Error check_exchange(const char* operation) const {
+    if (state_->options.metric != Metric::l1) return {};
+    return Error(Errc::invalid_argument, operation, std::string("hnswlib has no metric l1"));
+  }
+
   [[nodiscard]] Result<void> change(const char* operation, std::uint64_t label, Vector vector,
                                     bool must_be_new) {
     Error error = check(operation, label, vector);
@@ -416,20 +447,21 @@ class VectorIndex {
     vector_detail::Label mine = 0;
     {
       const std::unique_lock names(state_->names_mutex);
-      state_->free.reserve(state_->names.size() + 1);  // forgetting must not fail
+      state_->free.reserve(state_->owners.size() + 1);  // forgetting must not fail
+      state_->labels.reserve(state_->owners.size() + 1);
       const auto [at, is_new] = state_->numbers.try_emplace(label, 0);
       if (is_new) {
         if (state_->free.empty()) {
-          const auto number = static_cast<std::uint32_t>(state_->names.size());
-          state_->names.push_back({label, number});
+          const auto number = static_cast<std::uint32_t>(state_->owners.size());
+          state_->owners.push_back(number);
           state_->free.push_back(number);
         }
         const std::uint32_t number = state_->free.back();
         state_->free.pop_back();
-        auto& name = state_->names[number];
-        name.owner = ((name.owner >> 32) + 1) << 32 | number;
-        name.label = label;
-        at->second = name.owner;
+        vector_detail::Label& owner = state_->owners[number];
+        owner = ((owner >> 32) + 1) << 32 | number;
+        state_->name(number, label);
+        at->second = owner;
         undo.state = state_.get();
       }
       mine = at->second;
@@ -444,9 +476,14 @@ class VectorIndex {
     });
   }
 
+  struct AnyLabel {
+    [[nodiscard]] constexpr bool operator()(std::uint64_t) const noexcept { return true; }
+  };
+
+  template <class Accepts>
   [[nodiscard]] Result<std::vector<Neighbor>> find(const char* operation, Vector query,
                                                    std::size_t k, const VectorIndexSearch& options,
-                                                   std::optional<float> radius) const {
+                                                   std::optional<float> radius, const Accepts& accepts) const {
     Error error = check(operation, std::nullopt, query);
     if (error.failed()) return Unexpected(std::move(error));
     std::vector<float> prepared(query.size());
@@ -458,16 +495,14 @@ class VectorIndex {
     request.exact = options.exact;
     request.rerank = options.rerank;
     request.oversample = std::max<std::size_t>(1, options.oversample);
+    request.widen = options.ef == 0;
     request.max_distance = options.max_distance;
-    const auto accepts = [&](std::uint32_t number) {
-      std::uint64_t label = 0;
-      {
-        const std::shared_lock lock(state_->names_mutex);
-        label = state_->names[number].label;
-      }
-      return options.filter(label);
+    const auto accepted = [&](std::uint32_t number) {
+      const std::uint64_t label = state_->label_of(number);
+      return accepts(label) && (!options.filter || options.filter(label));
     };
-    if (options.filter) request.filter = vector_detail::LabelFilter(accepts);
+    constexpr bool any = std::is_same_v<Accepts, AnyLabel>;
+    if (!any || options.filter) request.filter = vector_detail::LabelFilter(accepted);
     std::vector<Neighbor> found;
     // A number that was given to another label meanwhile says nothing about the one it had: once
     // more.
@@ -480,8 +515,8 @@ class VectorIndex {
       found.reserve(hits.size());
       const std::shared_lock lock(state_->names_mutex);
       for (const vector_detail::Hit& hit : hits) {
-        const auto& name = state_->names[vector_detail::number_of(hit.label)];
-        if (name.owner == hit.label) found.push_back({name.label, hit.distance});
+        const std::uint32_t number = vector_detail::number_of(hit.label);
+        if (state_->owners[number] == hit.label) found.push_back({state_->label_of(number), hit.distance});
       }
       complete = found.size() == hits.size();
     }

@@ -15,6 +15,7 @@ enum class Metric : std::uint8_t {
   l2 = 1,             ///< squared Euclidean: sum (a_i - b_i)^2
   cosine = 2,         ///< 1 - a.b / (|a| |b|): 0 for one direction, 2 for opposite ones
   inner_product = 3,  ///< -a.b
+  l1 = 4,             ///< Manhattan: sum |a_i - b_i|
 };
 
 /// The form of the vectors that the graph is walked on. The stored vectors are exact f32 whatever
@@ -36,6 +37,9 @@ struct Cosine {
 struct InnerProduct {
   static constexpr Metric metric = Metric::inner_product;
 };
+struct L1 {
+  static constexpr Metric metric = Metric::l1;
+};
 /// The metric is chosen when the index is opened.
 struct AnyMetric {};
 
@@ -54,6 +58,8 @@ inline constexpr std::size_t max_dimension = 65536;
       return "cosine";
     case Metric::inner_product:
       return "inner_product";
+    case Metric::l1:
+      return "l1";
   }
   return "unknown";
 }
@@ -71,13 +77,14 @@ inline constexpr std::size_t max_dimension = 65536;
 }
 
 /// Understands the names above, and the ones that other systems use: euclidean, ip, dot,
-/// dot_product.
+/// dot_product, manhattan.
 [[nodiscard]] constexpr std::optional<Metric> parse_metric(std::string_view name) noexcept {
   if (name == "l2" || name == "euclidean") return Metric::l2;
   if (name == "cosine" || name == "cos") return Metric::cosine;
   if (name == "inner_product" || name == "ip" || name == "dot" || name == "dot_product") {
     return Metric::inner_product;
   }
+  if (name == "l1" || name == "manhattan") return Metric::l1;
   return std::nullopt;
 }
 

@@ -76,6 +76,9 @@ class VectorOperations {
   [[nodiscard]] Result<void> put(BytesView key, Vector vector, const VectorPut& options = {});
   /// The same, but `exists` if the key is there.
   [[nodiscard]] Result<void> add(BytesView key, Vector vector, const VectorPut& options = {});
+  /// Stores a vector under a key that the store makes; the key. Keys of one process are in the order in which
+  /// they were made, as long as its clock goes on: 26 characters, the first 10 the time in milliseconds.
+  [[nodiscard]] Result<std::string> put_new(Vector vector, const VectorPut& options = {});
   /// Another name for `put`.
   [[nodiscard]] Result<void> upsert(BytesView key, Vector vector, const VectorPut& options = {}) {
     return put(key, vector, options);
@@ -185,6 +188,12 @@ class VectorOperations {
   /// other entries whose rows are damaged with all but their values, which `get` still gives. Counts
   /// everything anew. `invalid_argument` for a handle that is bound to a transaction. O(entries).
   [[nodiscard]] Result<VectorCheckReport> repair(const Progress& progress = {});
+  /// From now on the graph is walked on codes of another type; the stored vectors are what they were. Beside
+  /// searches where exact vectors are in memory (`VectorStoreOptions::keep_vectors`), or else searches wait
+  /// until they are read from the file. Other processes, and other `Store`s of this one, go on with the codes
+  /// they have until they open the collection anew. Stopped by `progress`, the type is what it was.
+  /// `read_only`; `invalid_argument` for a handle that is bound to a transaction. O(n log n).
+  [[nodiscard]] Result<void> set_dtype(ElementType dtype, const Progress& progress = {});
   /// Removes the vectors, the metadata and the index for ever; the values stay in their family.
   /// Later calls of any handle give `index_dropped`, except `get`, `erase`, `values` and `store`.
   [[nodiscard]] Result<void> drop_index();
@@ -209,6 +218,19 @@ class VectorOperations {
   /// The same for lines of JSON. The line with the parameters may be missing.
   [[nodiscard]] Result<std::uint64_t> import_jsonl(std::istream& in,
                                                    const VectorImport& options = {});
+
+  // ---- Index files of hnswlib ----
+
+  /// Puts the elements of an index file of hnswlib 0.8 (`saveIndex`), but for those that are marked as deleted,
+  /// in one transaction, under the keys that `key_of` gives for their labels (empty: the labels in decimal
+  /// digits); how many. They are linked into the graph of the collection: that of the file is not taken over
+  /// (`VectorIndex::load_hnswlib` does). Which metric it was made for, the file does not say.
+  ///
+  /// Besides the errors of `put_batch`: `cant_open`, `corrupt` for what is no such file, or is damaged,
+  /// `dimension_mismatch`, `exists` for a key that comes twice. Then nothing has changed. As in `import_json`,
+  /// `VectorImport::refused` says that elements which are refused shall be left out instead.
+  [[nodiscard]] Result<std::uint64_t> import_hnswlib(const std::string& path, const VectorKeyOf& key_of = {},
+                                                     const VectorImport& options = {});
 
  protected:
   explicit VectorOperations(vector_core::Target target) noexcept : target_(std::move(target)) {}
@@ -292,6 +314,13 @@ class VectorCollections {
   [[nodiscard]] Result<VectorStore<>> import_jsonl(std::string_view name, std::istream& in,
                                                    VectorStoreOptions options = {},
                                                    const VectorImport& import = {});
+
+  /// A new collection with the elements of an index file of hnswlib, whose dimensions count where `options`
+  /// have none. `exists`; after any error there is no collection.
+  [[nodiscard]] Result<VectorStore<>> import_hnswlib(std::string_view name, const std::string& path,
+                                                     const VectorKeyOf& key_of = {},
+                                                     VectorStoreOptions options = {},
+                                                     const VectorImport& import = {});
 
  private:
   Store store_;

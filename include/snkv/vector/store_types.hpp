@@ -186,9 +186,9 @@ struct VectorStats {
   const char* kernels = "";  ///< Instruction set of the distance kernels.
 
   // ---- Bytes in memory ----
-  std::uint64_t code_bytes = 0;  ///< What the graph is walked on.
+  std::uint64_t code_bytes = 0;  ///< Codes of f16 and i8; 0 as long as the graph is walked on f32.
   std::uint64_t link_bytes = 0;
-  std::uint64_t vector_bytes = 0;    ///< Exact vectors beside the codes.
+  std::uint64_t vector_bytes = 0;    ///< Exact vectors.
   std::uint64_t name_bytes = 0;      ///< Keys and expiries.
   std::uint64_t metadata_bytes = 0;  ///< The index of metadata.
   std::uint64_t memory_bytes = 0;    ///< All of these.
@@ -209,7 +209,10 @@ struct VectorStats {
 /// change the collection.
 using VectorPredicate = std::function<bool(std::string_view key, const Json& metadata)>;
 
-/// How entries are read from text.
+/// The key of an entry that is made of a label of hnswlib.
+using VectorKeyOf = std::function<std::string(std::uint64_t label)>;
+
+/// How entries are read from text, and from files of other libraries.
 struct VectorImport {
   /// Fail with `exists` when a key is there; otherwise its entry is replaced.
   bool only_new = false;
@@ -248,11 +251,12 @@ struct VectorSearch {
   /// Only entries for which it is true (and that pass `filter`). Reads the metadata of each
   /// candidate from the file, so a filter is faster.
   VectorPredicate predicate{};
-  /// Candidates; 0: `ef_search`. At least k are kept whatever it is.
+  /// Candidates; 0: `ef_search`, or what reranking asks for, if that is more. At least k are kept whatever it
+  /// is.
   std::size_t ef = 0;
   /// Compare with every vector that matches, exactly.
   bool exact = false;
-  /// With f16 or i8: score the best `oversample` * k candidates exactly.
+  /// With f16 or i8: score the best `oversample` * k of the candidates exactly.
   bool rerank = true;
   std::size_t oversample = 3;
   /// Drop what is farther; applied last.

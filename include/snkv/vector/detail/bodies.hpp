@@ -2,6 +2,7 @@
 /// The code behind collections: everything that operations.hpp declares.
 #pragma once
 
+#include <snkv/vector/detail/collection/hnswlib_import.hpp>
 #include <snkv/vector/detail/collection/maintenance.hpp>
 #include <snkv/vector/detail/collection/opening.hpp>
 #include <snkv/vector/detail/collection/reading.hpp>

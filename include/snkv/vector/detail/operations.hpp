@@ -84,6 +84,11 @@ struct TextExport {
   const Progress* progress = nullptr;
 };
 
+struct HnswlibImport {
+  const VectorKeyOf* key_of = nullptr;  ///< Null or empty: the label in decimal digits.
+  const VectorImport* entries = nullptr;
+};
+
 /// What a put does where the key is there.
 enum class Put : unsigned char { replace, only_new };
 
@@ -99,6 +104,9 @@ enum class Put : unsigned char { replace, only_new };
 
 [[nodiscard]] SNKV_VECTOR_CODE Error put(const Target& at, BytesView key, std::span<const float> vector,
                                          const VectorPut& options, Put mode);
+/// With a key of its own making.
+[[nodiscard]] SNKV_VECTOR_CODE Error put_new(const Target& at, std::span<const float> vector,
+                                             const VectorPut& options, std::string& key);
 [[nodiscard]] SNKV_VECTOR_CODE Error update(const Target& at, BytesView key, const VectorUpdate& change);
 [[nodiscard]] SNKV_VECTOR_CODE Error put_batch(const Target& at, std::span<const VectorItem> items,
                                                const Progress& progress, const WriteOptions& options,
@@ -156,6 +164,7 @@ enum class Put : unsigned char { replace, only_new };
                                             VectorCheckReport& report);
 [[nodiscard]] SNKV_VECTOR_CODE Error repair(const Target& at, const Progress& progress,
                                             VectorCheckReport& report);
+[[nodiscard]] SNKV_VECTOR_CODE Error set_dtype(const Target& at, ElementType type, const Progress& progress);
 [[nodiscard]] SNKV_VECTOR_CODE Error drop_index(const Target& at);
 
 // ---- Collections of a store ----
@@ -183,5 +192,12 @@ enum class Put : unsigned char { replace, only_new };
 [[nodiscard]] SNKV_VECTOR_CODE Error complete_options(const char* operation, std::istream& in,
                                                       TextLayout layout, Refused refused,
                                                       VectorStoreOptions& options);
+
+// ---- Index files of hnswlib ----
+
+[[nodiscard]] SNKV_VECTOR_CODE Error import_hnswlib(const Target& at, const std::string& path,
+                                                    const HnswlibImport& options, std::uint64_t& count);
+/// The dimensions of its vectors.
+[[nodiscard]] SNKV_VECTOR_CODE Error hnswlib_dimensions(const std::string& path, std::size_t& dim);
 
 }  // namespace snkv::vector_core

@@ -72,22 +72,30 @@ template <class Open>
   return Unexpected(vector_core::explain_missing(path, options, std::move(store).error()));
 }
 
-[[nodiscard]] inline Result<VectorStore<>> import_collection(const char* operation,
-                                                             VectorCollections& collections,
-                                                             std::string_view name, std::istream& in,
-                                                             VectorStoreOptions options, VectorImport import,
-                                                             vector_core::TextLayout layout) {
-  Error error = vector_core::complete_options(operation, in, layout, import.refused, options);
-  if (error.failed()) return Unexpected(std::move(error));
+/// Makes a collection and fills it by `fill(collection)`, or there is none.
+template <class Fill>
+[[nodiscard]] Result<VectorStore<>> filled_collection(VectorCollections& collections, std::string_view name,
+                                                      const VectorStoreOptions& options, Fill&& fill) {
   auto created = collections.create(name, options);
   if (!created) return created;
-  import.any_metric = true;  // the caller has chosen it, or it is the one of the text
-  auto count = layout == vector_core::TextLayout::document ? created->import_json(in, import)
-                                                           : created->import_jsonl(in, import);
+  auto count = fill(*created);
   if (count) return created;
   *created = VectorStore<>();
   (void)collections.drop(name);
   return Unexpected(std::move(count).error());
+}
+
+[[nodiscard]] inline Result<VectorStore<>> import_text(const char* operation, VectorCollections& collections,
+                                                       std::string_view name, std::istream& in,
+                                                       VectorStoreOptions options, VectorImport import,
+                                                       vector_core::TextLayout layout) {
+  Error error = vector_core::complete_options(operation, in, layout, import.refused, options);
+  if (error.failed()) return Unexpected(std::move(error));
+  import.any_metric = true;  // the caller has chosen it, or it is the one of the text
+  return filled_collection(collections, name, options, [&](VectorStore<>& made) {
+    return layout == vector_core::TextLayout::document ? made.import_json(in, import)
+                                                       : made.import_jsonl(in, import);
+  });
 }
 
 }  // namespace vector_facade
@@ -114,6 +122,11 @@ inline Result<void> VectorOperations::put(BytesView key, Vector vector, const Ve
 }
 inline Result<void> VectorOperations::add(BytesView key, Vector vector, const VectorPut& options) {
   return facade::as_result(vector_core::put(target_, key, vector, options, vector_core::Put::only_new));
+}
+inline Result<std::string> VectorOperations::put_new(Vector vector, const VectorPut& options) {
+  std::string key;
+  Error error = vector_core::put_new(target_, vector, options, key);
+  return facade::as_result(std::move(error), std::move(key));
 }
 inline Result<void> VectorOperations::update(BytesView key, const VectorUpdate& change) {
   return facade::as_result(vector_core::update(target_, key, change));
@@ -309,6 +322,9 @@ inline Result<VectorCheckReport> VectorOperations::repair(const Progress& progre
   Error error = vector_core::repair(target_, progress, report);
   return facade::as_result(std::move(error), std::move(report));
 }
+inline Result<void> VectorOperations::set_dtype(ElementType dtype, const Progress& progress) {
+  return facade::as_result(vector_core::set_dtype(target_, dtype, progress));
+}
 inline Result<void> VectorOperations::drop_index() {
   return facade::as_result(vector_core::drop_index(target_));
 }
@@ -348,6 +364,14 @@ inline Result<std::uint64_t> VectorOperations::import_jsonl(std::istream& in, co
   std::uint64_t count = 0;
   Error error =
       vector_core::import_text("import_jsonl", target_, in, vector_core::TextLayout::lines, options, count);
+  return facade::as_result(std::move(error), std::move(count));
+}
+
+inline Result<std::uint64_t> VectorOperations::import_hnswlib(const std::string& path,
+                                                              const VectorKeyOf& key_of,
+                                                              const VectorImport& options) {
+  std::uint64_t count = 0;
+  Error error = vector_core::import_hnswlib(target_, path, {&key_of, &options}, count);
   return facade::as_result(std::move(error), std::move(count));
 }
 
@@ -428,14 +452,27 @@ inline Result<bool> VectorCollections::drop(std::string_view name) {
 inline Result<VectorStore<>> VectorCollections::import_json(std::string_view name, std::istream& in,
                                                             VectorStoreOptions options,
                                                             const VectorImport& import) {
-  return vector_facade::import_collection("import_json", *this, name, in, std::move(options), import,
+  return vector_facade::import_text("import_json", *this, name, in, std::move(options), import,
                                           vector_core::TextLayout::document);
 }
 inline Result<VectorStore<>> VectorCollections::import_jsonl(std::string_view name, std::istream& in,
                                                              VectorStoreOptions options,
                                                              const VectorImport& import) {
-  return vector_facade::import_collection("import_jsonl", *this, name, in, std::move(options), import,
+  return vector_facade::import_text("import_jsonl", *this, name, in, std::move(options), import,
                                           vector_core::TextLayout::lines);
+}
+
+inline Result<VectorStore<>> VectorCollections::import_hnswlib(std::string_view name, const std::string& path,
+                                                               const VectorKeyOf& key_of,
+                                                               VectorStoreOptions options,
+                                                               const VectorImport& import) {
+  if (options.dim == 0) {
+    if (Error error = vector_core::hnswlib_dimensions(path, options.dim); error.failed()) {
+      return Unexpected(std::move(error));
+    }
+  }
+  return vector_facade::filled_collection(
+      *this, name, options, [&](VectorStore<>& made) { return made.import_hnswlib(path, key_of, import); });
 }
 
 }  // namespace SNKV_EXPECTED_NAMESPACE

@@ -129,7 +129,8 @@ struct Quantizer {
 ///
 ///     a.q = sum offset_d q_d + scale u D
 ///
-/// so that queries need not lie in the range of the data.
+/// so that queries need not lie in the range of the data. Of the L1 distance, scale sum |a_d - q_d|, there is no
+/// term: what follows the code is zero.
 class Codec {
  public:
   /// What a vector is compared as.
@@ -196,6 +197,7 @@ class Codec {
           sum += step;
           norm += std::int64_t{step} * step;
         }
+        if (metric_ == Metric::l1) break;
         const auto term = static_cast<std::int32_t>(norm - 256 * sum);
         std::memcpy(code + term_at_, &term, sizeof term);
         const auto square = static_cast<std::uint32_t>(norm);
@@ -261,7 +263,7 @@ class Codec {
     std::size_t clamped = 0;
     for (std::size_t d = 0; d < dim_; ++d) {
       const std::int32_t step = quantize(vector[d], d, clamped);
-      out[d] = static_cast<std::int8_t>(step - 128);
+      out[d] = static_cast<std::int8_t>(metric_ == Metric::l1 ? step : step - 128);
       query.norm += std::int64_t{step} * step;
     }
   }
@@ -269,7 +271,7 @@ class Codec {
   /// Makes a query of the vector that a code stands for, which stays where it is as long as the
   /// query is in use. `scratch` has room for `dim()` numbers.
   void prepare_code(const std::byte* code, Query& query, float* scratch) const noexcept {
-    if (type_ == ElementType::f32) {
+    if (type_ == ElementType::f32 || (type_ == ElementType::i8 && metric_ == Metric::l1)) {
       set_constants(query);
       query.at = code;
       return;
@@ -300,12 +302,12 @@ class Codec {
              std::size_t ahead, float* out) const noexcept {
     if (type_ != ElementType::i8) {
       const auto* vector = reinterpret_cast<const float*>(query.at);
-      const bool l2 = metric_ == Metric::l2;
-      const FloatKernel kernel = type_ == ElementType::f32
-                                     ? (l2 ? kernels_->l2_f32 : kernels_->dot_f32)
-                                     : (l2 ? kernels_->l2_f16 : kernels_->dot_f16);
+      const FloatKernels& kernels = type_ == ElementType::f32 ? kernels_->f32 : kernels_->f16;
+      const FloatKernel kernel = metric_ == Metric::l2   ? kernels.squares
+                                 : metric_ == Metric::l1 ? kernels.magnitudes
+                                                         : kernels.products;
       kernel(vector, codes, count, blocks_, ahead, out);
-      if (!l2) {
+      if (metric_ != Metric::l2 && metric_ != Metric::l1) {
         for (std::size_t i = 0; i < count; ++i) out[i] = query.bias + query.factor * out[i];
       }
       // Sums of numbers near the end of the range can be no number, which has no order.
@@ -315,10 +317,10 @@ class Codec {
       return;
     }
     std::int32_t dots[largest_batch];
-    kernels_->dot_i8(reinterpret_cast<const std::int8_t*>(query.at), codes, count, blocks_, ahead,
-                     dots);
+    const IntegerKernel kernel = metric_ == Metric::l1 ? kernels_->distance_i8 : kernels_->dot_i8;
+    kernel(reinterpret_cast<const std::int8_t*>(query.at), codes, count, blocks_, ahead, dots);
     for (std::size_t i = 0; i < count; ++i) {
-      if (metric_ == Metric::inner_product) {
+      if (metric_ == Metric::inner_product || metric_ == Metric::l1) {
         out[i] = query.bias + query.factor * static_cast<float>(dots[i]);
       } else {
         const std::int64_t square = query.norm + term_of(codes[i]) - 2 * std::int64_t{dots[i]};
@@ -357,7 +359,9 @@ class Codec {
     query.factor = metric_ == Metric::l2 ? 1.0f : -1.0f;
     if (type_ == ElementType::i8) {
       const float square = quantizer_.scale * quantizer_.scale;
-      query.factor = finite(metric_ == Metric::cosine ? square * 0.5f : square);
+      query.factor = finite(metric_ == Metric::cosine ? square * 0.5f
+                            : metric_ == Metric::l1   ? quantizer_.scale
+                                                      : square);
     }
   }
 

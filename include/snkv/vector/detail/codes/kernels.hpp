@@ -9,8 +9,10 @@
 
 #include <algorithm>
 #include <bit>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 #include <cstring>
 
 #if defined(__x86_64__) && (defined(__GNUC__) || defined(__clang__))
@@ -35,7 +37,7 @@ inline constexpr std::size_t block_size = 64;
   return (bytes + block_size - 1) / block_size;
 }
 
-/// `out[i]` becomes the squared distance or the dot product of the query and `codes[i]`. `query` is
+/// `out[i]` becomes the sum over the dimensions of the query and `codes[i]`. `query` is
 /// f32. `blocks` is the size of a code in blocks; `ahead` says how many codes ahead to prefetch.
 using FloatKernel = void (*)(const float* query, const std::byte* const* codes, std::size_t count,
                              std::size_t blocks, std::size_t ahead, float* out) noexcept;
@@ -45,13 +47,27 @@ using IntegerKernel = void (*)(const std::int8_t* query, const std::byte* const*
                                std::size_t count, std::size_t blocks, std::size_t ahead,
                                std::int32_t* out) noexcept;
 
+/// What a kernel adds up for each dimension.
+enum class Sum : std::uint8_t {
+  squares,     ///< of the difference
+  products,
+  magnitudes,  ///< of the difference
+};
+
+/// Kernels of one type, for each `Sum`.
+struct FloatKernels {
+  FloatKernel squares = nullptr;
+  FloatKernel products = nullptr;
+  FloatKernel magnitudes = nullptr;
+};
+
 struct Kernels {
   const char* name = "";
-  FloatKernel l2_f32 = nullptr;
-  FloatKernel dot_f32 = nullptr;
-  FloatKernel l2_f16 = nullptr;
-  FloatKernel dot_f16 = nullptr;
+  FloatKernels f32{};
+  FloatKernels f16{};
   IntegerKernel dot_i8 = nullptr;
+  /// Sums of the magnitudes of the differences to a query that is a code too. Exact.
+  IntegerKernel distance_i8 = nullptr;
 };
 
 /// Half to single precision, for finite and other values alike (IEEE 754-2008, 3.4).
@@ -107,7 +123,14 @@ inline void prefetch_some(const std::byte* const* codes, std::size_t first, std:
 
 namespace portable {
 
-template <bool L2, std::size_t Blocks>
+template <Sum S>
+[[nodiscard]] inline float term(float q, float c) noexcept {
+  if constexpr (S == Sum::products) return q * c;
+  const float difference = q - c;
+  return S == Sum::squares ? difference * difference : std::fabs(difference);
+}
+
+template <Sum S, std::size_t Blocks>
 void score_f32(const float* query, const std::byte* const* codes, std::size_t count,
                std::size_t blocks, std::size_t, float* out) noexcept {
   const std::size_t n = (Blocks != 0 ? Blocks : blocks) * 16;
@@ -117,8 +140,7 @@ void score_f32(const float* query, const std::byte* const* codes, std::size_t co
       float code[16];
       std::memcpy(code, codes[i] + d * sizeof(float), sizeof code);
       for (std::size_t lane = 0; lane < 16; ++lane) {
-        const float difference = query[d + lane] - code[lane];
-        sums[lane] += L2 ? difference * difference : query[d + lane] * code[lane];
+        sums[lane] += term<S>(query[d + lane], code[lane]);
       }
     }
     float sum = 0;
@@ -127,7 +149,7 @@ void score_f32(const float* query, const std::byte* const* codes, std::size_t co
   }
 }
 
-template <bool L2, std::size_t Blocks>
+template <Sum S, std::size_t Blocks>
 void score_f16(const float* query, const std::byte* const* codes, std::size_t count,
                std::size_t blocks, std::size_t, float* out) noexcept {
   const std::size_t n = (Blocks != 0 ? Blocks : blocks) * 32;
@@ -136,9 +158,7 @@ void score_f16(const float* query, const std::byte* const* codes, std::size_t co
     for (std::size_t d = 0; d < n; ++d) {
       std::uint16_t half = 0;
       std::memcpy(&half, codes[i] + d * sizeof half, sizeof half);
-      const float code = from_half(half);
-      const float difference = query[d] - code;
-      sum += L2 ? difference * difference : query[d] * code;
+      sum += term<S>(query[d], from_half(half));
     }
     out[i] = sum;
   }
@@ -157,10 +177,26 @@ void dot_i8(const std::int8_t* query, const std::byte* const* codes, std::size_t
   }
 }
 
+template <std::size_t Blocks>
+void distance_i8(const std::int8_t* query, const std::byte* const* codes, std::size_t count,
+                 std::size_t blocks, std::size_t, std::int32_t* out) noexcept {
+  const std::size_t n = (Blocks != 0 ? Blocks : blocks) * block_size;
+  for (std::size_t i = 0; i < count; ++i) {
+    std::int32_t sum = 0;
+    for (std::size_t d = 0; d < n; ++d) {
+      sum += std::abs(std::to_integer<std::int32_t>(codes[i][d]) -
+                      std::int32_t{static_cast<std::uint8_t>(query[d])});
+    }
+    out[i] = sum;
+  }
+}
+
 /// `F32`, `F16` and `I8`: the blocks of a code of each type, or 0.
 template <std::size_t F32, std::size_t F16, std::size_t I8>
-inline constexpr Kernels kernels{"portable",           score_f32<true, F32>,  score_f32<false, F32>,
-                                 score_f16<true, F16>, score_f16<false, F16>, dot_i8<I8>};
+inline constexpr Kernels kernels{"portable",           {score_f32<Sum::squares, F32>, score_f32<Sum::products, F32>, score_f32<Sum::magnitudes, F32>},
+                                 {score_f16<Sum::squares, F16>, score_f16<Sum::products, F16>, score_f16<Sum::magnitudes, F16>},
+                                 dot_i8<I8>,
+                                 distance_i8<I8>};
 
 }  // namespace portable
 
@@ -179,17 +215,18 @@ SNKV_VECTOR_AVX2 inline float sum_of(__m256 v) noexcept {
   return _mm_cvtss_f32(sum);
 }
 
-template <bool L2>
+template <Sum S>
 SNKV_VECTOR_AVX2 inline __m256 add(__m256 sum, __m256 q, __m256 c) noexcept {
-  if constexpr (L2) {
-    const __m256 difference = _mm256_sub_ps(q, c);
-    return _mm256_fmadd_ps(difference, difference, sum);
-  } else {
+  if constexpr (S == Sum::products) {
     return _mm256_fmadd_ps(q, c, sum);
+  } else {
+    const __m256 difference = _mm256_sub_ps(q, c);
+    if constexpr (S == Sum::squares) return _mm256_fmadd_ps(difference, difference, sum);
+    return _mm256_add_ps(sum, _mm256_andnot_ps(_mm256_set1_ps(-0.0f), difference));
   }
 }
 
-template <bool L2, std::size_t Blocks>
+template <Sum S, std::size_t Blocks>
 SNKV_VECTOR_AVX2 void score_f32(const float* query, const std::byte* const* codes,
                                 std::size_t count, std::size_t blocks, std::size_t ahead,
                                 float* out) noexcept {
@@ -205,20 +242,20 @@ SNKV_VECTOR_AVX2 void score_f32(const float* query, const std::byte* const* code
     for (; b + 2 <= n; b += 2) {
       const float* q = query + b * 16;
       const float* c = code + b * 16;
-      s0 = add<L2>(s0, _mm256_loadu_ps(q), _mm256_loadu_ps(c));
-      s1 = add<L2>(s1, _mm256_loadu_ps(q + 8), _mm256_loadu_ps(c + 8));
-      s2 = add<L2>(s2, _mm256_loadu_ps(q + 16), _mm256_loadu_ps(c + 16));
-      s3 = add<L2>(s3, _mm256_loadu_ps(q + 24), _mm256_loadu_ps(c + 24));
+      s0 = add<S>(s0, _mm256_loadu_ps(q), _mm256_loadu_ps(c));
+      s1 = add<S>(s1, _mm256_loadu_ps(q + 8), _mm256_loadu_ps(c + 8));
+      s2 = add<S>(s2, _mm256_loadu_ps(q + 16), _mm256_loadu_ps(c + 16));
+      s3 = add<S>(s3, _mm256_loadu_ps(q + 24), _mm256_loadu_ps(c + 24));
     }
     if (b < n) {
-      s0 = add<L2>(s0, _mm256_loadu_ps(query + b * 16), _mm256_loadu_ps(code + b * 16));
-      s1 = add<L2>(s1, _mm256_loadu_ps(query + b * 16 + 8), _mm256_loadu_ps(code + b * 16 + 8));
+      s0 = add<S>(s0, _mm256_loadu_ps(query + b * 16), _mm256_loadu_ps(code + b * 16));
+      s1 = add<S>(s1, _mm256_loadu_ps(query + b * 16 + 8), _mm256_loadu_ps(code + b * 16 + 8));
     }
     out[i] = sum_of(_mm256_add_ps(_mm256_add_ps(s0, s1), _mm256_add_ps(s2, s3)));
   }
 }
 
-template <bool L2, std::size_t Blocks>
+template <Sum S, std::size_t Blocks>
 SNKV_VECTOR_AVX2 void score_f16(const float* query, const std::byte* const* codes,
                                 std::size_t count, std::size_t blocks, std::size_t ahead,
                                 float* out) noexcept {
@@ -232,10 +269,10 @@ SNKV_VECTOR_AVX2 void score_f16(const float* query, const std::byte* const* code
     for (std::size_t b = 0; b < n; ++b) {
       const float* q = query + b * 32;
       const auto* c = reinterpret_cast<const __m128i*>(codes[i] + b * block_size);
-      s0 = add<L2>(s0, _mm256_loadu_ps(q), _mm256_cvtph_ps(_mm_loadu_si128(c)));
-      s1 = add<L2>(s1, _mm256_loadu_ps(q + 8), _mm256_cvtph_ps(_mm_loadu_si128(c + 1)));
-      s2 = add<L2>(s2, _mm256_loadu_ps(q + 16), _mm256_cvtph_ps(_mm_loadu_si128(c + 2)));
-      s3 = add<L2>(s3, _mm256_loadu_ps(q + 24), _mm256_cvtph_ps(_mm_loadu_si128(c + 3)));
+      s0 = add<S>(s0, _mm256_loadu_ps(q), _mm256_cvtph_ps(_mm_loadu_si128(c)));
+      s1 = add<S>(s1, _mm256_loadu_ps(q + 8), _mm256_cvtph_ps(_mm_loadu_si128(c + 1)));
+      s2 = add<S>(s2, _mm256_loadu_ps(q + 16), _mm256_cvtph_ps(_mm_loadu_si128(c + 2)));
+      s3 = add<S>(s3, _mm256_loadu_ps(q + 24), _mm256_cvtph_ps(_mm_loadu_si128(c + 3)));
     }
     out[i] = sum_of(_mm256_add_ps(_mm256_add_ps(s0, s1), _mm256_add_ps(s2, s3)));
   }
@@ -282,13 +319,34 @@ SNKV_VECTOR_AVX2 void dot_i8(const std::int8_t* query, const std::byte* const* c
   if (i < count) dot_i8_of<1>(query, codes + i, n * block_size, out + i);
 }
 
+template <std::size_t Blocks>
+SNKV_VECTOR_AVX2 void distance_i8(const std::int8_t* query, const std::byte* const* codes,
+                                  std::size_t count, std::size_t blocks, std::size_t ahead,
+                                  std::int32_t* out) noexcept {
+  const std::size_t n = Blocks != 0 ? Blocks : blocks;
+  for (std::size_t i = 0; i < count; ++i) {
+    if (i + ahead < count) prefetch_read(codes[i + ahead], n);
+    __m256i s0 = _mm256_setzero_si256();
+    __m256i s1 = s0;
+    for (std::size_t b = 0; b < n * block_size; b += block_size) {
+      const auto* c = reinterpret_cast<const __m256i*>(codes[i] + b);
+      const auto* q = reinterpret_cast<const __m256i*>(query + b);
+      s0 = _mm256_add_epi64(s0, _mm256_sad_epu8(_mm256_loadu_si256(c), _mm256_loadu_si256(q)));
+      s1 = _mm256_add_epi64(s1, _mm256_sad_epu8(_mm256_loadu_si256(c + 1), _mm256_loadu_si256(q + 1)));
+    }
+    const __m256i both = _mm256_add_epi64(s0, s1);
+    const __m128i sum =
+        _mm_add_epi64(_mm256_castsi256_si128(both), _mm256_extracti128_si256(both, 1));
+    out[i] = _mm_cvtsi128_si32(sum) + _mm_cvtsi128_si32(_mm_unpackhi_epi64(sum, sum));
+  }
+}
+
 template <std::size_t F32, std::size_t F16, std::size_t I8>
 inline constexpr Kernels kernels{"avx2",
-                                 score_f32<true, F32>,
-                                 score_f32<false, F32>,
-                                 score_f16<true, F16>,
-                                 score_f16<false, F16>,
-                                 dot_i8<I8>};
+                                 {score_f32<Sum::squares, F32>, score_f32<Sum::products, F32>, score_f32<Sum::magnitudes, F32>},
+                                 {score_f16<Sum::squares, F16>, score_f16<Sum::products, F16>, score_f16<Sum::magnitudes, F16>},
+                                 dot_i8<I8>,
+                                 distance_i8<I8>};
 
 }  // namespace avx2
 
@@ -299,17 +357,18 @@ inline constexpr Kernels kernels{"avx2",
 
 namespace avx512 {
 
-template <bool L2>
+template <Sum S>
 SNKV_VECTOR_AVX512 inline __m512 add(__m512 sum, __m512 q, __m512 c) noexcept {
-  if constexpr (L2) {
-    const __m512 difference = _mm512_sub_ps(q, c);
-    return _mm512_fmadd_ps(difference, difference, sum);
-  } else {
+  if constexpr (S == Sum::products) {
     return _mm512_fmadd_ps(q, c, sum);
+  } else {
+    const __m512 difference = _mm512_sub_ps(q, c);
+    if constexpr (S == Sum::squares) return _mm512_fmadd_ps(difference, difference, sum);
+    return _mm512_add_ps(sum, _mm512_abs_ps(difference));
   }
 }
 
-template <bool L2, std::size_t Blocks>
+template <Sum S, std::size_t Blocks>
 SNKV_VECTOR_AVX512 void score_f32(const float* query, const std::byte* const* codes,
                                   std::size_t count, std::size_t blocks, std::size_t ahead,
                                   float* out) noexcept {
@@ -325,19 +384,19 @@ SNKV_VECTOR_AVX512 void score_f32(const float* query, const std::byte* const* co
     for (; b + 4 <= n; b += 4) {
       const float* q = query + b * 16;
       const float* c = code + b * 16;
-      s0 = add<L2>(s0, _mm512_loadu_ps(q), _mm512_loadu_ps(c));
-      s1 = add<L2>(s1, _mm512_loadu_ps(q + 16), _mm512_loadu_ps(c + 16));
-      s2 = add<L2>(s2, _mm512_loadu_ps(q + 32), _mm512_loadu_ps(c + 32));
-      s3 = add<L2>(s3, _mm512_loadu_ps(q + 48), _mm512_loadu_ps(c + 48));
+      s0 = add<S>(s0, _mm512_loadu_ps(q), _mm512_loadu_ps(c));
+      s1 = add<S>(s1, _mm512_loadu_ps(q + 16), _mm512_loadu_ps(c + 16));
+      s2 = add<S>(s2, _mm512_loadu_ps(q + 32), _mm512_loadu_ps(c + 32));
+      s3 = add<S>(s3, _mm512_loadu_ps(q + 48), _mm512_loadu_ps(c + 48));
     }
     for (; b < n; ++b) {
-      s0 = add<L2>(s0, _mm512_loadu_ps(query + b * 16), _mm512_loadu_ps(code + b * 16));
+      s0 = add<S>(s0, _mm512_loadu_ps(query + b * 16), _mm512_loadu_ps(code + b * 16));
     }
     out[i] = _mm512_reduce_add_ps(_mm512_add_ps(_mm512_add_ps(s0, s1), _mm512_add_ps(s2, s3)));
   }
 }
 
-template <bool L2, std::size_t Blocks>
+template <Sum S, std::size_t Blocks>
 SNKV_VECTOR_AVX512 void score_f16(const float* query, const std::byte* const* codes,
                                   std::size_t count, std::size_t blocks, std::size_t ahead,
                                   float* out) noexcept {
@@ -349,8 +408,8 @@ SNKV_VECTOR_AVX512 void score_f16(const float* query, const std::byte* const* co
     for (std::size_t b = 0; b < n; ++b) {
       const float* q = query + b * 32;
       const auto* c = reinterpret_cast<const __m256i*>(codes[i] + b * block_size);
-      s0 = add<L2>(s0, _mm512_loadu_ps(q), _mm512_cvtph_ps(_mm256_loadu_si256(c)));
-      s1 = add<L2>(s1, _mm512_loadu_ps(q + 16), _mm512_cvtph_ps(_mm256_loadu_si256(c + 1)));
+      s0 = add<S>(s0, _mm512_loadu_ps(q), _mm512_cvtph_ps(_mm256_loadu_si256(c)));
+      s1 = add<S>(s1, _mm512_loadu_ps(q + 16), _mm512_cvtph_ps(_mm256_loadu_si256(c + 1)));
     }
     out[i] = _mm512_reduce_add_ps(_mm512_add_ps(s0, s1));
   }
@@ -381,13 +440,28 @@ SNKV_VECTOR_AVX512 void dot_i8(const std::int8_t* query, const std::byte* const*
   }
 }
 
+template <std::size_t Blocks>
+SNKV_VECTOR_AVX512 void distance_i8(const std::int8_t* query, const std::byte* const* codes,
+                                    std::size_t count, std::size_t blocks, std::size_t ahead,
+                                    std::int32_t* out) noexcept {
+  const std::size_t n = Blocks != 0 ? Blocks : blocks;
+  for (std::size_t i = 0; i < count; ++i) {
+    if (i + ahead < count) prefetch_read(codes[i + ahead], n);
+    __m512i sum = _mm512_setzero_si512();
+    for (std::size_t b = 0; b < n * block_size; b += block_size) {
+      sum = _mm512_add_epi64(
+          sum, _mm512_sad_epu8(_mm512_loadu_si512(codes[i] + b), _mm512_loadu_si512(query + b)));
+    }
+    out[i] = static_cast<std::int32_t>(_mm512_reduce_add_epi64(sum));
+  }
+}
+
 template <std::size_t F32, std::size_t F16, std::size_t I8>
 inline constexpr Kernels kernels{"avx512",
-                                 score_f32<true, F32>,
-                                 score_f32<false, F32>,
-                                 score_f16<true, F16>,
-                                 score_f16<false, F16>,
-                                 dot_i8<I8>};
+                                 {score_f32<Sum::squares, F32>, score_f32<Sum::products, F32>, score_f32<Sum::magnitudes, F32>},
+                                 {score_f16<Sum::squares, F16>, score_f16<Sum::products, F16>, score_f16<Sum::magnitudes, F16>},
+                                 dot_i8<I8>,
+                                 distance_i8<I8>};
 
 }  // namespace avx512
 
@@ -402,17 +476,18 @@ inline constexpr Kernels kernels{"avx512",
 
 namespace neon {
 
-template <bool L2>
+template <Sum S>
 inline float32x4_t add(float32x4_t sum, float32x4_t q, float32x4_t c) noexcept {
-  if constexpr (L2) {
-    const float32x4_t difference = vsubq_f32(q, c);
-    return vfmaq_f32(sum, difference, difference);
-  } else {
+  if constexpr (S == Sum::products) {
     return vfmaq_f32(sum, q, c);
+  } else {
+    const float32x4_t difference = vsubq_f32(q, c);
+    if constexpr (S == Sum::squares) return vfmaq_f32(sum, difference, difference);
+    return vaddq_f32(sum, vabsq_f32(difference));
   }
 }
 
-template <bool L2, std::size_t Blocks>
+template <Sum S, std::size_t Blocks>
 void score_f32(const float* query, const std::byte* const* codes, std::size_t count,
                std::size_t blocks, std::size_t ahead, float* out) noexcept {
   const std::size_t n = Blocks != 0 ? Blocks : blocks;
@@ -423,14 +498,14 @@ void score_f32(const float* query, const std::byte* const* codes, std::size_t co
     for (std::size_t b = 0; b < n; ++b) {
       for (std::size_t part = 0; part < 4; ++part) {
         const std::size_t at = b * 16 + part * 4;
-        sums[part] = add<L2>(sums[part], vld1q_f32(query + at), vld1q_f32(code + at));
+        sums[part] = add<S>(sums[part], vld1q_f32(query + at), vld1q_f32(code + at));
       }
     }
     out[i] = vaddvq_f32(vaddq_f32(vaddq_f32(sums[0], sums[1]), vaddq_f32(sums[2], sums[3])));
   }
 }
 
-template <bool L2, std::size_t Blocks>
+template <Sum S, std::size_t Blocks>
 void score_f16(const float* query, const std::byte* const* codes, std::size_t count,
                std::size_t blocks, std::size_t ahead, float* out) noexcept {
   const std::size_t n = (Blocks != 0 ? Blocks : blocks) * 32;
@@ -441,8 +516,8 @@ void score_f16(const float* query, const std::byte* const* codes, std::size_t co
     for (std::size_t d = 0; d < n; d += 8) {
       float16x8_t code;
       std::memcpy(&code, codes[i] + d * 2, sizeof code);
-      s0 = add<L2>(s0, vld1q_f32(query + d), vcvt_f32_f16(vget_low_f16(code)));
-      s1 = add<L2>(s1, vld1q_f32(query + d + 4), vcvt_high_f32_f16(code));
+      s0 = add<S>(s0, vld1q_f32(query + d), vcvt_f32_f16(vget_low_f16(code)));
+      s1 = add<S>(s1, vld1q_f32(query + d + 4), vcvt_high_f32_f16(code));
     }
     out[i] = vaddvq_f32(vaddq_f32(s0, s1));
   }
@@ -473,13 +548,29 @@ void dot_i8(const std::int8_t* query, const std::byte* const* codes, std::size_t
   }
 }
 
+template <std::size_t Blocks>
+void distance_i8(const std::int8_t* query, const std::byte* const* codes, std::size_t count,
+                 std::size_t blocks, std::size_t ahead, std::int32_t* out) noexcept {
+  const std::size_t n = (Blocks != 0 ? Blocks : blocks) * block_size;
+  for (std::size_t i = 0; i < count; ++i) {
+    if (i + ahead < count) prefetch_read(codes[i + ahead], n / block_size);
+    const auto* code = reinterpret_cast<const std::uint8_t*>(codes[i]);
+    const auto* other = reinterpret_cast<const std::uint8_t*>(query);
+    uint32x4_t sum = vdupq_n_u32(0);
+    for (std::size_t d = 0; d < n; d += 16) {
+      const uint8x16_t difference = vabdq_u8(vld1q_u8(code + d), vld1q_u8(other + d));
+      sum = vpadalq_u16(sum, vpaddlq_u8(difference));
+    }
+    out[i] = static_cast<std::int32_t>(vaddvq_u32(sum));
+  }
+}
+
 template <std::size_t F32, std::size_t F16, std::size_t I8>
 inline constexpr Kernels kernels{"neon",
-                                 score_f32<true, F32>,
-                                 score_f32<false, F32>,
-                                 score_f16<true, F16>,
-                                 score_f16<false, F16>,
-                                 dot_i8<I8>};
+                                 {score_f32<Sum::squares, F32>, score_f32<Sum::products, F32>, score_f32<Sum::magnitudes, F32>},
+                                 {score_f16<Sum::squares, F16>, score_f16<Sum::products, F16>, score_f16<Sum::magnitudes, F16>},
+                                 dot_i8<I8>,
+                                 distance_i8<I8>};
 
 }  // namespace neon
 

@@ -54,7 +54,7 @@ class Collection {
   [[nodiscard]] const std::string& name() const noexcept { return name_; }
   /// The store, bound to nothing.
   [[nodiscard]] const core::Target& store() const noexcept { return store_; }
-  [[nodiscard]] const CollectionConfig& config() const noexcept { return image_->config(); }
+  [[nodiscard]] CollectionConfig config() const noexcept { return image_->config(); }
   [[nodiscard]] CollectionImage& image() const noexcept { return *image_; }
   [[nodiscard]] std::uint32_t ef_search() const noexcept { return options_.ef_search; }
   /// Bound to nothing.

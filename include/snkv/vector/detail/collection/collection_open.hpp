@@ -63,7 +63,9 @@ class CollectionOpener {
     auto made = std::make_shared<Collection>(
         std::string(opening.name), store_, std::move(tables), std::move(image),
         HandleOptions{opening.wish.ef_search.value_or(config.ef_search), opening.auto_save});
-    if (Error error = build(opening, *made); error.failed()) {
+    Error error = build(opening, *made);
+    if (!error.failed()) error = follow_type(config.type, *made);
+    if (error.failed()) {
       // What is there of it is no use to anybody, unless it is somebody's who is using it.
       if (!(error == Errc::locked)) core::detach(store_, image_name(config.id));
       return error;
@@ -118,6 +120,21 @@ class CollectionOpener {
     error = as_error_of(operation_, transaction.commit());
     if (!error.failed()) forget(config->id);
     return error;
+  }
+
+  /// Notes the type of the codes of a collection that is open.
+  [[nodiscard]] Error set_type(const Collection& collection, ElementType type) const {
+    OwnTransaction transaction;
+    Error error = transaction.begin(store_, {});
+    if (error.failed()) return as_error_of(operation_, std::move(error));
+    const CollectionCatalog catalog(operation_, transaction.target());
+    std::optional<CollectionConfig> config;
+    if (error = catalog.find(collection.name(), config); error.failed()) return error;
+    if (!config || config->dropped || config->id != collection.config().id) {
+      return Error(Errc::index_dropped, operation_, collection.name());
+    }
+    error = catalog.set_type(collection.name(), *config, type);
+    return error.failed() ? error : as_error_of(operation_, transaction.commit());
   }
 
  private:
@@ -214,7 +231,9 @@ class CollectionOpener {
         &context, image);
     if (error.failed()) return as_error_of(operation_, std::move(error));
     out = std::static_pointer_cast<CollectionImage>(std::move(image));
-    if (out->config() == config) return {};
+    CollectionConfig there = out->config();
+    there.type = config.type;  // another process may have changed it, see `follow_type`
+    if (there == config) return {};
     return damaged(operation_, "two collections have the same id");
   }
 
@@ -225,6 +244,16 @@ class CollectionOpener {
     if (error.failed()) return progress.explain(operation_, std::move(error));
     collection.image().maintain(progress);
     return progress.stopped() ? progress.error(operation_) : Error();
+  }
+
+  /// Codes of the type that the collection has now.
+  [[nodiscard]] Error follow_type(ElementType type, const Collection& collection) const {
+    CollectionImage& image = collection.image();
+    const std::lock_guard changing(image.type_mutex());
+    if (image.config().type == type) return {};
+    const Progress none;
+    CallerProgress progress(none, &image);
+    return image.set_type(operation_, collection.tables(), type, progress);
   }
 
   [[nodiscard]] Error drop_values(const CollectionCatalog& catalog,

@@ -186,6 +186,7 @@ struct CollectionQuery {
   bool exact = false;
   bool rerank = true;
   std::size_t oversample = 3;
+  bool widen = true;  ///< as in `SearchRequest`
   std::optional<float> max_distance{};
 };
 
@@ -205,6 +206,7 @@ class CollectionSearch {
     NumberCondition accepts(collection_, query_.condition);
     constexpr int attempts = 4;
     for (int attempt = 1;; ++attempt) {
+      const std::uint64_t epoch = image.epoch();
       if (Error error = collection_.catch_up(operation_); error.failed()) return error;
       out.clear();
       bool current = true;
@@ -224,6 +226,10 @@ class CollectionSearch {
         });
       }
       if (error.failed()) return error;
+      if (image.epoch() != epoch) {
+        attempt = 0;
+        continue;
+      }
       if (accepts.error().failed()) return as_error_of(operation_, accepts.error());
       // Whoever was left out made room for another one.
       if (leave_out() && current && attempt < attempts) continue;
@@ -281,10 +287,12 @@ class CollectionSearch {
     request.exact = query_.exact;
     request.rerank = query_.rerank;
     request.oversample = query_.oversample;
+    request.widen = query_.widen;
     request.max_distance = query_.max_distance;
     const bool rerank_from_rows = rows_needed && query_.rerank;
     if (rerank_from_rows) {
       request.k *= query_.oversample;
+      if (!query_.widen) request.k = std::min(request.k, std::max(query_.ef, query_.k));
       request.max_distance.reset();
     }
     const bool masked = !accepts.is_all();

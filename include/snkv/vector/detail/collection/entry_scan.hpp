@@ -33,7 +33,11 @@ class EntryScan {
     if (error.failed()) return error;
     // Some rows one by one cost as much as many in a row.
     constexpr std::uint64_t seek_cost = 8;
-    if (resolved_ && numbers_.most() * seek_cost < state_.live) return run_few(after, use);
+    if (resolved_ && numbers_.most() * seek_cost < state_.live) {
+      std::vector<std::string> keys = few_keys(after);
+      if (collection_.image().epoch() == epoch_) return run_few(keys, use);
+      resolved_ = false;
+    }
     ItemCursor cursor(tables_.items, after);
     for (; cursor.valid(); cursor.next()) {
       bool more = true;
@@ -54,6 +58,7 @@ class EntryScan {
     resolved_ = false;
     if (Error error = read_state(operation_, tables_.meta, state_); error.failed()) return error;
     const CollectionImage& image = collection_.image();
+    epoch_ = image.epoch();
     if (condition_.filter == nullptr || image.applied() != state_.sequence) return {};
     if (CallbackFrame::is_in(&image)) return {};  // its locks may be held
     image.read([&](const NameTable& names, const MetadataIndex& metadata) {
@@ -64,8 +69,8 @@ class EntryScan {
     return {};
   }
 
-  template <class Use>
-  [[nodiscard]] Error run_few(std::string_view after, Use&& use) {
+  /// Keys of those that can match, sorted.
+  [[nodiscard]] std::vector<std::string> few_keys(std::string_view after) const {
     std::vector<std::string> keys;
     collection_.image().read([&](const NameTable& names, auto&) {
       numbers_.for_each_candidate([&](std::uint32_t number) {
@@ -75,6 +80,11 @@ class EntryScan {
       });
     });
     std::sort(keys.begin(), keys.end());
+    return keys;
+  }
+
+  template <class Use>
+  [[nodiscard]] Error run_few(const std::vector<std::string>& keys, Use&& use) {
     Bytes row;
     for (const std::string& key : keys) {
       Error error = core::get(tables_.items, key, row);
@@ -124,6 +134,7 @@ class EntryScan {
   NumberCondition numbers_{collection_, condition_};
   StateRow state_;
   std::int64_t now_ = 0;
+  std::uint64_t epoch_ = 0;
   bool resolved_ = false;
 };
 

@@ -17,7 +17,7 @@ namespace snkv {
 namespace vector_detail {
 
 [[nodiscard]] inline VectorInfo info_of(const Collection& collection, std::uint64_t count) {
-  const CollectionConfig& config = collection.config();
+  const CollectionConfig config = collection.config();
   return {.name = collection.name(),
           .dim = config.dim,
           .metric = config.metric,
@@ -52,7 +52,7 @@ using namespace vector_detail;  // NOLINT(google-build-using-namespace): the cod
 
 SNKV_VECTOR_CODE Traits traits(const Target& at) noexcept {
   if (at.collection == nullptr) return {};
-  const CollectionConfig& config = at.collection->config();
+  const CollectionConfig config = at.collection->config();
   return {config.dim, config.metric, config.type, at.collection->name()};
 }
 
@@ -112,9 +112,10 @@ SNKV_VECTOR_CODE Error stats(const Target& at, VectorStats& out) {
   out.quantized = now->graph.codec().type() == ElementType::i8;
   out.kernels = now->graph.codec().kernels().name;
 
-  out.code_bytes = now->graph.code_bytes();
+  const bool are_exact = now->graph.codec().type() == ElementType::f32;
+  out.code_bytes = are_exact ? 0 : now->graph.code_bytes();
   out.link_bytes = now->graph.link_bytes();
-  out.vector_bytes = now->vector_bytes();
+  out.vector_bytes = are_exact ? now->graph.code_bytes() : now->vector_bytes();
   image.read([&](const auto& names, const auto& metadata) {
     out.name_bytes = names.memory();
     out.metadata_bytes = metadata.memory();
@@ -188,6 +189,36 @@ SNKV_VECTOR_CODE Error purge_expired(const Target& at, std::uint64_t limit, std:
     purged += gone;
     if (found < wanted || (limit != 0 && purged == limit)) return {};
   }
+}
+
+SNKV_VECTOR_CODE Error set_dtype(const Target& at, ElementType type, const Progress& progress) {
+  constexpr const char* operation = "set_dtype";
+  if (at.collection == nullptr) return closed(operation);
+  if (to_string(type) == "unknown") return Error(Errc::invalid_argument, operation, "unknown dtype");
+  if (at.scope != nullptr) return Error(Errc::invalid_argument, operation, "not inside a transaction");
+  const Collection& collection = *at.collection;
+  if (core::is_read_only(collection.store())) {
+    return Error(Errc::read_only, operation, "the store was opened read-only");
+  }
+  if (Error error = collection.catch_up(operation); error.failed()) return error;
+  CollectionImage& image = collection.image();
+  {
+    const std::lock_guard changing(image.type_mutex());
+    const ElementType before = image.config().type;
+    if (before == type) return {};
+    CallerProgress told(progress, &image);
+    Error error = image.set_type(operation, collection.tables(), type, told);
+    if (!error.failed()) error = CollectionOpener(operation, collection.store()).set_type(collection, type);
+    if (error.failed()) {
+      const Progress none;
+      CallerProgress back(none, &image);
+      if (image.config().type == type) static_cast<void>(image.set_type(operation, collection.tables(), before, back));
+      return error;
+    }
+  }
+  // What is saved has the codes of before.
+  if (!collection.saves_by_itself() || collection.damage().size() != 0) return {};
+  return collection.save(operation, {});
 }
 
 SNKV_VECTOR_CODE Error drop_index(const Target& at) {

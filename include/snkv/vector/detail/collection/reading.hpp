@@ -125,11 +125,16 @@ SNKV_VECTOR_CODE Error count(const Target& at, const Condition& condition, std::
   const EntryCondition wanted = condition_of(*at.collection, condition);
   if (Error error = wanted.error(operation); error.failed()) return error;
   if (at.scope == nullptr) {
-    if (Error error = at.collection->catch_up(operation); error.failed()) return error;
+    const CollectionImage& image = at.collection->image();
     NumberCondition numbers(*at.collection, wanted);
-    at.collection->image().read([&](const auto& names, const auto& metadata) {
-      numbers.resolve(names, metadata, core::now(at.collection->tables().meta));
-    });
+    std::uint64_t epoch = 0;
+    do {
+      epoch = image.epoch();
+      if (Error error = at.collection->catch_up(operation); error.failed()) return error;
+      image.read([&](const auto& names, const auto& metadata) {
+        numbers.resolve(names, metadata, core::now(at.collection->tables().meta));
+      });
+    } while (image.epoch() != epoch);
     if (!numbers.asks_rows()) {
       entries = numbers.most();
       return {};

@@ -125,6 +125,7 @@ namespace vector_detail {
   out.radius = search.radius;
   if (search.radius && search.max_distance) out.radius = std::min(*search.radius, *search.max_distance);
   out.ef = search.ef != 0 ? search.ef : collection.ef_search();
+  out.widen = search.ef == 0;
   out.exact = search.exact;
   out.rerank = search.rerank;
   out.oversample = search.oversample;

@@ -6,8 +6,10 @@
 #include <snkv/vector/detail/collection/row_access.hpp>
 
 #include <algorithm>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <random>
 #include <span>
 #include <string>
 #include <string_view>
@@ -36,6 +38,23 @@ template <class Item>
   return mode == vector_core::Put::only_new ? EntryChange::Wanted::absent : EntryChange::Wanted::any;
 }
 
+/// A key that is greater than those that this process has made before, as long as the clock goes on, and that
+/// no other process makes: in 26 characters (Crockford's base32, lower case) 48 bits of milliseconds since
+/// 1970, 20 bits that count, 60 random bits.
+[[nodiscard]] inline std::string time_ordered_key(std::int64_t now_ms) {
+  static std::atomic<std::uint32_t> counter{0};
+  std::random_device random;
+  std::string key(26, '0');
+  const auto write = [&](std::size_t first, std::size_t count, std::uint64_t bits) {
+    constexpr std::string_view digits = "0123456789abcdefghjkmnpqrstvwxyz";
+    for (std::size_t i = first + count; i-- > first; bits >>= 5) key[i] = digits[bits & 31];
+  };
+  write(0, 10, static_cast<std::uint64_t>(now_ms));
+  write(10, 4, counter.fetch_add(1, std::memory_order_relaxed));
+  write(14, 12, std::uint64_t{random()} << 32 | random());
+  return key;
+}
+
 }  // namespace vector_detail
 
 namespace vector_core {
@@ -53,6 +72,17 @@ SNKV_VECTOR_CODE Error put(const Target& at, BytesView key, std::span<const floa
     if (!failed.failed()) failed = at.collection->check_memory(operation, writer, 1);
     return failed.failed() ? failed : writer.put(change);
   });
+}
+
+SNKV_VECTOR_CODE Error put_new(const Target& at, std::span<const float> vector, const VectorPut& options,
+                               std::string& key) {
+  constexpr const char* operation = "put_new";
+  if (at.collection == nullptr) return closed(operation);
+  std::string made = time_ordered_key(core::now(at.collection->store()));
+  Error error = put(at, made, vector, options, Put::only_new);
+  if (error.failed()) return Error(error.code(), operation, error.detail(), error.extended());
+  key = std::move(made);
+  return {};
 }
 
 SNKV_VECTOR_CODE Error update(const Target& at, BytesView key, const VectorUpdate& change) {

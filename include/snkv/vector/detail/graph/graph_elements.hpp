@@ -112,9 +112,11 @@ class GraphElements : private hnswlib::HierarchicalNSW<float> {
     return std::uint64_t{size()} * (offsetData_ + sizeof(char*)) +
            upper_lists_.load(std::memory_order_relaxed) * size_links_per_element_;
   }
-  /// Of one more slot, on average.
-  [[nodiscard]] std::uint64_t bytes_per_slot() const noexcept {
-    return size_data_per_element_ + sizeof(char*) + size_links_per_element_ / (M_ - 1);
+  /// Of so many more slots: the average, and the upper lists of one on a rather high level.
+  [[nodiscard]] std::uint64_t bytes_of(std::uint64_t slots) const noexcept {
+    constexpr std::uint64_t high = 6;
+    return slots * (size_data_per_element_ + sizeof(char*) + size_links_per_element_ / (M_ - 1)) +
+           high * size_links_per_element_;
   }
 
   /// Makes room. Throws std::bad_alloc, and is as before then.

@@ -62,7 +62,7 @@ class HnswlibReader {
  public:
   static constexpr unsigned highest_level = 30;
 
-  /// `cant_open`, `corrupt`, or `dimension_mismatch`; the message names the file.
+  /// `cant_open`, `corrupt`, or `dimension_mismatch`; the message names the file. `dim` 0: what the file has.
   [[nodiscard]] Error open(const char* operation, const std::string& path, std::size_t dim) {
     operation_ = operation;
     path_ = path;
@@ -83,6 +83,7 @@ class HnswlibReader {
     return seek(sizeof head_) ? Error() : refuse(Errc::io_error, std::strerror(errno));
   }
 
+  [[nodiscard]] std::size_t dim() const noexcept { return dim_; }
   [[nodiscard]] Slot count() const noexcept { return static_cast<Slot>(head_.count); }
   [[nodiscard]] Slot entry() const noexcept { return head_.entry; }
   [[nodiscard]] std::uint32_t m() const noexcept { return static_cast<std::uint32_t>(head_.m); }
@@ -141,7 +142,8 @@ class HnswlibReader {
         head.element != head.label_offset + sizeof(std::uint64_t) || head.element > (1u << 20)) {
       return refuse(Errc::corrupt, "has elements of another form");
     }
-    if (head.label_offset - links != dim_ * sizeof(float)) {
+    if (dim_ == 0) dim_ = (head.label_offset - links) / sizeof(float);
+    if (dim_ == 0 || head.label_offset - links != dim_ * sizeof(float)) {
       return refuse(Errc::dimension_mismatch, "has vectors of " + std::to_string(head.label_offset - links) +
                                                   " bytes, not of " + std::to_string(dim_) + " floats");
     }
@@ -153,7 +155,7 @@ class HnswlibReader {
 
   [[nodiscard]] Error read_upper_lists() {
     if (!seek(sizeof head_ + head_.count * head_.element)) return refuse(Errc::io_error, std::strerror(errno));
-    upper_.resize(static_cast<std::size_t>(size_ - sizeof head_ - head_.count * head_.element));
+    upper_.resize(size_ - sizeof head_ - head_.count * head_.element);
     if (!upper_.empty() && std::fread(upper_.data(), upper_.size(), 1, file_.get()) != 1) {
       return refuse(Errc::io_error, "could not be read to its end");
     }

@@ -53,7 +53,7 @@ class ReservedMemory {
   static std::size_t reasonable() noexcept {
     ::rlimit limit{};
     if (::getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY) {
-      return static_cast<std::size_t>(limit.rlim_cur) / 16;
+      return limit.rlim_cur / 16;
     }
     return 2 * static_cast<std::size_t>(::sysconf(_SC_PHYS_PAGES)) * small_page();
   }

@@ -96,7 +96,8 @@ class Segments {
   static constexpr unsigned first_bits = 5;  // the first segment has 32 rows
 
   static unsigned segment_of(std::uint32_t row) noexcept {
-    return static_cast<unsigned>(std::bit_width(row >> first_bits));
+    // To a type that is none of those it is declared to return, by one standard or another.
+    return static_cast<std::uint8_t>(std::bit_width(row >> first_bits));
   }
   static std::uint64_t first_row(unsigned segment) noexcept {
     return segment == 0 ? 0 : std::uint64_t{1} << (segment + first_bits - 1);

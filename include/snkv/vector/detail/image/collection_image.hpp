@@ -4,6 +4,7 @@
 #pragma once
 
 #include <snkv/options.hpp>
+#include <snkv/vector/detail/base/callbacks.hpp>
 #include <snkv/vector/detail/filter/metadata_index.hpp>
 #include <snkv/vector/detail/image/image_file.hpp>
 #include <snkv/vector/detail/image/side_stream.hpp>
@@ -86,7 +87,39 @@ class CollectionImage {
   CollectionImage(const CollectionImage&) = delete;
   CollectionImage& operator=(const CollectionImage&) = delete;
 
-  [[nodiscard]] const CollectionConfig& config() const noexcept { return config_; }
+  /// As it is now.
+  [[nodiscard]] CollectionConfig config() const noexcept {
+    CollectionConfig now = config_;
+    now.type = core_.type();
+    return now;
+  }
+  /// Held by who changes the type of the codes.
+  [[nodiscard]] std::mutex& type_mutex() noexcept { return type_mutex_; }
+  /// Makes codes of another type: of the exact vectors in memory, beside searches, or else of those in the
+  /// file, for which searches wait. Stopped by `progress`, nothing has changed, or the next search reads the
+  /// rest. With `type_mutex` held.
+  [[nodiscard]] Error set_type(const char* operation, const CollectionTables& tables, ElementType type,
+                               CallerProgress& progress) {
+    if (core_.has_exact()) {
+      return core_.set_type(type, pool_, progress) ? Error() : progress.error(operation);
+    }
+    if (!progress(0, core_.size())) return progress.error(operation);
+    {
+      const std::lock_guard applying(apply_mutex_);
+      const std::unique_lock lock(names_mutex_);
+      // In this order: who sees the new epoch waits in `catch_up`, and who sees what is empty sees the epoch.
+      applied_.store(0, std::memory_order_release);
+      epoch_.fetch_add(1, std::memory_order_acq_rel);
+      core_.clear(type);
+      names_.clear();
+      metadata_.clear();
+    }
+    Error error = catch_up(operation, tables, progress.function());
+    if (!error.failed()) maintain(progress);
+    if (!error.failed() && progress.stopped()) return progress.error(operation);
+    return progress.explain(operation, std::move(error));
+  }
+
   [[nodiscard]] const ImageOptions& options() const noexcept { return options_; }
   [[nodiscard]] const IndexCore& index() const noexcept { return core_; }
   [[nodiscard]] ThreadPool& pool() noexcept { return pool_; }
@@ -96,6 +129,9 @@ class CollectionImage {
   [[nodiscard]] std::uint64_t applied() const noexcept {
     return applied_.load(std::memory_order_acquire);
   }
+  /// Another number whenever the image was made empty, to be filled anew. Who has asked it before `catch_up`,
+  /// and finds another one when he has read, has read something that was not complete.
+  [[nodiscard]] std::uint64_t epoch() const noexcept { return epoch_.load(std::memory_order_acquire); }
   /// Changes that were in the log when it was looked at last.
   [[nodiscard]] std::uint64_t log_length() const noexcept {
     return applied() - std::min(applied(), log_start_.load(std::memory_order_relaxed));
@@ -227,8 +263,11 @@ class CollectionImage {
   /// `no_memory` if so many vectors more are too many.
   [[nodiscard]] Error check_memory(const char* operation, std::uint64_t more) const {
     if (options_.memory_limit == 0) return {};
-    constexpr std::uint64_t name_bytes = 48;
-    const std::uint64_t needed = memory() + more * (core_.bytes_per_vector() + name_bytes);
+    std::uint64_t needed = core_.memory() + core_.bytes_of(more);
+    {
+      const std::shared_lock lock(names_mutex_);
+      needed += names_.memory_with(more) + metadata_.memory();
+    }
     if (needed <= options_.memory_limit) return {};
     return Error(Errc::no_memory, operation,
                  "the index would take about " + std::to_string(needed) +
@@ -327,18 +366,12 @@ class CollectionImage {
     core_.expect(
         numbers.size(),
         [&](std::size_t i) -> const float* {
-          if (unread.failed()) return nullptr;
-          Error error = prepare(operation, frozen, numbers[i]);
-          if (is_damage(error)) {
-            std::fill(prepared_.begin(), prepared_.end(), 0.0f);
-          } else if (error.failed()) {
-            unread = std::move(error);
-            return nullptr;
-          }
-          return prepared_.data();
+          if (!unread.failed()) unread = prepare(operation, frozen, numbers[i]);
+          return unread.failed() ? nullptr : prepared_.data();
         },
         pool_);
-    if (unread.failed()) return unread;
+    // Damaged rows cost their entries, below, and here only that the quantizer is trained later.
+    if (unread.failed() && !is_damage(unread)) return unread;
     Bytes row;
     for (const Touched& one : touched) {
       damage_.forget(one.key);
@@ -504,6 +537,8 @@ class CollectionImage {
   std::atomic<bool> loaded_{false};
   std::atomic<int> handles_{0};
   std::mutex save_mutex_;
+  std::mutex type_mutex_;
+  std::atomic<std::uint64_t> epoch_{0};
   /// Shared for moments by searches; exclusive for each entry that changes.
   mutable std::shared_mutex names_mutex_;
   NameTable names_;

@@ -43,7 +43,7 @@ class FrozenImage {
     copied_.number(stamp.collection);
     copied_.number(stamp.sequence);
     copied_.number(stamp.chain);
-    const IndexConfig& config = index.config();
+    const IndexConfig config = index.config();
     copied_.number(static_cast<std::uint64_t>(config.dim));
     copied_.number(static_cast<std::uint8_t>(config.metric));
     copied_.number(static_cast<std::uint8_t>(config.type));
@@ -84,7 +84,7 @@ class FrozenImage {
 inline void read_image(ByteSource& source, const ImageStamp& stamp, IndexCore& index,
                        NameTable& names, MetadataIndex& metadata,
                        std::uint32_t bound = max_slots) {
-  const IndexConfig& config = index.config();
+  const IndexConfig config = index.config();
   const bool same = source.number<std::uint64_t>() == config.dim &&
                     source.number<std::uint8_t>() == static_cast<std::uint8_t>(config.metric) &&
                     source.number<std::uint8_t>() == static_cast<std::uint8_t>(config.type) &&

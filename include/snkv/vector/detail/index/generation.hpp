@@ -86,9 +86,9 @@ class Generation {
     return graph.code_bytes() + graph.link_bytes() + vector_bytes() +
            std::uint64_t{numbers_.load(std::memory_order_relaxed)} * slots_.stride();
   }
-  /// Bytes that one more vector takes.
-  [[nodiscard]] std::uint64_t bytes_per_vector() const noexcept {
-    return graph.bytes_per_slot() + (keeps_vectors_ ? vectors_.stride() : 0) + slots_.stride();
+  /// Bytes that so many more vectors take.
+  [[nodiscard]] std::uint64_t bytes_of(std::uint64_t vectors) const noexcept {
+    return graph.bytes_of(vectors) + vectors * ((keeps_vectors_ ? vectors_.stride() : 0) + slots_.stride());
   }
   /// Gives a label a vector, in place of the one that it had. Throws std::bad_alloc, and has
   /// changed nothing then. One thread at a time.

@@ -93,6 +93,7 @@ struct SearchRequest {
   bool exact = false;
   bool rerank = false;
   std::size_t oversample = 3;
+  bool widen = true;  ///< keep all that are to be reranked, though that are more than `ef`
   std::optional<float> max_distance{};
   LabelFilter filter{};
 };
@@ -103,9 +104,15 @@ struct SearchRequest {
 class IndexCore {
  public:
   IndexCore(const IndexConfig& config, const Kernels& kernels)
-      : config_(config), kernels_(&kernels), current_(fresh()) {}
+      : config_(config), kernels_(&kernels), type_(config.type), current_(fresh()) {}
 
-  [[nodiscard]] const IndexConfig& config() const noexcept { return config_; }
+  /// As it is now.
+  [[nodiscard]] IndexConfig config() const noexcept {
+    IndexConfig now = config_;
+    now.type = type();
+    return now;
+  }
+  [[nodiscard]] ElementType type() const noexcept { return type_.load(std::memory_order_acquire); }
   [[nodiscard]] std::size_t size() const { return generation()->live(); }
   [[nodiscard]] std::shared_ptr<Generation> generation() const {
     const std::lock_guard lock(current_mutex_);
@@ -127,7 +134,7 @@ class IndexCore {
   /// changed nothing then.
   template <class VectorAt>
   void expect(std::size_t count, VectorAt&& vector_at, ThreadPool& pool) {
-    if (config_.type != ElementType::i8 || count < training_size) return;
+    if (type() != ElementType::i8 || count < training_size) return;
     // A compaction has looked at the generation that there is, and would put its own in the place
     // of this one.
     const std::unique_lock compacting(compact_mutex_, std::try_to_lock);
@@ -137,7 +144,7 @@ class IndexCore {
     Quantizer quantizer = Quantizer::train(config_.dim, count, vector_at, pool);
     if (!quantizer.trained()) return;
     replace(std::make_shared<Generation>(
-        Codec(config_.metric, config_.type, config_.dim, *kernels_, std::move(quantizer)),
+        Codec(config_.metric, ElementType::i8, config_.dim, *kernels_, std::move(quantizer)),
         config_.m, config_.ef_construction, config_.keep_vectors));
     trained_on_.store(count, std::memory_order_relaxed);
   }
@@ -191,6 +198,34 @@ class IndexCore {
     return make_compact(pool, progress);
   }
 
+  /// Whether there are exact vectors, of which codes of another type can be made.
+  [[nodiscard]] bool has_exact() const { return generation()->has_exact(); }
+  /// Makes codes of another type, for which there have to be exact vectors. Returns false, and has changed
+  /// nothing, when `progress(done, total)` returned false.
+  template <class Progress>
+  bool set_type(ElementType type, ThreadPool& pool, Progress&& progress) {
+    const std::lock_guard compacting(compact_mutex_);
+    const ElementType before = type_.exchange(type, std::memory_order_acq_rel);
+    struct Undo {
+      std::atomic<ElementType>* type;
+      ElementType before;
+      ~Undo() {
+        if (type != nullptr) type->store(before, std::memory_order_release);
+      }
+    } undo{&type_, before};
+    if (!make_compact(pool, progress)) return false;
+    undo.type = nullptr;
+    return true;
+  }
+  /// Forgets all vectors; those that come are of another type. Throws std::bad_alloc.
+  void clear(ElementType type) {
+    const std::lock_guard compacting(compact_mutex_);
+    const std::lock_guard changing(change_mutex_);
+    type_.store(type, std::memory_order_release);
+    replace(fresh());
+    trained_on_.store(0, std::memory_order_relaxed);
+  }
+
   // ---- Snapshots ----
 
   /// What there is at one moment.
@@ -225,8 +260,8 @@ class IndexCore {
     quantizer.offset = source.array<float>(config_.dim);
     const auto trained_on = source.number<std::uint64_t>();
     const bool trained = type == ElementType::i8;
-    bool sound = (type == config_.type ||
-                  (!trained && config_.type == ElementType::i8 && type == ElementType::f32)) &&
+    bool sound = (type == this->type() ||
+                  (!trained && this->type() == ElementType::i8 && type == ElementType::f32)) &&
                  std::isfinite(quantizer.scale) && quantizer.trained() == trained &&
                  quantizer.offset.size() == (trained ? config_.dim : 0);
     for (const float offset : quantizer.offset) sound = sound && std::isfinite(offset);
@@ -261,8 +296,8 @@ class IndexCore {
     const std::lock_guard lock(current_mutex_);
     return current_->memory() + (next_ != nullptr ? next_->memory() : 0);
   }
-  /// Bytes that one more vector takes.
-  [[nodiscard]] std::uint64_t bytes_per_vector() const { return generation()->bytes_per_vector(); }
+  /// Bytes that so many more vectors take.
+  [[nodiscard]] std::uint64_t bytes_of(std::uint64_t vectors) const { return generation()->bytes_of(vectors); }
 
   // ---- Searches ----
 
@@ -295,10 +330,12 @@ class IndexCore {
   /// As many vectors are needed before the ranges say something.
   static constexpr std::size_t training_size = 256;
 
+  /// Until the quantizer can be trained, vectors are kept as they are.
+  [[nodiscard]] static ElementType untrained(ElementType type) noexcept {
+    return type == ElementType::i8 ? ElementType::f32 : type;
+  }
   [[nodiscard]] std::shared_ptr<Generation> fresh() const {
-    // Until the quantizer can be trained, vectors are kept as they are.
-    const ElementType type = config_.type == ElementType::i8 ? ElementType::f32 : config_.type;
-    return std::make_shared<Generation>(Codec(config_.metric, type, config_.dim, *kernels_),
+    return std::make_shared<Generation>(Codec(config_.metric, untrained(type()), config_.dim, *kernels_),
                                         config_.m, config_.ef_construction, config_.keep_vectors);
   }
 
@@ -377,17 +414,20 @@ class IndexCore {
     const auto old = generation();
     Codec codec = old->graph.codec();
     std::size_t trained_on = trained_on_.load(std::memory_order_relaxed);
-    if (config_.type == ElementType::i8 && old->live() >= training_size && old->has_exact()) {
+    if (type() == ElementType::i8 && old->live() >= training_size && old->has_exact()) {
       std::vector<Slot> living;
       living.reserve(old->live());
       for (Slot slot = 0; slot < old->graph.size(); ++slot) {
         if (!old->graph.is_dead(slot)) living.push_back(slot);
       }
       trained_on = living.size();
-      codec = Codec(config_.metric, config_.type, config_.dim, *kernels_,
+      codec = Codec(config_.metric, ElementType::i8, config_.dim, *kernels_,
                     Quantizer::train(
                         config_.dim, living.size(),
                         [&](std::size_t i) { return old->exact(living[i]); }, pool));
+    }
+    if (codec.type() != type() && codec.type() != untrained(type())) {
+      codec = Codec(config_.metric, untrained(type()), config_.dim, *kernels_);
     }
     Compaction compaction(*old, std::move(codec), config_.keep_vectors);
     const Recording recording(*this, compaction);
@@ -429,7 +469,7 @@ class IndexCore {
   /// When there is enough to train on for the first time, or much more than there was, or the
   /// ranges no longer hold what comes.
   [[nodiscard]] bool retraining_due() const {
-    if (config_.type != ElementType::i8) return false;
+    if (type() != ElementType::i8) return false;
     const auto now = generation();
     const std::size_t live = now->live();
     if (live < training_size || !now->has_exact()) return false;
@@ -449,8 +489,9 @@ class IndexCore {
     if (k == 0) return {};
     const bool exact_codes = now.graph.codec().type() == ElementType::f32;
     const bool rerank = request.rerank && !exact_codes && now.has_exact();
-    const std::size_t fetch = rerank ? std::max(k, k * request.oversample) : k;
-    const std::size_t ef = std::max(request.ef, fetch);
+    const std::size_t wanted = rerank ? std::max(k, k * request.oversample) : k;
+    const std::size_t ef = std::max(request.ef, request.widen ? wanted : k);
+    const std::size_t fetch = std::min(wanted, ef);
 
     const Generation::Loan loan(now);
     Scratch& scratch = *loan;
@@ -620,6 +661,7 @@ class IndexCore {
 
   const IndexConfig config_;
   const Kernels* kernels_;
+  std::atomic<ElementType> type_;
   std::mutex compact_mutex_;
   std::mutex link_mutex_;
   std::mutex change_mutex_;

@@ -277,6 +277,13 @@ class CollectionCatalog {
       return core::put(catalog, name, config.encode().view(), {});
     });
   }
+  /// Notes the type of the codes of a collection, in the write transaction that the catalog is bound to.
+  [[nodiscard]] Error set_type(std::string_view name, CollectionConfig config, ElementType type) const {
+    config.type = type;
+    return change_record(name, [&](const core::Target& catalog) {
+      return core::put(catalog, name, config.encode().view(), {});
+    });
+  }
   /// Removes what `drop_index` leaves.
   [[nodiscard]] Error remove_record(std::string_view name) const {
     return change_record(name, [&](const core::Target& catalog) {

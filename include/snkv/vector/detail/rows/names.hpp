@@ -65,7 +65,7 @@ class NameTable {
                std::int64_t expires_at) {
     if (number >= entries_.size()) {
       const std::size_t size = std::size_t{number} + 1;
-      if (entries_.capacity() < size) entries_.reserve(std::max(size, entries_.size() * 5 / 4));
+      if (entries_.capacity() < size) entries_.reserve(grown(size));
       for (std::size_t i = entries_.size(); i < size; ++i) entries_.push_back({i, 0, nowhere});
     }
     const bool same = contains(number) && this->key(number) == key;
@@ -198,6 +198,17 @@ class NameTable {
     for (const Block& block : blocks_) bytes += block.capacity;
     return bytes;
   }
+  /// What it is going to be when so many have come, with keys of a usual length.
+  [[nodiscard]] std::uint64_t memory_with(std::uint64_t more) const noexcept {
+    constexpr std::uint64_t usual_key = 24;
+    std::uint64_t bytes = memory();
+    const std::uint64_t entries = entries_.size() + more;
+    if (entries > entries_.capacity()) bytes += (grown(entries) - entries_.capacity()) * sizeof(Entry);
+    const std::uint64_t room = blocks_.empty() ? 0 : blocks_.back().capacity - blocks_.back().size;
+    const std::uint64_t text = more * (usual_key + 4);
+    if (text > room) bytes += std::max(text - room, next_block());
+    return bytes;
+  }
 
  private:
   static constexpr std::uint64_t nowhere = ~std::uint64_t{0};
@@ -225,15 +236,23 @@ class NameTable {
     return key_at(blocks_, place);
   }
 
+  /// For how many entries there is going to be room when there have to be `wanted`.
+  [[nodiscard]] std::uint64_t grown(std::uint64_t wanted) const noexcept {
+    return std::max<std::uint64_t>(wanted, entries_.size() * 5 / 4);
+  }
+  /// Bytes of the next block of keys.
+  [[nodiscard]] std::uint64_t next_block() const noexcept {
+    constexpr std::uint64_t smallest = 1024;
+    constexpr std::uint64_t largest = 1u << 20;
+    return std::clamp(std::uint64_t{used_} / 4, smallest, largest);
+  }
+
   /// Throws std::bad_alloc.
   std::uint64_t store(std::string_view key) {
     const auto length = static_cast<std::uint32_t>(key.size());
     const std::uint32_t size = length + 4;
     if (blocks_.empty() || blocks_.back().capacity - blocks_.back().size < size) {
-      constexpr std::uint64_t smallest = 1024;
-      constexpr std::uint64_t largest = 1u << 20;
-      const auto capacity = static_cast<std::uint32_t>(
-          std::max<std::uint64_t>(size, std::clamp(used_ / 4, smallest, largest)));
+      const auto capacity = static_cast<std::uint32_t>(std::max<std::uint64_t>(size, next_block()));
       Block block{std::make_unique_for_overwrite<char[]>(capacity), 0, capacity};
       blocks_.push_back(std::move(block));
     }

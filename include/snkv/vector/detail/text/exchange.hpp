@@ -24,6 +24,7 @@ namespace vector_detail {
 
 /// The names that vctrs knows; `parse_metric` understands them.
 [[nodiscard]] constexpr std::string_view exchange_name(Metric metric) noexcept {
+  if (metric == Metric::l1) return "manhattan";
   if (metric == Metric::l2) return "euclidean";
   return metric == Metric::cosine ? "cosine" : "dot_product";
 }
@@ -131,7 +132,7 @@ class TextWriter {
 [[nodiscard]] inline std::vector<std::pair<std::string_view, std::string>> header_of(
     const Collection& collection, bool values, std::optional<std::uint64_t> count) {
   const auto text = [](std::string_view word) { return Json(std::string(word)).dump(); };
-  const CollectionConfig& config = collection.config();
+  const CollectionConfig config = collection.config();
   std::vector<std::pair<std::string_view, std::string>> members{
       {"version", std::to_string(text_version)},
       {"dim", std::to_string(config.dim)},

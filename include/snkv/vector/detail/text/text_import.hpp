@@ -45,7 +45,7 @@ class TextImporter final : public TextSink {
     const auto refuse = [&](Errc code, std::string why) {
       return Error(code, operation_, std::move(why));
     };
-    const CollectionConfig& config = collection_.config();
+    const CollectionConfig config = collection_.config();
     for (const auto& [name, value] : members.items()) {
       if (name == "version" && !(value == text_version)) {
         return refuse(Errc::unsupported_version, "version is " + value.dump());
