@@ -9,6 +9,7 @@
 #include <atomic>
 #include <cmath>
 #include <cstdint>
+#include <string>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -31,6 +32,33 @@ std::vector<float> vector_of(std::uint64_t label, ThreadRandom& random) {
 }
 
 }  // namespace
+
+TEST_CASE("a vector that is replaced by its like is found at any moment") {
+  constexpr std::uint64_t labels = 300;
+  VectorIndex<dim, L2> index =
+      must(VectorIndex<dim, L2>::create({.m = 8, .ef_construction = 40, .threads = 1}));
+  ThreadRandom random(2);
+  std::vector<std::vector<float>> vectors;
+  for (std::uint64_t label = 0; label < labels; ++label) {
+    vectors.push_back(vector_of(label, random));
+    must(index.put(label, vectors.back()));
+  }
+  Complaints complaints;
+  std::atomic<bool> stop{false};
+  std::thread changing([&] {
+    for (std::uint64_t label = 0; !stop.load(); label = (label + 1) % labels) {
+      complaints.check(index.put(label, vectors[label]), "put");
+    }
+  });
+  for (int i = 0; i < 20'000; ++i) {
+    const std::uint64_t label = random.below(labels);
+    const auto hits = must(index.search(vectors[label], 1));
+    if (hits.size() != 1 || hits[0].label != label) complaints.add("label " + std::to_string(label) + " is not found");
+  }
+  stop = true;
+  changing.join();
+  CHECK(complaints.first() == "");
+}
 
 TEST_CASE("searches beside changes and compaction are right") {
   const ElementType type = GENERATE(ElementType::f32, ElementType::i8);

@@ -526,7 +526,8 @@ class IndexCore {
     // Before the walk: what is linked while it goes on may be missed by it.
     std::vector<Slot>& unlinked = scratch.batch;
     unlinked.clear();
-    for (Slot slot = now.first_unlinked(); slot < graph.size(); ++slot) {
+    const Slot end = graph.size();
+    for (Slot slot = now.first_unlinked(); slot < end; ++slot) {
       if (!graph.is_linked(slot) && living(slot) && filter(graph.label(slot))) {
         unlinked.push_back(slot);
       }
@@ -543,6 +544,10 @@ class IndexCore {
       graph.search(scratch, ef);
     }
     if (!complete) return false;
+    // A vector that was replaced before the walk came to it was passed over: its successor has come meanwhile.
+    for (Slot slot = end; slot < graph.size(); ++slot) {
+      if (living(slot) && filter(graph.label(slot))) unlinked.push_back(slot);
+    }
     for (std::size_t i = 0; i < pool->size(); ++i) found.push_back((*pool)[i]);
     if (unlinked.empty()) return true;
     std::size_t i = 0;
