@@ -522,7 +522,7 @@ inline NumberSet MetadataIndex::gather(const std::vector<Span>& spans) const {
   };
   if (NumberSet::is_few(most, bound())) {
     std::vector<std::uint32_t> list;
-    list.reserve(static_cast<std::size_t>(most));
+    list.reserve(most);
     each([&](std::uint32_t number) { list.push_back(number); });
     return NumberSet::of(bound(), std::move(list));
   }

@@ -32,7 +32,7 @@ class SideSink final : public ByteSink {
                              ByteProgress progress = {}) {
     progress_ = std::move(progress);
     if (Error error = core::open_side_writer(target, suffix, writer_); error.failed()) return error;
-    buffer_.resize(static_cast<std::size_t>(writer_->chunk_size));
+    buffer_.resize(writer_->chunk_size);
     return {};
   }
   /// To be called when all has been written, without an error: waits for the disk.
@@ -102,7 +102,7 @@ class SideSource final : public ByteSource {
   }
   [[nodiscard]] Error open(const core::Target& target, std::string_view suffix) {
     if (Error error = core::open_side_reader(target, suffix, reader_); error.failed()) return error;
-    buffer_.resize(static_cast<std::size_t>(reader_->chunk_size));
+    buffer_.resize(reader_->chunk_size);
     return {};
   }
   [[nodiscard]] std::uint64_t remaining() const noexcept override {
@@ -131,12 +131,12 @@ class SideSource final : public ByteSource {
         const std::uint64_t length =
             chunk + 1 < reader_->chunks ? chunk_size : reader_->size - chunk * chunk_size;
         got = std::min<std::uint64_t>(size, length - offset);
-        std::memcpy(out, buffer_.data() + offset, static_cast<std::size_t>(got));
+        std::memcpy(out, buffer_.data() + offset, got);
       }
       if (error.failed()) return error;
       position_ += got;
       out += got;
-      size -= static_cast<std::size_t>(got);
+      size -= got;
       if (progress_ && !progress_(position_, reader_->size))
         return Error(Errc::aborted, "load", "");
     }
@@ -149,7 +149,7 @@ class SideSource final : public ByteSource {
   }
 
   Error read_chunks(std::uint64_t first, std::uint64_t count, std::byte* out) {
-    return pool_.each(static_cast<std::size_t>(count), [&](std::size_t i, std::size_t) {
+    return pool_.each(count, [&](std::size_t i, std::size_t) {
       return core::side_read(reader_, first + i, 1, out + i * reader_->chunk_size);
     });
   }
