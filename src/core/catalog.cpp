@@ -1,5 +1,6 @@
 #include "core/catalog.hpp"
 
+#include "base/ascii.hpp"
 #include "base/printable.hpp"
 #include "core/family_seal.hpp"
 #include "core/format.hpp"
@@ -15,12 +16,10 @@
 namespace snkv::core {
 namespace {
 
-char lower(char c) noexcept { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
-
 /// The order of names to SQLite, which does not tell the case of ASCII letters apart.
 bool before_in_name(std::string_view a, std::string_view b) noexcept {
   return std::lexicographical_compare(a.begin(), a.end(), b.begin(), b.end(),
-                                      [](char x, char y) { return lower(x) < lower(y); });
+                                      [](char x, char y) { return base::lower_ascii(x) < base::lower_ascii(y); });
 }
 bool entry_before(const FamilyEntry* entry, std::string_view name) noexcept {
   return before_in_name(entry->family->name, name);

@@ -1,5 +1,6 @@
 #include "core/families.hpp"
 
+#include "base/ascii.hpp"
 #include "base/printable.hpp"
 #include "core/family_seal.hpp"
 #include "core/format.hpp"
@@ -18,7 +19,7 @@ namespace {
 bool begins_like(std::string_view name, std::string_view prefix) noexcept {
   return name.size() >= prefix.size() &&
          std::equal(prefix.begin(), prefix.end(), name.begin(), [](char wanted, char c) {
-           return wanted == (c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c);
+           return wanted == base::lower_ascii(c);
          });
 }
 

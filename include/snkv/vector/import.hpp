@@ -159,7 +159,7 @@ class OriginalCompanion {
 class OriginalLoader {
  public:
   OriginalLoader(VectorStore<> vectors, const OriginalVectorsImport& options)
-      : vectors_(std::move(vectors)), options_(options) {}
+      : vectors_(std::move(vectors)), options_(options), left_out_(options.on_skipped, this) {}
 
   /// Entries that were put.
   [[nodiscard]] std::uint64_t count() const noexcept { return count_; }
@@ -168,14 +168,8 @@ class OriginalLoader {
   [[nodiscard]] Result<void> refuse(BytesView key, Error why) {
     if (options_.refused == Refused::stop || !is_refusal(why)) return Unexpected(std::move(why));
     const SkippedEntry entry{key.str(), {}, why.detail(), true};
-    if (options_.on_skipped) {
-      vector_detail::CallerFunction told("on_skipped", this);
-      if (!told.ask([&] {
-            options_.on_skipped(entry);
-            return true;
-          })) {
-        return Unexpected(told.error("import_original_vectors"));
-      }
+    if (Error error = left_out_.tell("import_original_vectors", entry); error.failed()) {
+      return Unexpected(std::move(error));
     }
     if (options_.skipped != nullptr) options_.skipped->add(entry);
     return {};
@@ -231,6 +225,7 @@ class OriginalLoader {
   };
   VectorStore<> vectors_;
   const OriginalVectorsImport& options_;
+  vector_detail::LeftOut left_out_;
   std::uint64_t count_ = 0;
   std::vector<Row> rows_;
 };

@@ -136,7 +136,8 @@ class VectorIndex {
   /// deleted are left out. `options.m` and `options.ef_construction` are those of the file.
   ///
   /// `cant_open`, `corrupt`, `dimension_mismatch` where elements have another size, `bad_vector`, `exists` for a label
-  /// that comes twice, `invalid_argument` for `L1`, which hnswlib has not; the message names file and reason. Whether the file was made for this metric it does not say.
+  /// that comes twice, `invalid_argument` for `L1`, which hnswlib has not; the message names file and reason.
+  /// Whether the file was made for this metric it does not say.
   [[nodiscard]] static Result<VectorIndex> load_hnswlib(const std::string& path, VectorIndexOptions options = {}) {
     constexpr const char* operation = "load_hnswlib";
     auto empty = create(options);

@@ -238,7 +238,6 @@ class VectorOperations {
   vector_core::Target target_;
 
  private:
-  friend class VectorCollections;
   friend class VectorCursor;
   template <std::size_t, class>
   friend class VectorStore;

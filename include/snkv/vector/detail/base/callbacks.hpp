@@ -6,6 +6,7 @@
 #pragma once
 
 #include <snkv/error.hpp>
+#include <snkv/import_report.hpp>
 #include <snkv/options.hpp>
 #include <snkv/vector/detail/base/json_depth.hpp>
 
@@ -140,6 +141,34 @@ class CallerProgress {
   const Progress& function_;
   CallerFunction caller_;
   std::atomic<bool> stopped_{false};
+};
+
+/// The entries that one import leaves out. Refers to the function that is told of each.
+class LeftOut {
+ public:
+  LeftOut(const OnSkipped& function, const void* collection) noexcept
+      : function_(function), caller_("on_skipped", collection) {}
+
+  /// Tells the function of one. An error only if it throws.
+  [[nodiscard]] Error tell(const char* operation, const SkippedEntry& entry) {
+    const auto call = [&] {
+      function_(entry);
+      return true;
+    };
+    return !function_ || caller_.ask(call) ? Error() : caller_.error(operation);
+  }
+  /// The same, and counts it.
+  [[nodiscard]] Error add(const char* operation, SkippedEntry entry) {
+    if (Error error = tell(operation, entry); error.failed()) return error;
+    entries_.add(std::move(entry));
+    return {};
+  }
+  [[nodiscard]] SkippedEntries& entries() noexcept { return entries_; }
+
+ private:
+  const OnSkipped& function_;
+  CallerFunction caller_;
+  SkippedEntries entries_;
 };
 
 using EntryPredicate = std::function<bool(std::string_view key, const Json& metadata)>;

@@ -193,8 +193,11 @@ void distance_i8(const std::int8_t* query, const std::byte* const* codes, std::s
 
 /// `F32`, `F16` and `I8`: the blocks of a code of each type, or 0.
 template <std::size_t F32, std::size_t F16, std::size_t I8>
-inline constexpr Kernels kernels{"portable",           {score_f32<Sum::squares, F32>, score_f32<Sum::products, F32>, score_f32<Sum::magnitudes, F32>},
-                                 {score_f16<Sum::squares, F16>, score_f16<Sum::products, F16>, score_f16<Sum::magnitudes, F16>},
+inline constexpr Kernels kernels{"portable",
+                                 {score_f32<Sum::squares, F32>, score_f32<Sum::products, F32>,
+                                  score_f32<Sum::magnitudes, F32>},
+                                 {score_f16<Sum::squares, F16>, score_f16<Sum::products, F16>,
+                                  score_f16<Sum::magnitudes, F16>},
                                  dot_i8<I8>,
                                  distance_i8<I8>};
 
@@ -343,8 +346,10 @@ SNKV_VECTOR_AVX2 void distance_i8(const std::int8_t* query, const std::byte* con
 
 template <std::size_t F32, std::size_t F16, std::size_t I8>
 inline constexpr Kernels kernels{"avx2",
-                                 {score_f32<Sum::squares, F32>, score_f32<Sum::products, F32>, score_f32<Sum::magnitudes, F32>},
-                                 {score_f16<Sum::squares, F16>, score_f16<Sum::products, F16>, score_f16<Sum::magnitudes, F16>},
+                                 {score_f32<Sum::squares, F32>, score_f32<Sum::products, F32>,
+                                  score_f32<Sum::magnitudes, F32>},
+                                 {score_f16<Sum::squares, F16>, score_f16<Sum::products, F16>,
+                                  score_f16<Sum::magnitudes, F16>},
                                  dot_i8<I8>,
                                  distance_i8<I8>};
 
@@ -458,8 +463,10 @@ SNKV_VECTOR_AVX512 void distance_i8(const std::int8_t* query, const std::byte* c
 
 template <std::size_t F32, std::size_t F16, std::size_t I8>
 inline constexpr Kernels kernels{"avx512",
-                                 {score_f32<Sum::squares, F32>, score_f32<Sum::products, F32>, score_f32<Sum::magnitudes, F32>},
-                                 {score_f16<Sum::squares, F16>, score_f16<Sum::products, F16>, score_f16<Sum::magnitudes, F16>},
+                                 {score_f32<Sum::squares, F32>, score_f32<Sum::products, F32>,
+                                  score_f32<Sum::magnitudes, F32>},
+                                 {score_f16<Sum::squares, F16>, score_f16<Sum::products, F16>,
+                                  score_f16<Sum::magnitudes, F16>},
                                  dot_i8<I8>,
                                  distance_i8<I8>};
 
@@ -567,8 +574,10 @@ void distance_i8(const std::int8_t* query, const std::byte* const* codes, std::s
 
 template <std::size_t F32, std::size_t F16, std::size_t I8>
 inline constexpr Kernels kernels{"neon",
-                                 {score_f32<Sum::squares, F32>, score_f32<Sum::products, F32>, score_f32<Sum::magnitudes, F32>},
-                                 {score_f16<Sum::squares, F16>, score_f16<Sum::products, F16>, score_f16<Sum::magnitudes, F16>},
+                                 {score_f32<Sum::squares, F32>, score_f32<Sum::products, F32>,
+                                  score_f32<Sum::magnitudes, F32>},
+                                 {score_f16<Sum::squares, F16>, score_f16<Sum::products, F16>,
+                                  score_f16<Sum::magnitudes, F16>},
                                  dot_i8<I8>,
                                  distance_i8<I8>};
 

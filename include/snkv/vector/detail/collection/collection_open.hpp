@@ -19,7 +19,6 @@ struct CollectionOpening {
   CollectionWish wish{};
   ImageOptions image{};
   bool auto_save = true;
-  const Kernels* kernels = nullptr;
   Progress progress{};
 };
 
@@ -214,10 +213,9 @@ class CollectionOpener {
   [[nodiscard]] Error share_image(const CollectionOpening& opening, const CollectionConfig& config,
                                   std::shared_ptr<CollectionImage>& out) const {
     struct Make {
-      const CollectionOpening* opening;
       const CollectionConfig* config;
       ImageOptions options;
-    } context{&opening, &config, opening.image};
+    } context{&config, opening.image};
     Error error = core::store_id(store_, context.options.store);
     if (error.failed()) return as_error_of(operation_, std::move(error));
     std::shared_ptr<void> image;
@@ -225,8 +223,7 @@ class CollectionOpener {
         store_, image_name(config.id),
         [](void* pointer) -> std::shared_ptr<void> {
           const auto& make = *static_cast<const Make*>(pointer);
-          return std::make_shared<CollectionImage>(*make.config, *make.opening->kernels,
-                                                   make.options);
+          return std::make_shared<CollectionImage>(*make.config, make.options);
         },
         &context, image);
     if (error.failed()) return as_error_of(operation_, std::move(error));

@@ -28,10 +28,10 @@ class HnswlibImporter {
         options_(options),
         progress_(progress),
         key_told_("key_of", &collection.image()),
-        skip_told_("on_skipped", &collection.image()) {}
+        left_out_(options.entries->on_skipped, &collection.image()) {}
 
   [[nodiscard]] std::uint64_t count() const noexcept { return seen_.size(); }
-  [[nodiscard]] SkippedEntries& skipped() noexcept { return skipped_; }
+  [[nodiscard]] SkippedEntries& skipped() noexcept { return left_out_.entries(); }
 
   [[nodiscard]] Error run(HnswlibReader& reader) {
     std::vector<float> vector(collection_.config().dim);
@@ -85,17 +85,8 @@ class HnswlibImporter {
 
   /// The error of an element, unless such elements are left out.
   [[nodiscard]] Error leave_out(std::uint64_t label, const std::string& key, Error why) {
-    const VectorImport& entries = *options_.entries;
-    if (entries.refused == Refused::stop) return why;
-    SkippedEntry entry{key, "label " + std::to_string(label), why.detail(), false};
-    if (entries.on_skipped && !skip_told_.ask([&] {
-          entries.on_skipped(entry);
-          return true;
-        })) {
-      return skip_told_.error(operation_);
-    }
-    skipped_.add(std::move(entry));
-    return {};
+    if (options_.entries->refused == Refused::stop) return why;
+    return left_out_.add(operation_, {key, "label " + std::to_string(label), why.detail(), false});
   }
 
   const char* operation_;
@@ -104,8 +95,7 @@ class HnswlibImporter {
   const vector_core::HnswlibImport& options_;
   CallerProgress& progress_;
   CallerFunction key_told_;
-  CallerFunction skip_told_;
-  SkippedEntries skipped_;
+  LeftOut left_out_;
   std::unordered_set<std::string> seen_;
 };
 
@@ -125,9 +115,6 @@ SNKV_VECTOR_CODE Error import_hnswlib(const Target& at, const std::string& path,
   std::uint64_t read = 0;
   SkippedEntries skipped;
   CallerProgress progress(options.entries->progress, &at.collection->image());
-  const Progress linking = [&](std::uint64_t done, std::uint64_t total) {
-    return progress(read + read * done / std::max<std::uint64_t>(total, 1), 2 * read);
-  };
   const auto work = [&](RowWriter& writer, const CollectionTables&) {
     HnswlibImporter importer(operation, *at.collection, writer, options, progress);
     Error failed = importer.run(reader);
@@ -135,7 +122,8 @@ SNKV_VECTOR_CODE Error import_hnswlib(const Target& at, const std::string& path,
     skipped = std::move(importer.skipped());
     return failed;
   };
-  error = at.collection->write(operation, at.scope, {options.entries->sync}, work, linking);
+  error = at.collection->write(operation, at.scope, {options.entries->sync}, work,
+                                   linking_progress(progress, read));
   if (error.failed()) return error;
   if (options.entries->skipped != nullptr) *options.entries->skipped = std::move(skipped);
   count = read;

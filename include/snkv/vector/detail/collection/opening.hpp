@@ -59,10 +59,8 @@ SNKV_VECTOR_CODE Error explain_missing(std::string_view path, const VectorStoreO
 }
 
 SNKV_VECTOR_CODE Error open(const core::Target& store, const VectorStoreOptions& options, Target& out) {
-  CollectionOpening opening = opening_of(options);
-  opening.kernels = &best_kernels<0>();
   std::shared_ptr<Collection> collection;
-  Error error = CollectionOpener("open", store).open(opening, collection);
+  Error error = CollectionOpener("open", store).open(opening_of(options), collection);
   if (!error.failed()) out = {std::move(collection), nullptr};
   return error;
 }

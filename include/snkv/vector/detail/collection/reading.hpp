@@ -68,11 +68,9 @@ SNKV_VECTOR_CODE Error get_vector(const Target& at, BytesView key, std::vector<f
 SNKV_VECTOR_CODE Error get_metadata(const Target& at, BytesView key, Json& metadata) {
   constexpr const char* operation = "get_metadata";
   if (at.collection == nullptr) return closed(operation);
-  core::Target items = at.collection->tables().items;
-  items.scope = at.scope;
   Bytes row;
   ItemRow item;
-  Error error = read_item(operation, *at.collection, items, key, row, item);
+  Error error = find_item(operation, at, key, row, item);
   return error.failed() ? error : read_metadata(operation, key, item, metadata);
 }
 
@@ -92,11 +90,9 @@ SNKV_VECTOR_CODE Error get_item(const Target& at, BytesView key, VectorRecord& r
 SNKV_VECTOR_CODE Error contains(const Target& at, BytesView key, bool& found) {
   constexpr const char* operation = "contains";
   if (at.collection == nullptr) return closed(operation);
-  core::Target items = at.collection->tables().items;
-  items.scope = at.scope;
   Bytes row;
   ItemRow item;
-  Error error = read_item(operation, *at.collection, items, key, row, item);
+  Error error = find_item(operation, at, key, row, item);
   found = !error.failed();
   return error == Errc::not_found ? Error() : error;
 }

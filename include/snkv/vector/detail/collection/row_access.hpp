@@ -5,6 +5,8 @@
 #include <snkv/vector/detail/collection/collection_search.hpp>
 #include <snkv/vector/detail/operations.hpp>
 
+#include <algorithm>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -28,6 +30,14 @@ using vector_core::Target;
     out.predicate = std::make_shared<CallerPredicate>(*condition.predicate, &collection.image());
   }
   return out;
+}
+
+/// For the linking of `written` entries, which comes after `told` was told of their writing: the second half of
+/// the work. Refers to both.
+[[nodiscard]] inline Progress linking_progress(CallerProgress& told, const std::uint64_t& written) {
+  return [&told, &written](std::uint64_t done, std::uint64_t total) {
+    return told(written + written * done / std::max<std::uint64_t>(total, 1), 2 * written);
+  };
 }
 
 /// Runs `read(tables)` in the transaction `scope`, or in a snapshot of its own.
@@ -58,6 +68,14 @@ template <class Read>
     return Error(Errc::not_found, operation, RowWriter::printable(key));
   }
   return {};
+}
+
+/// The same of a handle.
+[[nodiscard]] inline Error find_item(const char* operation, const Target& at, BytesView key, Bytes& row,
+                                     ItemRow& item) {
+  core::Target items = at.collection->tables().items;
+  items.scope = at.scope;
+  return read_item(operation, *at.collection, items, key, row, item);
 }
 
 /// The value of an entry; empty if it has none.

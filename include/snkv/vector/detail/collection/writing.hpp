@@ -138,10 +138,7 @@ SNKV_VECTOR_CODE Error put_batch(const Target& at, std::span<const VectorItem> i
     }
     return {};
   };
-  const Progress linking = [&](std::uint64_t done, std::uint64_t total) {
-    return told(count + count * done / std::max<std::uint64_t>(total, 1), 2 * count);
-  };
-  return at.collection->write(operation, at.scope, options, write, linking);
+  return at.collection->write(operation, at.scope, options, write, linking_progress(told, count));
 }
 
 SNKV_VECTOR_CODE Error erase(const Target& at, BytesView key, const WriteOptions& options, bool& existed) {

@@ -75,13 +75,12 @@ struct ImageOptions {
 /// Threads: any number, for every member.
 class CollectionImage {
  public:
-  CollectionImage(const CollectionConfig& config, const Kernels& kernels,
-                  const ImageOptions& options)
+  CollectionImage(const CollectionConfig& config, const ImageOptions& options)
       : config_(config),
         options_(options),
         core_({config.dim, config.metric, config.type, config.m, config.ef_construction,
                options.keep_vectors},
-              kernels),
+              best_kernels<0>()),
         prepared_(config.dim),
         pool_(options.threads) {}
   CollectionImage(const CollectionImage&) = delete;

@@ -220,17 +220,15 @@ SNKV_VECTOR_CODE Error import_text(const char* operation, const Target& at, std:
   SkippedEntries skipped;
   const QuietStream quiet(in);
   CallerProgress progress(options.progress, &at.collection->image());
-  const Progress linking = [&](std::uint64_t done, std::uint64_t total) {
-    return progress(read + read * done / std::max<std::uint64_t>(total, 1), 2 * read);
-  };
   const auto work = [&](RowWriter& writer, const CollectionTables& tables) {
     TextImporter importer(operation, *at.collection, tables, writer, options, progress);
     Error failed = read_text(operation, in, layout, at.collection->config().dim, importer);
     read = importer.count();
-    skipped = importer.skipped();
+    skipped = std::move(importer.skipped());
     return failed;
   };
-  Error error = at.collection->write(operation, at.scope, {options.sync}, work, linking);
+  Error error = at.collection->write(operation, at.scope, {options.sync}, work,
+                                   linking_progress(progress, read));
   if (error.failed()) return error;
   if (options.skipped != nullptr) *options.skipped = std::move(skipped);
   count = read;

@@ -35,11 +35,11 @@ class TextImporter final : public TextSink {
         writer_(writer),
         options_(options),
         progress_(progress),
-        told_("on_skipped", &collection.image()) {}
+        left_out_(options.on_skipped, &collection.image()) {}
 
   /// Entries that were put.
   [[nodiscard]] std::uint64_t count() const noexcept { return seen_.size(); }
-  [[nodiscard]] const SkippedEntries& skipped() const noexcept { return skipped_; }
+  [[nodiscard]] SkippedEntries& skipped() noexcept { return left_out_.entries(); }
 
   Error header(const Json& members) override {
     const auto refuse = [&](Errc code, std::string why) {
@@ -93,14 +93,7 @@ class TextImporter final : public TextSink {
   Error refused(const TextRecord& record, std::string place, const Error& why) override {
     SkippedEntry skipped{record.key, std::move(place), why.detail(), false};
     if (Error error = keep_value(record, skipped.kept_value); error.failed()) return error;
-    if (options_.on_skipped && !told_.ask([&] {
-          options_.on_skipped(skipped);
-          return true;
-        })) {
-      return told_.error(operation_);
-    }
-    skipped_.add(std::move(skipped));
-    return {};
+    return left_out_.add(operation_, std::move(skipped));
   }
 
   /// Whether it is the entry that an error is about.
@@ -170,8 +163,7 @@ class TextImporter final : public TextSink {
   RowWriter& writer_;
   const VectorImport& options_;
   CallerProgress& progress_;
-  CallerFunction told_;
-  SkippedEntries skipped_;
+  LeftOut left_out_;
   std::unordered_set<std::string> seen_;
   bool writing_ = false;
   bool has_values_ = false;  // an entry without a value has none, and not: it is not told
