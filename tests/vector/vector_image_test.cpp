@@ -144,6 +144,20 @@ void use(Image& image, ClusteredVectors& source) {
 
 }  // namespace
 
+TEST_CASE("names take no more memory than was said before they came") {
+  NameTable names;
+  for (std::uint32_t number = 0; number < 4000;) {
+    const std::uint32_t more = number % 7 == 0 ? 100 : 1;
+    const std::uint64_t expected = names.memory_with(more);
+    for (std::uint32_t i = 0; i < more; ++i, ++number) {
+      static_cast<void>(names.assign(number, "the key of " + std::to_string(number), number + 1, 0));
+    }
+    CAPTURE(number, more);
+    REQUIRE(names.memory() <= expected);
+    REQUIRE(expected <= names.memory() * 2 + 4096);
+  }
+}
+
 TEST_CASE("a snapshot is read as it was written") {
   const ElementType type = GENERATE(ElementType::f32, ElementType::f16, ElementType::i8);
   const bool keep_vectors = GENERATE(true, false);
