@@ -2,11 +2,13 @@
 // machine. The engines take turns; rates are compared at equal recall@10.
 //
 //     vector_bench [--short] [--folder F] [--vectors N] [--queries N] [--rounds N]
-//                  [--datasets NAME,...] [--engines NAME,...] [--json FILE] [--markdown FILE]
-//                  [--plot FILE.svg]
+//                  [--datasets NAME,...] [--engines NAME,...] [--before LIBRARY]
+//                  [--parts engines,filters,store] [--json FILE] [--markdown FILE] [--plot
+//                  FILE.svg]
 #include "vector/bench.hpp"
 #include "vector/data.hpp"
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <sstream>
@@ -18,8 +20,9 @@ using namespace benchmark;
 [[noreturn]] void usage() {
   std::fputs(
       "usage: vector_bench [--short] [--folder F] [--vectors N] [--queries N] [--rounds N]\n"
-      "                    [--datasets NAME,...] [--engines NAME,...] [--json FILE]\n"
-      "                    [--markdown FILE] [--plot FILE]\n",
+      "                    [--datasets NAME,...] [--engines NAME,...] [--before LIBRARY]\n"
+      "                    [--parts engines,filters,store] [--json FILE] [--markdown FILE] [--plot "
+      "FILE]\n",
       stderr);
   std::exit(2);
 }
@@ -42,6 +45,7 @@ std::vector<std::string> split(const std::string& text) {
 
 int main(int argc, char** argv) {
   VectorPlan plan;
+  std::vector<std::string> parts{"engines", "filters", "store"};
   std::string json;
   std::string markdown;
   std::string plot;
@@ -67,6 +71,10 @@ int main(int argc, char** argv) {
       plan.datasets = split(value);
     } else if (option == "--engines") {
       plan.engines = split(value);
+    } else if (option == "--before") {
+      plan.others.push_back(value);
+    } else if (option == "--parts") {
+      parts = split(value);
     } else if (option == "--json") {
       json = value;
     } else if (option == "--markdown") {
@@ -87,8 +95,12 @@ int main(int argc, char** argv) {
     const Dataset data = load_dataset(name, plan.vectors, plan.queries);
     std::printf("%s: %zu vectors of %zu dimensions, %zu queries\n", name.c_str(), data.size(),
                 data.dim, data.query_count());
-    compare_engines(plan, data, report);
-    measure_store(plan, data, report);
+    const auto wanted = [&](const char* part) {
+      return std::find(parts.begin(), parts.end(), part) != parts.end();
+    };
+    if (wanted("engines")) compare_engines(plan, data, report);
+    if (wanted("filters")) compare_filters(plan, data, report);
+    if (wanted("store")) measure_store(plan, data, report);
   }
   report.print_targets();
   if (!json.empty()) report.write_json(json);

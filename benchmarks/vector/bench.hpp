@@ -18,10 +18,13 @@ struct VectorPlan {
   int rounds = 7;
   std::vector<std::string> datasets{};  ///< empty: all
   std::vector<std::string> engines{};   ///< beginnings of names; empty: all
+  std::vector<std::string> others{};    ///< libraries with other versions of snkv
 };
 
-/// Every engine on one dataset: building, searching at equal recall, memory.
+/// Every engine on one dataset: building, searching at equal recall, batches, opening, memory.
 void compare_engines(const VectorPlan& plan, const Dataset& data, Report& report);
+/// Searches of those that have filters, at equal recall among what matches.
+void compare_filters(const VectorPlan& plan, const Dataset& data, Report& report);
 /// What only a store has: opening, filters, full results, batches.
 void measure_store(const VectorPlan& plan, const Dataset& data, Report& report);
 

@@ -1,70 +1,12 @@
-#include "measure.hpp"
 #include "vector/bench.hpp"
-#include "vector/data.hpp"
+#include "vector/curve.hpp"
 
 #include <algorithm>
-#include <chrono>
-#include <cmath>
 #include <cstdio>
 #include <utility>
 
 namespace benchmark {
 namespace {
-
-using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
-
-/// An engine with what it has reached: for each ef its recall, and the rates of the rounds.
-struct Curve {
-  VectorEngineKind kind;
-  std::unique_ptr<VectorEngine> engine{};
-  double build_rate = 0;
-  std::vector<double> recall{};
-  std::vector<std::vector<double>> rates{};  // by ef, by round
-
-  /// The rate at a recall in one round, between the two nearest points of the curve; 0 if it was
-  /// not reached.
-  [[nodiscard]] double rate_at(double wanted, std::size_t round) const {
-    for (std::size_t i = 0; i < recall.size(); ++i) {
-      if (recall[i] < wanted) continue;
-      if (i == 0 || recall[i] == recall[i - 1]) return rates[i][round];
-      const double part = (wanted - recall[i - 1]) / (recall[i] - recall[i - 1]);
-      return std::exp(std::log(rates[i - 1][round]) * (1 - part) +
-                      std::log(rates[i][round]) * part);
-    }
-    return 0;
-  }
-};
-
-constexpr std::size_t efs[] = {10, 16, 24, 32, 48, 64, 96, 128, 200, 300, 400};
-constexpr std::size_t k = Dataset::truth_size;
-
-std::vector<std::uint32_t> search_all(Curve& curve, const Dataset& data, std::size_t ef) {
-  std::vector<std::uint32_t> found(data.query_count() * k);
-  for (std::size_t q = 0; q < data.query_count(); ++q) {
-    curve.engine->search(data.query(q).data(), ef, std::span(found).subspan(q * k, k));
-  }
-  return found;
-}
-
-void build(Curve& curve, const Dataset& data, const std::string& folder) {
-  Ticker().show(data.name + ": " + curve.kind.name + " builds");
-  std::string name = curve.kind.name;
-  std::replace(name.begin(), name.end(), ' ', '-');
-  std::erase(name, ',');
-  curve.engine = curve.kind.make(folder + "/" + name);
-  const auto start = Clock::now();
-  curve.engine->build(data);
-  curve.build_rate = static_cast<double>(data.size()) / seconds_since(start);
-  for (const std::size_t ef : efs) {
-    curve.recall.push_back(recall_of(data, search_all(curve, data, ef)));
-  }
-  curve.rates.resize(curve.recall.size());
-  Ticker().clear();
-}
 
 /// At the recall where the targets are, as far as there are any.
 double recall_point(const Dataset& data, bool quantized) {
@@ -83,6 +25,40 @@ void add_curve(const std::vector<Curve>& curves, const Dataset& data, Report& re
     }
   }
   report.set("curves of " + data.name, std::move(json));
+}
+
+/// In turns, those that can.
+void compare_batches(const VectorPlan& plan, const Dataset& data, std::vector<Curve>& curves,
+                     Report& report) {
+  Row row{data.name + ", all queries in one call", "queries/s", "ef 64, 2 threads"};
+  for (int round = -1; round < plan.rounds; ++round) {
+    std::size_t place = 0;
+    for (Curve& curve : curves) {
+      const auto start = Clock::now();
+      if (!curve.engine->search_batch(data, 64)) continue;
+      if (round < 0) {
+        row.series.push_back({curve.kind.name, {}});
+      } else {
+        row.series[place++].rounds.push_back(static_cast<double>(data.query_count()) /
+                                             seconds_since(start));
+      }
+    }
+  }
+  report.add(std::move(row));
+}
+
+void compare_opening(const VectorPlan& plan, const Dataset& data, std::vector<Curve>& curves,
+                     Report& report) {
+  Row row{data.name + ", opening what was saved", "seconds", "", Better::less};
+  for (Curve& curve : curves) {
+    Series series{curve.kind.name, {}};
+    for (int round = 0; round < plan.rounds; ++round) {
+      const double seconds = curve.engine->reopen();
+      if (seconds > 0) series.rounds.push_back(seconds);
+    }
+    if (!series.rounds.empty()) row.series.push_back(std::move(series));
+  }
+  report.add(std::move(row));
 }
 
 }  // namespace
@@ -111,19 +87,19 @@ void compare_engines(const VectorPlan& plan, const Dataset& data, Report& report
   enter(faiss_engine("SQ8"));
 #endif
   enter(snkv_engine("i8, vectors in the file"));
-  for (Curve& curve : curves) build(curve, data, plan.folder);
-  for (int round = 0; round < plan.rounds; ++round) {
-    Ticker().show(data.name + ": round " + std::to_string(round + 1));
-    for (std::size_t e = 0; e < std::size(efs); ++e) {
-      for (std::size_t i = 0; i < curves.size(); ++i) {
-        Curve& curve = curves[(i + static_cast<std::size_t>(round)) % curves.size()];
-        const auto start = Clock::now();
-        static_cast<void>(search_all(curve, data, efs[e]));
-        curve.rates[e].push_back(static_cast<double>(data.query_count()) / seconds_since(start));
-      }
-    }
+  for (const std::string& library : plan.others) {
+    for (const char* type : {"f32", "i8"}) enter(other_snkv_engine(library, type));
   }
-  Ticker().clear();
+  for (Curve& curve : curves) {
+    Ticker().show(data.name + ": " + curve.kind.name + " builds");
+    build(curve, data, plan.folder, false);
+    Ticker().clear();
+  }
+  measure_curves(curves, data, plan.rounds,
+                 [](VectorEngine& engine, const float* query, std::size_t ef,
+                    std::span<std::uint32_t> out) { engine.search(query, ef, out); });
+  compare_batches(plan, data, curves, report);
+  compare_opening(plan, data, curves, report);
 
   // f32 and i8 have targets of their own, so each is the first of a row.
   for (const std::size_t ours : {std::size_t{0}, std::size_t{1}}) {
@@ -140,10 +116,7 @@ void compare_engines(const VectorPlan& plan, const Dataset& data, Report& report
     for (std::size_t i = 0; i < curves.size(); ++i) {
       if (i < 2 && i != ours) continue;
       const Curve& curve = curves[i];
-      Series rates{curve.kind.name, {}};
-      for (int round = 0; round < plan.rounds; ++round) {
-        rates.rounds.push_back(curve.rate_at(wanted, static_cast<std::size_t>(round)));
-      }
+      Series rates = curve.rates_at(wanted);
       const auto add = [&](Series series, Row& row) {
         row.series.insert(i == ours ? row.series.begin() : row.series.end(), std::move(series));
       };

@@ -18,23 +18,6 @@
 namespace benchmark {
 namespace {
 
-/// Exact search on all threads.
-void find_truth(Dataset& data) {
-  auto index = must(snkv::VectorIndex<snkv::dynamic_extent, snkv::AnyMetric>::create(
-      {.dim = data.dim,
-       .metric = data.cosine ? snkv::Metric::cosine : snkv::Metric::l2,
-       .m = 2,
-       .ef_construction = 4}));
-  std::vector<std::uint64_t> labels(data.size());
-  for (std::size_t i = 0; i < labels.size(); ++i) labels[i] = i;
-  // Not linked: only scanned.
-  must(index.put_batch(labels, data.vectors, [](auto, auto) { return false; }));
-  const auto found = must(index.search_batch(data.queries, Dataset::truth_size, {.exact = true}));
-  for (const auto& hits : found) {
-    for (const auto& hit : hits) data.truth.push_back(static_cast<std::uint32_t>(hit.label));
-  }
-}
-
 Dataset clusters(std::string name, std::size_t dim, std::size_t count, std::size_t queries) {
   constexpr std::size_t centres = 1000;
   Dataset data{std::move(name), dim, false};
@@ -92,6 +75,25 @@ Dataset words(std::size_t most, std::size_t queries) {
 
 }  // namespace
 
+void find_truth(Dataset& data, const std::function<bool(std::size_t)>& accepts) {
+  auto index = must(
+      snkv::VectorIndex<>::create({.dim = data.dim,
+                                   .metric = data.cosine ? snkv::Metric::cosine : snkv::Metric::l2,
+                                   .m = 2,
+                                   .ef_construction = 4}));
+  std::vector<std::uint64_t> labels(data.size());
+  for (std::size_t i = 0; i < labels.size(); ++i) labels[i] = i;
+  // Not linked: only scanned.
+  must(index.put_batch(labels, data.vectors, [](auto, auto) { return false; }));
+  data.truth.clear();
+  for (std::size_t q = 0; q < data.query_count(); ++q) {
+    for (const auto& hit :
+         must(index.search_if(data.query(q), Dataset::truth_size, accepts, {.exact = true}))) {
+      data.truth.push_back(static_cast<std::uint32_t>(hit.label));
+    }
+  }
+}
+
 std::vector<std::string> dataset_names() {
   std::vector<std::string> names;
 #if defined(SNKV_MNIST_DIR)
@@ -113,6 +115,7 @@ Dataset load_dataset(const std::string& name, std::size_t most, std::size_t quer
   if (name == "words") data = words(most, queries);
 #endif
   if (name == "clusters") data = clusters(name, 128, std::min<std::size_t>(most, 100'000), queries);
+  if (name == "wide") data = clusters(name, 1536, std::min<std::size_t>(most, 50'000), queries);
   if (name.starts_with("scale-")) {
     data = clusters(name, 100,
                     std::min<std::size_t>(most, std::strtoull(name.c_str() + 6, nullptr, 10)),
@@ -122,7 +125,7 @@ Dataset load_dataset(const std::string& name, std::size_t most, std::size_t quer
     std::cerr << "there is no dataset " << name << '\n';
     std::exit(2);
   }
-  find_truth(data);
+  find_truth(data, [](std::size_t) { return true; });
   return data;
 }
 

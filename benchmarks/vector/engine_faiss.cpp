@@ -16,7 +16,7 @@ class Faiss final : public VectorEngine {
  public:
   explicit Faiss(bool quantized) : quantized_(quantized) {}
 
-  void build(const Dataset& data) override {
+  void build(const Dataset& data, bool) override {
     dim_ = data.dim;
     cosine_ = data.cosine;
     // Of vectors of length 1 the nearest are the same for both metrics.

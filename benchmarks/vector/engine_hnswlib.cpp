@@ -2,8 +2,8 @@
 // kernels.
 #include "vector/engine.hpp"
 
-// Under a name of its own: this file is compiled for the machine, and must not share hnswlib's functions with
-// those that our index was compiled with.
+// Under a name of its own: this file is compiled for the machine, and must not share hnswlib's
+// functions with those that our index was compiled with.
 #define hnswlib native_hnswlib
 #include <hnswlib/hnswlib.h>
 
@@ -21,7 +21,7 @@ class Hnswlib final : public VectorEngine {
  public:
   explicit Hnswlib(bool shuffled) : shuffled_(shuffled) {}
 
-  void build(const Dataset& data) override {
+  void build(const Dataset& data, bool) override {
     dim_ = data.dim;
     cosine_ = data.cosine;
     if (cosine_) {
@@ -47,13 +47,17 @@ class Hnswlib final : public VectorEngine {
   }
 
   void search(const float* query, std::size_t ef, std::span<std::uint32_t> out) override {
-    index_->setEf(ef);
-    scaled_.resize(dim_);
-    auto found = index_->searchKnn(prepare(query, scaled_), out.size());
-    for (std::size_t i = found.size(); i > 0; --i) {
-      out[i - 1] = static_cast<std::uint32_t>(found.top().second);
-      found.pop();
-    }
+    find(query, ef, nullptr, out);
+  }
+  bool search_groups(const float* query, std::size_t ef, std::size_t below,
+                     std::span<std::uint32_t> out) override {
+    struct Below final : hnswlib::BaseFilterFunctor {
+      std::size_t below = 0;
+      bool operator()(hnswlib::labeltype label) override { return group_of(label) < below; }
+    } condition;
+    condition.below = below;
+    find(query, ef, &condition, out);
+    return true;
   }
 
   [[nodiscard]] std::uint64_t memory() const override {
@@ -61,6 +65,16 @@ class Hnswlib final : public VectorEngine {
   }
 
  private:
+  void find(const float* query, std::size_t ef, hnswlib::BaseFilterFunctor* condition,
+            std::span<std::uint32_t> out) {
+    index_->setEf(ef);
+    scaled_.resize(dim_);
+    auto found = index_->searchKnn(prepare(query, scaled_), out.size(), condition);
+    for (std::size_t i = found.size(); i > 0; --i) {
+      out[i - 1] = static_cast<std::uint32_t>(found.top().second);
+      found.pop();
+    }
+  }
   const float* prepare(const float* vector, std::vector<float>& scaled) const {
     if (!cosine_) return vector;
     float square = 0;

@@ -21,7 +21,7 @@ class Usearch final : public VectorEngine {
  public:
   explicit Usearch(scalar_kind_t scalar) : scalar_(scalar) {}
 
-  void build(const Dataset& data) override {
+  void build(const Dataset& data, bool) override {
     const metric_punned_t metric(
         data.dim, data.cosine ? metric_kind_t::cos_k : metric_kind_t::l2sq_k, scalar_);
     const unum::usearch::index_dense_config_t config(links, ef_construction, 64);

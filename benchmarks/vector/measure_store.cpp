@@ -23,8 +23,6 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using snkv::VectorStore;
 
-constexpr std::size_t groups = 1000;
-
 /// Bytes that this process has handed to the system for writing.
 double bytes_written() {
   std::ifstream in("/proc/self/io");
@@ -68,7 +66,7 @@ void fill(VectorStore<>& store, const Dataset& data) {
     items[i].key = keys[i];
     items[i].vector = data.vector(i);
     items[i].value = "a value that is not very long";
-    items[i].metadata = {{"group", i * 7919 % groups}};
+    items[i].metadata = {{"group", group_of(i)}};
   }
   must(store.put_batch(items));
 }

@@ -199,8 +199,9 @@ TEST_CASE("search_if asks a function of any type, and the filter besides") {
     const auto expected = exact_search(model, Metric::l2, query, 10, even);
     CHECK(common(expected, hits) >= 9);
     const auto both = must(index.search_if(query, 10, even, {.exact = true, .filter = of_three}));
-    const auto exactly = exact_search(model, Metric::l2, query, 10,
-                                      [&](std::uint64_t label) { return even(label) && of_three(label); });
+    const auto exactly = exact_search(model, Metric::l2, query, 10, [&](std::uint64_t label) {
+      return even(label) && of_three(label);
+    });
     CHECK(common(exactly, both) == 10);
   }
   const std::vector<float> query = source.next();
@@ -350,6 +351,17 @@ TEST_CASE("a progress function that throws stops the work as one that asks for i
   CHECK(index.stats().dead == 0);
   CHECK(index.size() == model.size());
   CHECK(recall(index, model, source, {}) >= 0.99);
+}
+
+TEST_CASE(
+    "options that contradict the type are refused; without a metric of the type they decide") {
+  CHECK(says(VectorIndex<3>::create({.dim = 4}), Errc::dimension_mismatch,
+             "the type has 3 dimensions, the options 4"));
+  CHECK(says(VectorIndex<3, Cosine>::create({.metric = Metric::l2}), Errc::metric_mismatch,
+             "cosine"));
+  CHECK(must(VectorIndex<3, L2>::create({.dim = 3, .metric = Metric::l2})).metric() == Metric::l2);
+  CHECK(must(VectorIndex<>::create({.dim = 3, .metric = Metric::l2})).metric() == Metric::l2);
+  CHECK(must(VectorIndex<3>::create()).metric() == Metric::cosine);
 }
 
 TEST_CASE("bad vectors and options are refused by name") {

@@ -40,6 +40,11 @@ TEST_CASE("a collection is fixed to its dimensions, metric and dtype", "[vector]
   REQUIRE_ERRC((VectorStore<3, Cosine>::open(store, {.name = "c"})), Errc::metric_mismatch);
   REQUIRE_ERRC(VectorStore<>::open(store, {.name = "c", .dtype = ElementType::i8}),
                Errc::dtype_mismatch);
+  // Options that contradict the type.
+  REQUIRE_ERRC(VectorStore<3>::open(store, {.name = "c", .dim = 4}), Errc::dimension_mismatch);
+  REQUIRE_ERRC((VectorStore<3, L2>::open(store, {.name = "c", .metric = Metric::cosine})),
+               Errc::metric_mismatch);
+  REQUIRE_ERRC((VectorStore<3, L2>::check({.metric = Metric::cosine})), Errc::metric_mismatch);
   const VectorInfo info = must(must(VectorStore<>::open(store, {.name = "c", .m = 32})).info());
   CHECK(info.dim == 3);
   CHECK(info.metric == Metric::l2);
@@ -90,8 +95,8 @@ TEST_CASE("the tables of a collection are hidden, and belong to a sound store", 
   must(store.compact());
   CHECK(found_keys(points, {1, 2}) == std::vector<std::string>{"a"});
   must(store.backup(dir.file("b.db")));
-  const auto copy =
-      must(open_vectors<VectorStore<2, L2>>(dir.file("b.db"), {.name = "p", .create_if_missing = false}));
+  const auto copy = must(open_vectors<VectorStore<2, L2>>(
+      dir.file("b.db"), {.name = "p", .create_if_missing = false}));
   CHECK(found_keys(copy, {1, 2}) == std::vector<std::string>{"a"});
   CHECK(must(copy.get("a")).view() == "v");
   must(copy.store().verify());
@@ -181,7 +186,8 @@ TEST_CASE("what cannot be stored is refused and changes nothing", "[vector][stor
 
 TEST_CASE("keys that the store makes are new, and in the order of time", "[vector][store]") {
   FakeClock clock;
-  auto points = must(VectorStore<2, L2>::open_in_memory({.name = "made", .store = {.clock = clock.source()}}));
+  auto points = must(
+      VectorStore<2, L2>::open_in_memory({.name = "made", .store = {.clock = clock.source()}}));
   std::vector<std::string> keys;
   for (int i = 0; i < 200; ++i) {
     const std::vector<float> vector{static_cast<float>(i), 1};
@@ -380,8 +386,8 @@ TEST_CASE("a read-only store is searched and not written", "[vector][store]") {
     auto points = must(open_vectors<VectorStore<2, L2>>(dir.file("a.db"), {.name = "p"}));
     must(points.put("a", Point{1, 1}, {.value = "v"}));
   }
-  auto points =
-      must(open_vectors<VectorStore<2, L2>>(dir.file("a.db"), {.name = "p", .store = {.read_only = true}}));
+  auto points = must(open_vectors<VectorStore<2, L2>>(dir.file("a.db"),
+                                                      {.name = "p", .store = {.read_only = true}}));
   CHECK(found_keys(points, {1, 1}) == std::vector<std::string>{"a"});
   CHECK(must(points.get("a")).view() == "v");
   REQUIRE_ERRC(points.put("b", Point{1, 1}), Errc::read_only);
@@ -392,10 +398,12 @@ TEST_CASE("a read-only store is searched and not written", "[vector][store]") {
 
 TEST_CASE("the memory limit is an error, not a surprise", "[vector][store]") {
   // Of which each is met at another moment of the growth of what holds the names.
-  const std::uint64_t limit = GENERATE(100'000, 150'000, 200'000, 250'000, 300'000, 400'000, 500'000, 1'000'000);
+  const std::uint64_t limit =
+      GENERATE(100'000, 150'000, 200'000, 250'000, 300'000, 400'000, 500'000, 1'000'000);
   CAPTURE(limit);
   Store store = must(Store::open_in_memory());
-  auto points = must(VectorStore<>::open(store, {.name = "p", .dim = 64, .threads = 1, .memory_limit = limit}));
+  auto points = must(
+      VectorStore<>::open(store, {.name = "p", .dim = 64, .threads = 1, .memory_limit = limit}));
   ClusteredVectors vectors(64, 4, 11);
   Result<void> result;
   int stored = 0;

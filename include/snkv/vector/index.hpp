@@ -5,12 +5,13 @@
 ///     index.put(42, embedding);
 ///     for (auto [label, distance] : *index.search(query, 10)) use(label, distance);
 ///
-/// Exceptions: std::bad_alloc, when memory runs out; the index is as before then. What a filter or a progress
-/// function of the caller throws is handed on, as by an algorithm of the standard library; the index is whole
-/// then, and as if the function had asked to stop.
+/// Exceptions: std::bad_alloc, when memory runs out; the index is as before then. What a filter or
+/// a progress function of the caller throws is handed on, as by an algorithm of the standard
+/// library; the index is whole then, and as if the function had asked to stop.
 #pragma once
 
 #include <snkv/expected.hpp>
+#include <snkv/vector/detail/base/type.hpp>
 #include <snkv/vector/detail/index/index_core.hpp>
 #include <snkv/vector/metric.hpp>
 #include <snkv/vector/thread_pool.hpp>
@@ -36,10 +37,11 @@
 namespace snkv {
 
 struct VectorIndexOptions {
-  /// Dimensions, 1 to `max_dimension`. Ignored where the type says it.
+  /// Dimensions, 1 to `max_dimension`. 0 where the type says it; another one than the type's is
+  /// refused.
   std::size_t dim = 0;
-  /// Ignored where the type says it.
-  Metric metric = Metric::cosine;
+  /// Empty: that of the type, or cosine with `AnyMetric`. Another one than the type's is refused.
+  std::optional<Metric> metric{};
   /// What the graph is walked on.
   ElementType dtype = ElementType::f32;
   /// Links of a vector on the upper levels of the graph; twice as many on the lowest. 2 to 64. More
@@ -59,19 +61,20 @@ struct VectorIndexOptions {
 };
 
 struct VectorIndexSearch {
-  /// Candidates; 0: the index's `ef_search`, or what reranking asks for, if that is more. At least k are kept
-  /// whatever it is.
+  /// Candidates; 0: the index's `ef_search`, or what reranking asks for, if that is more. At least
+  /// k are kept whatever it is.
   std::size_t ef = 0;
   /// Compares with every vector instead of walking the graph.
   bool exact = false;
-  /// With f16 or i8, and exact vectors kept: scores the best `oversample` * k of the candidates exactly.
+  /// With f16 or i8, and exact vectors kept: scores the best `oversample` * k of the candidates
+  /// exactly.
   bool rerank = true;
   std::size_t oversample = 3;
   /// Drops what is farther; applied last.
   std::optional<float> max_distance{};
-  /// Only labels for which it is true are found. Called from the thread that searches, possibly many
-  /// times, and by `search_batch` from several threads at once; must not change the index. What it throws
-  /// comes out of the search.
+  /// Only labels for which it is true are found. Called from the thread that searches, possibly
+  /// many times, and by `search_batch` from several threads at once; must not change the index.
+  /// What it throws comes out of the search.
   std::function<bool(std::uint64_t label)> filter{};
 };
 
@@ -101,21 +104,21 @@ inline namespace SNKV_EXPECTED_NAMESPACE {
 /// Threads: any number may search while others change it. Changes wait for each other, but not for
 /// a compaction; searches never wait for the insertion into the graph: what is not linked yet is
 /// scanned. Complexity: search and insertion about O(log n); exact search O(n).
-template <std::size_t Dim = dynamic_extent, class MetricTag = Cosine>
+template <std::size_t Dim = dynamic_extent, class MetricTag = AnyMetric>
 class VectorIndex {
  public:
   using Vector = std::span<const float>;
-  /// Called between steps of long work, by the thread that asked for it, with what is done and what there is
-  /// in all; false stops it. Must not change the index. What it throws stops the work, too, and comes out of
-  /// the call.
+  /// Called between steps of long work, by the thread that asked for it, with what is done and what
+  /// there is in all; false stops it. Must not change the index. What it throws stops the work,
+  /// too, and comes out of the call.
   using ProgressFunction = std::function<bool(std::uint64_t done, std::uint64_t total)>;
 
-  /// Fails with `invalid_argument` when an option is out of its range.
+  /// Fails with `invalid_argument` when an option is out of its range, with `dimension_mismatch` or
+  /// `metric_mismatch` when it contradicts the type.
   [[nodiscard]] static Result<VectorIndex> create(VectorIndexOptions options = {}) {
-    if constexpr (Dim != dynamic_extent) options.dim = Dim;
-    if constexpr (vector_detail::metric_of<MetricTag>) {
-      options.metric = *vector_detail::metric_of<MetricTag>;
-    }
+    Error error = vector_detail::merge_type<Dim, MetricTag>("create", options.dim, options.metric);
+    if (error.failed()) return Unexpected(std::move(error));
+    if (!options.metric) options.metric = Metric::cosine;
     const auto refuse = [](std::string what) {
       return Unexpected(Error(Errc::invalid_argument, "create", std::move(what)));
     };
@@ -126,23 +129,26 @@ class VectorIndex {
     }
     if (options.ef_search < 1 || options.ef_search > 65536)
       return refuse("ef_search is not 1 to 65536");
-    if (to_string(options.metric) == "unknown") return refuse("unknown metric");
+    if (to_string(*options.metric) == "unknown") return refuse("unknown metric");
     if (to_string(options.dtype) == "unknown") return refuse("unknown dtype");
     return VectorIndex(options);
   }
 
-  /// Opens an index file of hnswlib 0.8 (`saveIndex`), with its graph and its labels. For `Cosine` its vectors must
-  /// be of length 1, as those of hnswlib's Python package are with `space='cosine'`. Elements that are marked as
-  /// deleted are left out. `options.m` and `options.ef_construction` are those of the file.
+  /// Opens an index file of hnswlib 0.8 (`saveIndex`), with its graph and its labels. For `Cosine`
+  /// its vectors must be of length 1, as those of hnswlib's Python package are with
+  /// `space='cosine'`. Elements that are marked as deleted are left out. `options.m` and
+  /// `options.ef_construction` are those of the file.
   ///
-  /// `cant_open`, `corrupt`, `dimension_mismatch` where elements have another size, `bad_vector`, `exists` for a label
-  /// that comes twice, `invalid_argument` for `L1`, which hnswlib has not; the message names file and reason.
-  /// Whether the file was made for this metric it does not say.
-  [[nodiscard]] static Result<VectorIndex> load_hnswlib(const std::string& path, VectorIndexOptions options = {}) {
+  /// `cant_open`, `corrupt`, `dimension_mismatch` where elements have another size, `bad_vector`,
+  /// `exists` for a label that comes twice, `invalid_argument` for `L1`, which hnswlib has not; the
+  /// message names file and reason. Whether the file was made for this metric it does not say.
+  [[nodiscard]] static Result<VectorIndex> load_hnswlib(const std::string& path,
+                                                        VectorIndexOptions options = {}) {
     constexpr const char* operation = "load_hnswlib";
     auto empty = create(options);
     if (!empty) return Unexpected(std::move(empty.error()));
-    if (Error error = empty->check_exchange(operation); error.failed()) return Unexpected(std::move(error));
+    if (Error error = empty->check_exchange(operation); error.failed())
+      return Unexpected(std::move(error));
     vector_detail::HnswlibReader reader;
     Error error = reader.open(operation, path, empty->dim());
     if (error.failed()) return Unexpected(std::move(error));
@@ -161,12 +167,14 @@ class VectorIndex {
     made->maintain({});
     return made;
   }
-  /// Writes an index file that hnswlib 0.8 reads with `L2Space` or `InnerProductSpace` of `dim()` dimensions; for
-  /// `Cosine` vectors of length 1 for the latter. Erased vectors are compacted away first. With f16 or i8 without
-  /// exact vectors, those are written that the codes stand for. The file has its name when all of it is on the disk.
-  /// Changes wait; searches go on. `invalid_argument` for `L1`. O(n).
+  /// Writes an index file that hnswlib 0.8 reads with `L2Space` or `InnerProductSpace` of `dim()`
+  /// dimensions; for `Cosine` vectors of length 1 for the latter. Erased vectors are compacted away
+  /// first. With f16 or i8 without exact vectors, those are written that the codes stand for. The
+  /// file has its name when all of it is on the disk. Changes wait; searches go on.
+  /// `invalid_argument` for `L1`. O(n).
   [[nodiscard]] Result<void> save_hnswlib(const std::string& path) {
-    if (Error error = check_exchange("save_hnswlib"); error.failed()) return Unexpected(std::move(error));
+    if (Error error = check_exchange("save_hnswlib"); error.failed())
+      return Unexpected(std::move(error));
     const std::lock_guard lock(state_->change_mutex);
     maintain({});
     state_->core.compact(state_->pool, [](std::uint64_t, std::uint64_t) { return true; });
@@ -180,7 +188,7 @@ class VectorIndex {
   }
 
   [[nodiscard]] std::size_t dim() const noexcept { return state_->options.dim; }
-  [[nodiscard]] Metric metric() const noexcept { return state_->options.metric; }
+  [[nodiscard]] Metric metric() const noexcept { return state_->metric; }
   [[nodiscard]] std::size_t size() const { return state_->core.size(); }
   [[nodiscard]] bool contains(std::uint64_t label) const {
     const std::shared_lock lock(state_->names_mutex);
@@ -200,8 +208,8 @@ class VectorIndex {
   }
 
   /// `put` for many: `vectors` has those of all labels one after the other. All or nothing; of a
-  /// label that comes twice the last vector counts. Links in parallel. Stopped by `progress`, also by
-  /// an exception, the vectors are all there, and the rest is linked later.
+  /// label that comes twice the last vector counts. Links in parallel. Stopped by `progress`, also
+  /// by an exception, the vectors are all there, and the rest is linked later.
   [[nodiscard]] Result<void> put_batch(std::span<const std::uint64_t> labels, Vector vectors,
                                        const ProgressFunction& progress = {}) {
     const std::size_t dim = state_->options.dim;
@@ -223,7 +231,7 @@ class VectorIndex {
       state_->core.expect(
           labels.size(),
           [&](std::size_t i) {
-            vector_detail::prepare_vector(state_->options.metric, vectors.data() + i * dim, dim,
+            vector_detail::prepare_vector(state_->metric, vectors.data() + i * dim, dim,
                                           prepared.data());
             return prepared.data();
           },
@@ -266,12 +274,14 @@ class VectorIndex {
     if (k == 0) return Unexpected(Error(Errc::invalid_argument, "search", std::string("k is 0")));
     return find("search", query, k, options, std::nullopt, AnyLabel{});
   }
-  /// The same among the labels for which `accepts(label)` is true, with less to do for each than with
-  /// `options.filter`, which must be true too if it is given.
+  /// The same among the labels for which `accepts(label)` is true, with less to do for each than
+  /// with `options.filter`, which must be true too if it is given.
   template <std::predicate<std::uint64_t> Accepts>
-  [[nodiscard]] Result<std::vector<Neighbor>> search_if(Vector query, std::size_t k, const Accepts& accepts,
-                                                        const VectorIndexSearch& options = {}) const {
-    if (k == 0) return Unexpected(Error(Errc::invalid_argument, "search_if", std::string("k is 0")));
+  [[nodiscard]] Result<std::vector<Neighbor>> search_if(
+      Vector query, std::size_t k, const Accepts& accepts,
+      const VectorIndexSearch& options = {}) const {
+    if (k == 0)
+      return Unexpected(Error(Errc::invalid_argument, "search_if", std::string("k is 0")));
     return find("search_if", query, k, options, std::nullopt, accepts);
   }
 
@@ -323,12 +333,14 @@ class VectorIndex {
   struct State {
     explicit State(const VectorIndexOptions& given)
         : options(given),
-          core({given.dim, given.metric, given.dtype, given.m, given.ef_construction,
+          metric(*given.metric),
+          core({given.dim, *given.metric, given.dtype, given.m, given.ef_construction,
                 given.keep_vectors},
                vector_detail::best_kernels<(Dim == dynamic_extent ? 0 : Dim)>()),
           pool(given.threads) {}
 
     const VectorIndexOptions options;
+    const Metric metric;
     vector_detail::IndexCore core;
     mutable ThreadPool pool;
     std::mutex change_mutex;
@@ -337,8 +349,8 @@ class VectorIndex {
     std::unordered_map<std::uint64_t, vector_detail::Label> numbers;
     std::vector<vector_detail::Label> owners;  // whose each number is now
     std::vector<std::uint32_t> free;           // has room for all of `owners`
-    /// The label of each number, which filters read without the mutex. A number that has another label in
-    /// the meantime has another owner too, which is looked at when the search is over.
+    /// The label of each number, which filters read without the mutex. A number that has another
+    /// label in the meantime has another owner too, which is looked at when the search is over.
     vector_detail::Segments labels{sizeof(std::uint64_t)};
 
     [[nodiscard]] std::uint64_t label_of(std::uint32_t number) const noexcept {
@@ -352,12 +364,13 @@ class VectorIndex {
     }
 
     /// Gives a number to a label of a file.
-    [[nodiscard]] Error introduce(const char* operation, const std::string& path, std::uint64_t label,
-                                  const float* vector, vector_detail::Label& out) {
+    [[nodiscard]] Error introduce(const char* operation, const std::string& path,
+                                  std::uint64_t label, const float* vector,
+                                  vector_detail::Label& out) {
       const auto refuse = [&](Errc code, const char* why) {
         return Error(code, operation, path + ": label " + std::to_string(label) + why);
       };
-      if (options.metric == Metric::cosine) {
+      if (metric == Metric::cosine) {
         const double length = vector_detail::length(vector, options.dim);
         if (std::abs(length - 1.0) > 0.01) return refuse(Errc::bad_vector, " is not of length 1");
       }
@@ -374,7 +387,8 @@ class VectorIndex {
     void forget_dead() {
       const auto now = core.generation();
       for (std::uint32_t number = 0; number < owners.size(); ++number) {
-        if (now->slot_of(number) == vector_detail::no_slot) static_cast<void>(forget(label_of(number)));
+        if (now->slot_of(number) == vector_detail::no_slot)
+          static_cast<void>(forget(label_of(number)));
       }
     }
 
@@ -408,14 +422,14 @@ class VectorIndex {
       if (!std::isfinite(x)) return Error(Errc::bad_vector, operation, name() + ": not finite");
       zero = zero && x == 0;
     }
-    if (zero && state_->options.metric == Metric::cosine) {
+    if (zero && state_->metric == Metric::cosine) {
       return Error(Errc::bad_vector, operation, name() + ": length zero has no direction");
     }
     return {};
   }
 
   [[nodiscard]] Error check_exchange(const char* operation) const {
-    if (state_->options.metric != Metric::l1) return {};
+    if (state_->metric != Metric::l1) return {};
     return Error(Errc::invalid_argument, operation, std::string("hnswlib has no metric l1"));
   }
 
@@ -436,8 +450,7 @@ class VectorIndex {
 
   void insert(std::uint64_t label, Vector vector) {
     std::vector<float> prepared(vector.size());
-    vector_detail::prepare_vector(state_->options.metric, vector.data(), vector.size(),
-                                  prepared.data());
+    vector_detail::prepare_vector(state_->metric, vector.data(), vector.size(), prepared.data());
     struct Undo {
       State* state;
       std::uint64_t label;
@@ -484,12 +497,12 @@ class VectorIndex {
   template <class Accepts>
   [[nodiscard]] Result<std::vector<Neighbor>> find(const char* operation, Vector query,
                                                    std::size_t k, const VectorIndexSearch& options,
-                                                   std::optional<float> radius, const Accepts& accepts) const {
+                                                   std::optional<float> radius,
+                                                   const Accepts& accepts) const {
     Error error = check(operation, std::nullopt, query);
     if (error.failed()) return Unexpected(std::move(error));
     std::vector<float> prepared(query.size());
-    vector_detail::prepare_vector(state_->options.metric, query.data(), query.size(),
-                                  prepared.data());
+    vector_detail::prepare_vector(state_->metric, query.data(), query.size(), prepared.data());
     vector_detail::SearchRequest request;
     request.k = k;
     request.ef = options.ef != 0 ? options.ef : state_->options.ef_search;
@@ -517,7 +530,8 @@ class VectorIndex {
       const std::shared_lock lock(state_->names_mutex);
       for (const vector_detail::Hit& hit : hits) {
         const std::uint32_t number = vector_detail::number_of(hit.label);
-        if (state_->owners[number] == hit.label) found.push_back({state_->label_of(number), hit.distance});
+        if (state_->owners[number] == hit.label)
+          found.push_back({state_->label_of(number), hit.distance});
       }
       complete = found.size() == hits.size();
     }

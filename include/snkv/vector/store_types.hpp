@@ -31,11 +31,11 @@ struct VectorStoreOptions {
   /// Of the collection: as of a column family (see store.hpp). The values of its entries are in the
   /// family of this name.
   std::string_view name = default_collection;
-  /// Dimensions, 1 to `max_dimension`; 0: those that the collection has. Ignored where the type
-  /// says it. Stored; an open with another one is refused with `dimension_mismatch`.
+  /// Dimensions, 1 to `max_dimension`; 0: those of the type, or that the collection has. Stored; an open with
+  /// another one, or another one than the type's, is refused with `dimension_mismatch`.
   std::size_t dim = 0;
-  /// Empty: what the collection has; cosine for a new one. Ignored where the type says it. Stored;
-  /// an open with another one is refused with `metric_mismatch`.
+  /// Empty: that of the type, or what the collection has; cosine for a new one. Stored; an open with another
+  /// one, or another one than the type's, is refused with `metric_mismatch`.
   std::optional<Metric> metric{};
   /// What the graph is walked on. Empty: what the collection has; f32 for a new one. Stored; an
   /// open with another one is refused with `dtype_mismatch`. Stored vectors are always exact f32.

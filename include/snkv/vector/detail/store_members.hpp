@@ -1,7 +1,9 @@
 /// \file
-/// Members of the handles of store.hpp: each of them calls the function of its name in operations.hpp.
+/// Members of the handles of store.hpp: each of them calls the function of its name in
+/// operations.hpp.
 #pragma once
 
+#include <snkv/vector/detail/base/type.hpp>
 #include <snkv/vector/store.hpp>
 
 #include <algorithm>
@@ -20,17 +22,19 @@ inline namespace SNKV_EXPECTED_NAMESPACE {
 namespace vector_facade {
 
 /// Null: all. Refers to the filter.
-[[nodiscard]] inline const vector_detail::FilterNode* node_of(const std::optional<Filter>& filter) noexcept {
+[[nodiscard]] inline const vector_detail::FilterNode* node_of(
+    const std::optional<Filter>& filter) noexcept {
   return filter && !filter->is_all() ? &filter->node() : nullptr;
 }
 /// Refers to both.
-[[nodiscard]] inline vector_core::Condition condition_of(const std::optional<Filter>& filter,
-                                                         const VectorPredicate& predicate) noexcept {
+[[nodiscard]] inline vector_core::Condition condition_of(
+    const std::optional<Filter>& filter, const VectorPredicate& predicate) noexcept {
   return {node_of(filter), predicate ? &predicate : nullptr};
 }
 
 /// Refers to `options`.
-[[nodiscard]] inline vector_core::Search search_of(std::size_t k, const VectorSearch& options) noexcept {
+[[nodiscard]] inline vector_core::Search search_of(std::size_t k,
+                                                   const VectorSearch& options) noexcept {
   return {.condition = condition_of(options.filter, options.predicate),
           .k = k,
           .ef = options.ef,
@@ -42,31 +46,32 @@ namespace vector_facade {
           .metadata = options.metadata,
           .vectors = options.vectors};
 }
-[[nodiscard]] inline std::vector<vector_core::Search> searches_of(std::size_t k,
-                                                                  std::span<const VectorSearch> options) {
+[[nodiscard]] inline std::vector<vector_core::Search> searches_of(
+    std::size_t k, std::span<const VectorSearch> options) {
   std::vector<vector_core::Search> searches;
   searches.reserve(options.size());
   for (const VectorSearch& one : options) searches.push_back(search_of(k, one));
   return searches;
 }
 
-/// What the type says of a collection goes before the options.
+/// The options with what the type says of a collection, which they must not contradict.
 template <std::size_t Dim, class MetricTag>
-[[nodiscard]] VectorStoreOptions options_of(VectorStoreOptions options) {
-  if constexpr (Dim != dynamic_extent) options.dim = Dim;
-  if constexpr (vector_detail::metric_of<MetricTag>) {
-    options.metric = *vector_detail::metric_of<MetricTag>;
-  }
+[[nodiscard]] Result<VectorStoreOptions> options_of(VectorStoreOptions options) {
+  Error error = vector_detail::merge_type<Dim, MetricTag>("open", options.dim, options.metric);
+  if (error.failed()) return Unexpected(std::move(error));
   return options;
 }
 
 /// Opens the store of a collection by `open(store_options)`. There is a new file only where the
 /// collection is to be made, and can be.
 template <class Open>
-[[nodiscard]] Result<Store> open_file(std::string_view path, const VectorStoreOptions& options, Open&& open) {
-  if (Error error = vector_core::check_options(options); error.failed()) return Unexpected(std::move(error));
+[[nodiscard]] Result<Store> open_file(std::string_view path, const VectorStoreOptions& options,
+                                      Open&& open) {
+  if (Error error = vector_core::check_options(options); error.failed())
+    return Unexpected(std::move(error));
   Options wanted = options.store;
-  wanted.create_if_missing = wanted.create_if_missing && options.create_if_missing && options.dim != 0;
+  wanted.create_if_missing =
+      wanted.create_if_missing && options.create_if_missing && options.dim != 0;
   auto store = open(wanted);
   if (store || wanted.create_if_missing) return store;
   return Unexpected(vector_core::explain_missing(path, options, std::move(store).error()));
@@ -74,8 +79,10 @@ template <class Open>
 
 /// Makes a collection and fills it by `fill(collection)`, or there is none.
 template <class Fill>
-[[nodiscard]] Result<VectorStore<>> filled_collection(VectorCollections& collections, std::string_view name,
-                                                      const VectorStoreOptions& options, Fill&& fill) {
+[[nodiscard]] Result<VectorStore<>> filled_collection(VectorCollections& collections,
+                                                      std::string_view name,
+                                                      const VectorStoreOptions& options,
+                                                      Fill&& fill) {
   auto created = collections.create(name, options);
   if (!created) return created;
   auto count = fill(*created);
@@ -85,10 +92,9 @@ template <class Fill>
   return Unexpected(std::move(count).error());
 }
 
-[[nodiscard]] inline Result<VectorStore<>> import_text(const char* operation, VectorCollections& collections,
-                                                       std::string_view name, std::istream& in,
-                                                       VectorStoreOptions options, VectorImport import,
-                                                       vector_core::TextLayout layout) {
+[[nodiscard]] inline Result<VectorStore<>> import_text(
+    const char* operation, VectorCollections& collections, std::string_view name, std::istream& in,
+    VectorStoreOptions options, VectorImport import, vector_core::TextLayout layout) {
   Error error = vector_core::complete_options(operation, in, layout, import.refused, options);
   if (error.failed()) return Unexpected(std::move(error));
   import.any_metric = true;  // the caller has chosen it, or it is the one of the text
@@ -102,10 +108,18 @@ template <class Fill>
 
 // ---- Handles ----
 
-inline std::size_t VectorOperations::dim() const noexcept { return vector_core::traits(target_).dim; }
-inline Metric VectorOperations::metric() const noexcept { return vector_core::traits(target_).metric; }
-inline ElementType VectorOperations::dtype() const noexcept { return vector_core::traits(target_).dtype; }
-inline std::string_view VectorOperations::name() const noexcept { return vector_core::traits(target_).name; }
+inline std::size_t VectorOperations::dim() const noexcept {
+  return vector_core::traits(target_).dim;
+}
+inline Metric VectorOperations::metric() const noexcept {
+  return vector_core::traits(target_).metric;
+}
+inline ElementType VectorOperations::dtype() const noexcept {
+  return vector_core::traits(target_).dtype;
+}
+inline std::string_view VectorOperations::name() const noexcept {
+  return vector_core::traits(target_).name;
+}
 inline Store VectorOperations::store() const {
   return target_.collection == nullptr ? Store() : facade::Door::store(vector_core::store(target_));
 }
@@ -118,10 +132,12 @@ inline Result<ColumnFamily> VectorOperations::values() const {
 // ---- Writing ----
 
 inline Result<void> VectorOperations::put(BytesView key, Vector vector, const VectorPut& options) {
-  return facade::as_result(vector_core::put(target_, key, vector, options, vector_core::Put::replace));
+  return facade::as_result(
+      vector_core::put(target_, key, vector, options, vector_core::Put::replace));
 }
 inline Result<void> VectorOperations::add(BytesView key, Vector vector, const VectorPut& options) {
-  return facade::as_result(vector_core::put(target_, key, vector, options, vector_core::Put::only_new));
+  return facade::as_result(
+      vector_core::put(target_, key, vector, options, vector_core::Put::only_new));
 }
 inline Result<std::string> VectorOperations::put_new(Vector vector, const VectorPut& options) {
   std::string key;
@@ -131,12 +147,14 @@ inline Result<std::string> VectorOperations::put_new(Vector vector, const Vector
 inline Result<void> VectorOperations::update(BytesView key, const VectorUpdate& change) {
   return facade::as_result(vector_core::update(target_, key, change));
 }
-inline Result<void> VectorOperations::put_batch(std::span<const VectorItem> items, const Progress& progress,
+inline Result<void> VectorOperations::put_batch(std::span<const VectorItem> items,
+                                                const Progress& progress,
                                                 const WriteOptions& options) {
   return facade::as_result(
       vector_core::put_batch(target_, items, progress, options, vector_core::Put::replace));
 }
-inline Result<void> VectorOperations::add_batch(std::span<const VectorItem> items, const Progress& progress,
+inline Result<void> VectorOperations::add_batch(std::span<const VectorItem> items,
+                                                const Progress& progress,
                                                 const WriteOptions& options) {
   return facade::as_result(
       vector_core::put_batch(target_, items, progress, options, vector_core::Put::only_new));
@@ -152,7 +170,8 @@ inline Result<std::uint64_t> VectorOperations::erase_many(std::span<const BytesV
   Error error = vector_core::erase_many(target_, keys, options, erased);
   return facade::as_result(std::move(error), std::move(erased));
 }
-inline Result<std::uint64_t> VectorOperations::erase_if(const Filter& filter, const WriteOptions& options) {
+inline Result<std::uint64_t> VectorOperations::erase_if(const Filter& filter,
+                                                        const WriteOptions& options) {
   std::uint64_t erased = 0;
   Error error = vector_core::erase_if(target_, {&filter.node(), nullptr}, options, erased);
   return facade::as_result(std::move(error), std::move(erased));
@@ -210,7 +229,8 @@ inline Result<std::uint64_t> VectorOperations::count(const Filter& filter) const
   Error error = vector_core::count(target_, {&filter.node(), nullptr}, entries);
   return facade::as_result(std::move(error), std::move(entries));
 }
-inline Result<std::vector<std::string>> VectorOperations::ids(std::string_view after, std::size_t limit) const {
+inline Result<std::vector<std::string>> VectorOperations::ids(std::string_view after,
+                                                              std::size_t limit) const {
   std::vector<std::string> keys;
   Error error = vector_core::ids(target_, after, limit, keys);
   return facade::as_result(std::move(error), std::move(keys));
@@ -234,17 +254,19 @@ inline Result<std::vector<VectorRecord>> VectorOperations::items(const VectorQue
 inline Result<std::vector<VectorHit>> VectorOperations::search(Vector query, std::size_t k,
                                                                const VectorSearch& options) const {
   std::vector<VectorHit> hits;
-  Error error = vector_core::search("search", target_, query, vector_facade::search_of(k, options), hits);
+  Error error =
+      vector_core::search("search", target_, query, vector_facade::search_of(k, options), hits);
   return facade::as_result(std::move(error), std::move(hits));
 }
-inline Result<std::vector<VectorKey>> VectorOperations::search_keys(Vector query, std::size_t k,
-                                                                    const VectorSearch& options) const {
+inline Result<std::vector<VectorKey>> VectorOperations::search_keys(
+    Vector query, std::size_t k, const VectorSearch& options) const {
   std::vector<VectorKey> keys;
-  Error error = vector_core::search_keys(target_, query, vector_facade::search_of(k, options), keys);
+  Error error =
+      vector_core::search_keys(target_, query, vector_facade::search_of(k, options), keys);
   return facade::as_result(std::move(error), std::move(keys));
 }
-inline Result<std::vector<VectorHit>> VectorOperations::search_radius(Vector query, float radius,
-                                                                      const VectorSearch& options) const {
+inline Result<std::vector<VectorHit>> VectorOperations::search_radius(
+    Vector query, float radius, const VectorSearch& options) const {
   vector_core::Search search = vector_facade::search_of(1, options);
   search.radius = radius;
   std::vector<VectorHit> hits;
@@ -254,7 +276,8 @@ inline Result<std::vector<VectorHit>> VectorOperations::search_radius(Vector que
 inline Result<std::vector<std::vector<VectorHit>>> VectorOperations::search_batch(
     Vector queries, std::size_t k, std::span<const VectorSearch> options) const {
   std::vector<std::vector<VectorHit>> hits;
-  Error error = vector_core::search_batch(target_, queries, vector_facade::searches_of(k, options), hits);
+  Error error =
+      vector_core::search_batch(target_, queries, vector_facade::searches_of(k, options), hits);
   return facade::as_result(std::move(error), std::move(hits));
 }
 inline Result<std::vector<std::vector<VectorHit>>> VectorOperations::search_batch(
@@ -264,7 +287,8 @@ inline Result<std::vector<std::vector<VectorHit>>> VectorOperations::search_batc
 inline Result<std::vector<std::vector<VectorKey>>> VectorOperations::search_keys_batch(
     Vector queries, std::size_t k, std::span<const VectorSearch> options) const {
   std::vector<std::vector<VectorKey>> keys;
-  Error error = vector_core::search_keys_batch(target_, queries, vector_facade::searches_of(k, options), keys);
+  Error error = vector_core::search_keys_batch(target_, queries,
+                                               vector_facade::searches_of(k, options), keys);
   return facade::as_result(std::move(error), std::move(keys));
 }
 inline Result<std::vector<std::vector<VectorKey>>> VectorOperations::search_keys_batch(
@@ -273,7 +297,8 @@ inline Result<std::vector<std::vector<VectorKey>>> VectorOperations::search_keys
 }
 
 inline Result<VectorCursor> VectorOperations::cursor(Vector query, VectorSearch options) const {
-  Error error = vector_core::check_search("cursor", target_, query, vector_facade::search_of(1, options));
+  Error error =
+      vector_core::check_search("cursor", target_, query, vector_facade::search_of(1, options));
   if (error.failed()) return Unexpected(std::move(error));
   return VectorCursor(*this, query, std::move(options));
 }
@@ -354,16 +379,18 @@ inline Result<std::uint64_t> VectorOperations::export_jsonl(std::ostream& out,
                                          written);
   return facade::as_result(std::move(error), std::move(written));
 }
-inline Result<std::uint64_t> VectorOperations::import_json(std::istream& in, const VectorImport& options) {
+inline Result<std::uint64_t> VectorOperations::import_json(std::istream& in,
+                                                           const VectorImport& options) {
   std::uint64_t count = 0;
-  Error error = vector_core::import_text("import_json", target_, in, vector_core::TextLayout::document,
-                                         options, count);
+  Error error = vector_core::import_text("import_json", target_, in,
+                                         vector_core::TextLayout::document, options, count);
   return facade::as_result(std::move(error), std::move(count));
 }
-inline Result<std::uint64_t> VectorOperations::import_jsonl(std::istream& in, const VectorImport& options) {
+inline Result<std::uint64_t> VectorOperations::import_jsonl(std::istream& in,
+                                                            const VectorImport& options) {
   std::uint64_t count = 0;
-  Error error =
-      vector_core::import_text("import_jsonl", target_, in, vector_core::TextLayout::lines, options, count);
+  Error error = vector_core::import_text("import_jsonl", target_, in,
+                                         vector_core::TextLayout::lines, options, count);
   return facade::as_result(std::move(error), std::move(count));
 }
 
@@ -378,36 +405,42 @@ inline Result<std::uint64_t> VectorOperations::import_hnswlib(const std::string&
 // ---- Opening ----
 
 template <std::size_t Dim, class MetricTag>
-Result<VectorStore<Dim, MetricTag>> VectorStore<Dim, MetricTag>::open(const Store& store,
-                                                                      const VectorStoreOptions& given) {
+Result<VectorStore<Dim, MetricTag>> VectorStore<Dim, MetricTag>::open(
+    const Store& store, const VectorStoreOptions& given) {
+  auto options = vector_facade::options_of<Dim, MetricTag>(given);
+  if (!options) return Unexpected(std::move(options).error());
   vector_core::Target target;
-  Error error = vector_core::open(facade::Door::target(store),
-                                  vector_facade::options_of<Dim, MetricTag>(given), target);
+  Error error = vector_core::open(facade::Door::target(store), *options, target);
   if (error.failed()) return Unexpected(std::move(error));
   return VectorStore(VectorOperations(std::move(target)));
 }
 template <std::size_t Dim, class MetricTag>
-Result<void> VectorStore<Dim, MetricTag>::check(const VectorStoreOptions& options) {
-  return facade::as_result(vector_core::check_options(vector_facade::options_of<Dim, MetricTag>(options)));
+Result<void> VectorStore<Dim, MetricTag>::check(const VectorStoreOptions& given) {
+  auto options = vector_facade::options_of<Dim, MetricTag>(given);
+  if (!options) return Unexpected(std::move(options).error());
+  return facade::as_result(vector_core::check_options(*options));
 }
 template <std::size_t Dim, class MetricTag>
-Result<VectorStore<Dim, MetricTag>> VectorStore<Dim, MetricTag>::open(std::string_view path,
-                                                                      const VectorStoreOptions& options) {
-  auto store = vector_facade::open_file(path, vector_facade::options_of<Dim, MetricTag>(options),
-                                        [&](const Options& wanted) { return Store::open(path, wanted); });
+Result<VectorStore<Dim, MetricTag>> VectorStore<Dim, MetricTag>::open(
+    std::string_view path, const VectorStoreOptions& given) {
+  auto options = vector_facade::options_of<Dim, MetricTag>(given);
+  if (!options) return Unexpected(std::move(options).error());
+  auto store = vector_facade::open_file(
+      path, *options, [&](const Options& wanted) { return Store::open(path, wanted); });
   if (!store) return Unexpected(std::move(store).error());
-  return open(*store, options);
+  return open(*store, *options);
 }
 template <std::size_t Dim, class MetricTag>
 Result<VectorStore<Dim, MetricTag>> VectorStore<Dim, MetricTag>::open_encrypted(
-    std::string_view path, const Secret& secret, const VectorStoreOptions& options,
+    std::string_view path, const Secret& secret, const VectorStoreOptions& given,
     const EncryptionOptions& encryption) {
-  auto store = vector_facade::open_file(path, vector_facade::options_of<Dim, MetricTag>(options),
-                                        [&](const Options& wanted) {
-                                          return Store::open_encrypted(path, secret, wanted, encryption);
-                                        });
+  auto options = vector_facade::options_of<Dim, MetricTag>(given);
+  if (!options) return Unexpected(std::move(options).error());
+  auto store = vector_facade::open_file(path, *options, [&](const Options& wanted) {
+    return Store::open_encrypted(path, secret, wanted, encryption);
+  });
   if (!store) return Unexpected(std::move(store).error());
-  return open(*store, options);
+  return open(*store, *options);
 }
 template <std::size_t Dim, class MetricTag>
 Result<VectorStore<Dim, MetricTag>> VectorStore<Dim, MetricTag>::open_in_memory(
@@ -417,19 +450,22 @@ Result<VectorStore<Dim, MetricTag>> VectorStore<Dim, MetricTag>::open_in_memory(
   return open(*store, options);
 }
 template <std::size_t Dim, class MetricTag>
-Result<VectorStore<Dim, MetricTag>> VectorStore<Dim, MetricTag>::in(const Transaction& transaction) const {
+Result<VectorStore<Dim, MetricTag>> VectorStore<Dim, MetricTag>::in(
+    const Transaction& transaction) const {
   vector_core::Target bound;
   Error error = vector_core::bind(target_, facade::Door::target(transaction), bound);
   if (error.failed()) return Unexpected(std::move(error));
   return VectorStore(VectorOperations(std::move(bound)));
 }
 
-inline Result<VectorStore<>> VectorCollections::create(std::string_view name, VectorStoreOptions options) {
+inline Result<VectorStore<>> VectorCollections::create(std::string_view name,
+                                                       VectorStoreOptions options) {
   options.name = name;
   options.error_if_exists = true;
   return VectorStore<>::open(store_, options);
 }
-inline Result<VectorStore<>> VectorCollections::open(std::string_view name, VectorStoreOptions options) {
+inline Result<VectorStore<>> VectorCollections::open(std::string_view name,
+                                                     VectorStoreOptions options) {
   options.name = name;
   options.create_if_missing = false;
   return VectorStore<>::open(store_, options);
@@ -453,16 +489,18 @@ inline Result<VectorStore<>> VectorCollections::import_json(std::string_view nam
                                                             VectorStoreOptions options,
                                                             const VectorImport& import) {
   return vector_facade::import_text("import_json", *this, name, in, std::move(options), import,
-                                          vector_core::TextLayout::document);
+                                    vector_core::TextLayout::document);
 }
-inline Result<VectorStore<>> VectorCollections::import_jsonl(std::string_view name, std::istream& in,
+inline Result<VectorStore<>> VectorCollections::import_jsonl(std::string_view name,
+                                                             std::istream& in,
                                                              VectorStoreOptions options,
                                                              const VectorImport& import) {
   return vector_facade::import_text("import_jsonl", *this, name, in, std::move(options), import,
-                                          vector_core::TextLayout::lines);
+                                    vector_core::TextLayout::lines);
 }
 
-inline Result<VectorStore<>> VectorCollections::import_hnswlib(std::string_view name, const std::string& path,
+inline Result<VectorStore<>> VectorCollections::import_hnswlib(std::string_view name,
+                                                               const std::string& path,
                                                                const VectorKeyOf& key_of,
                                                                VectorStoreOptions options,
                                                                const VectorImport& import) {
@@ -471,8 +509,9 @@ inline Result<VectorStore<>> VectorCollections::import_hnswlib(std::string_view 
       return Unexpected(std::move(error));
     }
   }
-  return vector_facade::filled_collection(
-      *this, name, options, [&](VectorStore<>& made) { return made.import_hnswlib(path, key_of, import); });
+  return vector_facade::filled_collection(*this, name, options, [&](VectorStore<>& made) {
+    return made.import_hnswlib(path, key_of, import);
+  });
 }
 
 }  // namespace SNKV_EXPECTED_NAMESPACE

@@ -28,7 +28,8 @@ namespace snkv::vector_detail {
 ///
 ///     number of links on level 0 (16 bits), mark of the dead (8 bits), links; label; what is ours; the code
 ///
-/// with the code on a cache line of its own. The links on upper levels lie apart, in hnswlib's form too.
+/// with the code on cache lines of its own, in as few pairs of lines as it can be: processors fetch the other line
+/// of an aligned pair of 128 bytes too. The links on upper levels lie apart, in hnswlib's form too.
 /// hnswlib's locks and its table of levels stay empty, because they cannot grow in place.
 ///
 /// Threads: `begin`, `publish` and `reserve` are for one thread at a time; everything else may run beside them, on
@@ -53,7 +54,8 @@ class GraphElements : private hnswlib::HierarchicalNSW<float> {
     size_links_per_element_ = maxM_ * sizeof(hnswlib::tableint) + sizeof(hnswlib::linklistsizeint);
     offsetLevel0_ = 0;
     label_offset_ = (size_links_level0_ + sizeof(Label) - 1) / sizeof(Label) * sizeof(Label);
-    offsetData_ = blocks_of(label_offset_ + sizeof(Own)) * block_size;
+    const std::size_t blocks = blocks_of(label_offset_ + sizeof(Own));
+    offsetData_ = (blocks + (blocks + data_size_ / block_size) % 2) * block_size;
     size_data_per_element_ = offsetData_ + data_size_;
     enterpoint_node_ = no_slot;
     maxlevel_ = -1;
