@@ -20,6 +20,7 @@ option(SNKV_FETCH_WORDS "Fetch 118 MB of word vectors for the example words (npm
 
 option(SNKV_SQLITE_DEBUG "Compile the engine with SQLITE_DEBUG: its asserts run, slowly" OFF)
 option(SNKV_COVERAGE "Instrument the C++ sources for gcov" OFF)
+option(SNKV_FUZZ "Programs for libFuzzer; needs clang" OFF)
 set(SNKV_SANITIZE "" CACHE STRING "Sanitizers: \"address;undefined\", \"thread\" or nothing")
 
 set(SNKV_SQLITE_DIR "" CACHE PATH

@@ -1,4 +1,4 @@
-# Instrumentation: SNKV_SANITIZE and SNKV_COVERAGE. The flags hold for the whole directory tree,
+# Instrumentation: SNKV_SANITIZE, SNKV_FUZZ and SNKV_COVERAGE. The flags hold for the whole directory tree,
 # engine and tests included, because code that is only partly instrumented hides errors.
 
 set(SNKV_TEST_ENVIRONMENT "")
@@ -25,6 +25,10 @@ if(SNKV_SANITIZE)
     "ASAN_OPTIONS=${_snkv_asan}${_snkv_symbolizer}"
     "UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1${_snkv_symbolizer}"
     "TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1${_snkv_symbolizer}")
+endif()
+
+if(SNKV_FUZZ)
+  add_compile_options(-fsanitize=fuzzer-no-link)
 endif()
 
 if(SNKV_COVERAGE)
