@@ -1,10 +1,10 @@
 /// \file
 /// `ColumnFamily`, a named key space of its own in a store: a table of the same name in the file.
 ///
-/// A handle is cheap to copy and keeps the store open. It means one family for ever: after the
-/// family is dropped, by whomever, every use gives `Errc::dropped`, even if another family of the
-/// same name has been created since. A handle obtained from a transaction or a snapshot reads and
-/// writes through it, and gives `Errc::closed` after its end.
+/// A handle is cheap to copy and keeps the store open. It means one family for ever: after the family
+/// is dropped, by whomever, every use gives `Errc::dropped`, even if another family of the same name
+/// has been created since. A handle obtained from a transaction or a snapshot reads and writes
+/// through it, and gives `Errc::closed` after its end.
 ///
 /// Threads: any number, as `Store` (bound to a transaction or snapshot: as that).
 #pragma once
@@ -30,8 +30,7 @@ class ColumnFamily : public EntryWriter {
   /// The same family seen from where `target` is.
   [[nodiscard]] Result<ColumnFamily> seen_from(const core::Target& target) const {
     if (target_.store != target.store || target_.store == nullptr) {
-      return Unexpected(
-          Error(Errc::invalid_argument, "column_family", "a family of another store"));
+      return Unexpected(Error(Errc::invalid_argument, "column_family", "a family of another store"));
     }
     return ColumnFamily(core::Target{target_.store, target_.family, target.scope});
   }
