@@ -1,5 +1,5 @@
-// Columns against what one would do without them: chunks of 1 MB as blobs of a table, written and read through
-// libsqlite3's own interface; rows of a table; std::vector, for scale.
+// Columns against what one would do without them: chunks of 1 MB as blobs of a table, written and
+// read through libsqlite3's own interface; rows of a table; std::vector, for scale.
 //
 //     column_bench [folder] [rounds] [million elements]     (., 5, 10)
 #include "measure.hpp"
@@ -55,7 +55,8 @@ void extend_blobs(Database& db, std::span<const std::int64_t> elements) {
   for (std::size_t at = 0; at < elements.size(); at += blob_elements) {
     const std::size_t amount = std::min(blob_elements, elements.size() - at);
     sqlite3_bind_int64(insert, 1, static_cast<sqlite3_int64>(at / blob_elements));
-    sqlite3_bind_blob64(insert, 2, elements.data() + at, amount * sizeof(std::int64_t), SQLITE_STATIC);
+    sqlite3_bind_blob64(insert, 2, elements.data() + at, amount * sizeof(std::int64_t),
+                        SQLITE_STATIC);
     check(sqlite3_step(insert), db.get());
     sqlite3_reset(insert);
   }
@@ -64,7 +65,8 @@ void extend_blobs(Database& db, std::span<const std::int64_t> elements) {
 }
 
 template <class T>
-void extend_column(snkv::Store& store, const char* name, std::span<const T> elements, std::size_t batch) {
+void extend_column(snkv::Store& store, const char* name, std::span<const T> elements,
+                   std::size_t batch) {
   auto column = must(snkv::Column<T>::open(store, name));
   must(column.clear());
   for (std::size_t at = 0; at < elements.size(); at += batch) {
@@ -94,16 +96,17 @@ int main(int argc, char** argv) {
        [&] { extend_column<std::int64_t>(store, "n", numbers, 1'000'000); }},
       {"extend, Column<double>, batches of a million", count,
        [&] { extend_column<double>(store, "d", doubles, 1'000'000); }},
-      {"extend, std::vector", count,
-       [&] {
+      {"extend, std::vector", count, [&] {
          std::vector<std::int64_t> copy;
          for (std::size_t at = 0; at < count; at += 1'000'000) {
-           copy.insert(copy.end(), numbers.begin() + static_cast<std::ptrdiff_t>(at),
-                       numbers.begin() + static_cast<std::ptrdiff_t>(std::min(count, at + 1'000'000)));
+           copy.insert(
+               copy.end(), numbers.begin() + static_cast<std::ptrdiff_t>(at),
+               numbers.begin() + static_cast<std::ptrdiff_t>(std::min(count, at + 1'000'000)));
          }
          if (copy.back() != numbers.back()) std::exit(1);
        }}};
   benchmark::take_turns(extends, rounds);
+  benchmark::print(extends, extends.front());
 
   auto column = must(snkv::Column<std::int64_t>::open(store, "n"));
   must(store.checkpoint(snkv::Checkpoint::truncate));
@@ -122,6 +125,7 @@ int main(int argc, char** argv) {
          must(transaction.commit());
        }}};
   benchmark::take_turns(appends, rounds);
+  benchmark::print(appends, appends.front());
 
   constexpr std::size_t slices = 100'000;
   constexpr std::size_t slice = 100;
@@ -159,10 +163,12 @@ int main(int argc, char** argv) {
          for (const std::uint64_t place_of : places) {
            for (std::size_t done = 0; done < slice;) {
              const std::uint64_t at = place_of + done;
-             check(sqlite3_blob_reopen(blob, static_cast<sqlite3_int64>(at / blob_elements)), db.get());
+             check(sqlite3_blob_reopen(blob, static_cast<sqlite3_int64>(at / blob_elements)),
+                   db.get());
              const std::size_t within = at % blob_elements;
              const std::size_t amount = std::min(slice - done, blob_elements - within);
-             check(sqlite3_blob_read(blob, buffer + done, static_cast<int>(amount * 8), static_cast<int>(within * 8)),
+             check(sqlite3_blob_read(blob, buffer + done, static_cast<int>(amount * 8),
+                                     static_cast<int>(within * 8)),
                    db.get());
              done += amount;
            }
@@ -180,12 +186,14 @@ int main(int argc, char** argv) {
          }
        }}};
   benchmark::take_turns(reads, rounds);
+  benchmark::print(reads, reads.front());
   sqlite3_finalize(select);
   if (sums[1] != sums[2]) std::exit(1);
 
   std::int64_t totals[3] = {};
   std::vector<benchmark::Candidate> sum = {
-      {"sum, std::vector", count, [&] { totals[0] = std::accumulate(numbers.begin(), numbers.end(), std::int64_t{0}); }},
+      {"sum, std::vector", count,
+       [&] { totals[0] = std::accumulate(numbers.begin(), numbers.end(), std::int64_t{0}); }},
       {"sum, Column::chunks", count,
        [&] {
          totals[1] = 0;
@@ -202,6 +210,7 @@ int main(int argc, char** argv) {
          must(loop.status());
        }}};
   benchmark::take_turns(sum, rounds);
+  benchmark::print(sum, sum.front());
   if (totals[0] != totals[1] || totals[0] != totals[2]) std::exit(1);
 
   const std::size_t texts_count = count / 10;
@@ -225,12 +234,12 @@ int main(int argc, char** argv) {
          sqlite3_finalize(insert);
          db.run("COMMIT");
        }},
-      {"strings of 30 bytes, Column<std::string>::extend", texts_count,
-       [&] {
+      {"strings of 30 bytes, Column<std::string>::extend", texts_count, [&] {
          must(strings.clear());
          must(strings.extend(texts));
        }}};
   benchmark::take_turns(write_texts, rounds);
+  benchmark::print(write_texts, write_texts.front());
   std::size_t bytes[2] = {};
   std::vector<benchmark::Candidate> read_texts = {
       {"read them all, SQLite table", texts_count,
@@ -246,9 +255,11 @@ int main(int argc, char** argv) {
       {"read them all, Column<std::string>::all", texts_count, [&] {
          bytes[1] = 0;
          auto loop = strings.all();
-         for (const std::string_view text : loop) bytes[1] += static_cast<unsigned char>(text[0]) + text.size();
+         for (const std::string_view text : loop)
+           bytes[1] += static_cast<unsigned char>(text[0]) + text.size();
          must(loop.status());
        }}};
   benchmark::take_turns(read_texts, rounds);
+  benchmark::print(read_texts, read_texts.front());
   if (bytes[0] != bytes[1]) std::exit(1);
 }

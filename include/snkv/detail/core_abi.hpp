@@ -12,6 +12,7 @@
 #include <snkv/encryption.hpp>
 #include <snkv/error.hpp>
 #include <snkv/import_report.hpp>
+#include <snkv/kohakuvault_report.hpp>
 #include <snkv/options.hpp>
 #include <snkv/sql_value.hpp>
 #include <snkv/stats.hpp>
@@ -196,6 +197,21 @@ SNKV_API Error open_blob_reader(const Target& target, BytesView key, BlobReader*
 SNKV_API Error blob_read(BlobReader* reader, std::uint64_t offset, std::byte* out, std::size_t size,
                          std::size_t& got);
 SNKV_API void close_blob_reader(BlobReader* reader) noexcept;
+
+/// A value that is being changed where it is.
+struct BlobEditor {
+  std::uint64_t size = 0;
+};
+SNKV_API Error open_blob_editor(const Target& target, BytesView key, const WriteOptions& options,
+                                BlobEditor*& out);
+SNKV_API Error blob_edit_write(BlobEditor* editor, std::uint64_t offset, BytesView bytes);
+SNKV_API Error blob_edit_truncate(BlobEditor* editor, std::uint64_t size);
+SNKV_API Error blob_edit_read(BlobEditor* editor, std::uint64_t offset, std::byte* out, std::size_t size,
+                              std::size_t& got);
+SNKV_API Error blob_edit_finish(BlobEditor* editor);
+/// Undoes what it did, if it is a transaction of its own that is not finished.
+SNKV_API void close_blob_editor(BlobEditor* editor) noexcept;
+
 SNKV_API Error put_file(const Target& target, BytesView key, std::string_view path,
                         const BlobOptions& options, const Progress& progress, std::uint64_t& size);
 SNKV_API Error get_to_file(const Target& target, BytesView key, std::string_view path,
@@ -376,6 +392,9 @@ SNKV_API void cursor_seek_for_prev(Cursor& cursor, BytesView key) noexcept;
 SNKV_API void cursor_next(Cursor& cursor) noexcept;
 SNKV_API void cursor_prev(Cursor& cursor) noexcept;
 SNKV_API Error cursor_status(const Cursor& cursor);
+
+// ---- Files of KohakuVault ----
+SNKV_API Error import_kohakuvault(const Target& target, std::string_view path, KohakuVaultReport& report);
 
 // ---- Databases of SNKV's C library ----
 
