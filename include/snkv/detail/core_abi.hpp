@@ -204,6 +204,7 @@ struct BlobEditor {
 };
 SNKV_API Error open_blob_editor(const Target& target, BytesView key, const WriteOptions& options,
                                 BlobEditor*& out);
+/// `offset` UINT64_MAX is the end of the value.
 SNKV_API Error blob_edit_write(BlobEditor* editor, std::uint64_t offset, BytesView bytes);
 SNKV_API Error blob_edit_truncate(BlobEditor* editor, std::uint64_t size);
 SNKV_API Error blob_edit_read(BlobEditor* editor, std::uint64_t offset, std::byte* out, std::size_t size,
