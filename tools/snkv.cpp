@@ -6,7 +6,9 @@
 #include "password.hpp"
 #include "progress_bar.hpp"
 
+#include <snkv/column.hpp>
 #include <snkv/import.hpp>
+#include <snkv/import_kohakuvault.hpp>
 #include <snkv/snkv.hpp>
 #if defined(SNKV_TOOL_VECTORS)
 #include <snkv/vector.hpp>
@@ -34,6 +36,7 @@ constexpr const char* usage = R"(usage: snkv <command> ...
 
   info FILE                          what a store has in it
   families FILE                      the names of its column families
+  columns FILE                       its columns: name, type, elements, bytes
   list FILE [--family F] [--prefix P] [--limit N]
                                      keys and values, one entry a line; bytes that are not printable
                                      as \xNN
@@ -50,6 +53,8 @@ constexpr const char* usage = R"(usage: snkv <command> ...
                                      FILE in any case, unless --plain says that it shall not be. Vectors
                                      and metadata that cannot be taken over stop it, or are left out and
                                      listed
+  import-kohakuvault FILE STORE      puts the dictionaries and columns of a file of KohakuVault into the store
+                                     STORE, which is made if there is none
   import-hnswlib INDEX FILE [--collection NAME] [--metric cosine|l2|ip] [--dtype f32|f16|i8]
                                      puts the vectors of an index file of hnswlib into the new collection
                                      NAME (vectors) of the store FILE, which is made if there is none; keys
@@ -134,6 +139,14 @@ void info(const Arguments& arguments) {
 void families(const Arguments& arguments) {
   for (const std::string& name : must(open(arguments, arguments.values(1)[0]).list_column_families())) {
     std::puts(printable(name).c_str());
+  }
+}
+
+void columns(const Arguments& arguments) {
+  const Store store = open(arguments, arguments.values(1)[0]);
+  for (const ColumnInfo& column : must(Columns(store).list())) {
+    std::printf("%s\t%s\t%llu\t%llu\n", printable(column.name).c_str(), printable(column.type).c_str(),
+                static_cast<unsigned long long>(column.length), static_cast<unsigned long long>(column.bytes));
   }
 }
 
@@ -332,7 +345,6 @@ void take_over(const Arguments& arguments) {
               static_cast<unsigned long long>(report.expired));
 }
 
-#if defined(SNKV_TOOL_VECTORS)
 /// Removes a store that was made for what then failed, when it is closed.
 class NewFile {
  public:
@@ -349,6 +361,7 @@ class NewFile {
   bool is_new_;
 };
 
+#if defined(SNKV_TOOL_VECTORS)
 void take_over_hnswlib(const Arguments& arguments) {
   const auto& values = arguments.values(2);
   const std::string name = arguments.option("collection", std::string(default_collection));
@@ -372,6 +385,22 @@ void take_over_hnswlib(const Arguments& arguments) {
 }
 #endif
 
+void take_over_kohakuvault(const Arguments& arguments) {
+  const auto& values = arguments.values(2);
+  const NewFile file(values[1]);
+  auto opened = Store::open(values[1]);
+  if (!opened && opened.error() == Errc::auth_failed) {
+    opened = Store::open_encrypted(values[1], password(arguments, old_password));
+  }
+  Store store = must(std::move(opened));
+  const KohakuVaultReport report = must(import_kohakuvault(values[0], store));
+  std::printf("%llu entries, %llu columns with %llu elements\n", static_cast<unsigned long long>(report.entries),
+              static_cast<unsigned long long>(report.columns), static_cast<unsigned long long>(report.elements));
+  for (const std::string& table : report.skipped) {
+    std::printf("left out       %s\n", printable(table).c_str());
+  }
+}
+
 int run(int count, char** arguments) {
   const std::string_view command = count < 2 ? "" : arguments[1];
   const auto with = [&](std::initializer_list<std::string_view> options,
@@ -382,6 +411,10 @@ int run(int count, char** arguments) {
     info(with({"password-file"}));
   } else if (command == "families") {
     families(with({"password-file"}));
+  } else if (command == "columns") {
+    columns(with({"password-file"}));
+  } else if (command == "import-kohakuvault") {
+    take_over_kohakuvault(with({"password-file"}));
   } else if (command == "list") {
     list(with({"family", "prefix", "limit", "password-file"}));
   } else if (command == "get") {

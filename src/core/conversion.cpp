@@ -4,6 +4,7 @@
 #include "base/printable.hpp"
 #include "core/family_seal.hpp"
 #include "core/file_system.hpp"
+#include "core/columns/column_reader.hpp"
 #include "core/format.hpp"
 #include "core/key_header.hpp"
 #include "core/old_files.hpp"
@@ -232,6 +233,47 @@ class Copy {
         if (Error error = begin(); error.failed()) return error;
       }
       rc = snkv_bt_next(cursor.get(), &valid);
+    }
+    if (rc != SNKV_BT_OK) return btree::engine_error(operation_, rc, name.name);
+    cursor.close();
+    return is_column_family(name.name) && from.large_root != 0 ? column(view, name) : Error();
+  }
+
+  /// The rows of a column, which keep their numbers: a column has the same layout sealed and in clear.
+  [[nodiscard]] Error column(ReadView view, const Family& name) {
+    btree::Cursor cursor;
+    ColumnState state;
+    view.now = source_.store().now();
+    int rc = cursor.open(view.bt, view.family->root, SNKV_BT_ROWS, false);
+    if (rc != SNKV_BT_OK) return btree::engine_error(operation_, rc, name.name);
+    Error error = read_column_state(operation_, name.name, view, cursor.get(), state);
+    if (!error.failed()) error = begin();
+    if (error.failed()) return error;
+    {
+      const btree::Lock lock(target_.writer);
+      error = target_.session.create_table(operation_, format::large_table_sql(name.id), name.id);
+      if (error.failed()) return error;
+    }
+    ColumnRows rows(operation_, name.name, view.bt, *view.family, view.keys, state.tag);
+    int valid = 0;
+    rc = cursor.open(view.bt, view.family->large_root, SNKV_BT_ROWID, false);
+    if (rc == SNKV_BT_OK) rc = snkv_bt_first(cursor.get(), &valid);
+    for (; rc == SNKV_BT_OK && valid != 0; rc = snkv_bt_next(cursor.get(), &valid)) {
+      const auto row = static_cast<std::uint64_t>(snkv_bt_rowid(cursor.get()));
+      BytesView content;
+      if (error = rows.read(row, buffer_, content); error.failed()) return error;
+      const btree::Lock lock(target_.writer);
+      const FamilyEntry* tables = nullptr;
+      error = target_.session.resolve(operation_, name, true, tables);
+      if (error.failed()) return error;
+      const WriteContext context{operation_, target_.session, name};
+      error = ColumnRowWriter(context, name.name, *tables).write(state.tag, row, content);
+      if (error.failed()) return error;
+      bytes_ += content.size();
+      if (bytes_ < bytes_at_once) continue;
+      if (error = commit(); error.failed()) return error;
+      if (!report_.report(std::min(done_, total_), total_)) return report_.error(operation_);
+      if (error = begin(); error.failed()) return error;
     }
     return rc == SNKV_BT_OK ? Error() : btree::engine_error(operation_, rc, name.name);
   }

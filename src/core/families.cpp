@@ -23,29 +23,6 @@ bool begins_like(std::string_view name, std::string_view prefix) noexcept {
          });
 }
 
-bool is_utf8(std::string_view text) noexcept {
-  for (std::size_t i = 0; i < text.size();) {
-    const auto byte = [&](std::size_t at) { return static_cast<unsigned char>(text[at]); };
-    const unsigned first = byte(i);
-    const std::size_t length = first < 0x80 ? 1 : first < 0xc2 ? 0 : first < 0xe0 ? 2
-                               : first < 0xf0 ? 3 : first < 0xf5 ? 4 : 0;
-    if (length == 0 || i + length > text.size()) return false;
-    for (std::size_t k = 1; k < length; ++k) {
-      if ((byte(i + k) & 0xc0) != 0x80) return false;
-    }
-    // Overlong forms, surrogates and code points beyond U+10FFFF (Unicode 15, table 3-7).
-    if (length > 2 || first == 0xed) {
-      const unsigned second = byte(i + 1);
-      if (first == 0xe0 && second < 0xa0) return false;
-      if (first == 0xed && second > 0x9f) return false;
-      if (first == 0xf0 && second < 0x90) return false;
-      if (first == 0xf4 && second > 0x8f) return false;
-    }
-    i += length;
-  }
-  return true;
-}
-
 Target with_family(const Target& target, std::shared_ptr<const Family> family) {
   return {target.store, std::move(family), target.scope};
 }
@@ -174,8 +151,31 @@ Error remove_family(const char* operation, const Target& target, std::string_vie
 
 }  // namespace
 
+bool is_utf8(std::string_view text) noexcept {
+  for (std::size_t i = 0; i < text.size();) {
+    const auto byte = [&](std::size_t at) { return static_cast<unsigned char>(text[at]); };
+    const unsigned first = byte(i);
+    const std::size_t length = first < 0x80 ? 1 : first < 0xc2 ? 0 : first < 0xe0 ? 2
+                               : first < 0xf0 ? 3 : first < 0xf5 ? 4 : 0;
+    if (length == 0 || i + length > text.size()) return false;
+    for (std::size_t k = 1; k < length; ++k) {
+      if ((byte(i + k) & 0xc0) != 0x80) return false;
+    }
+    // Overlong forms, surrogates and code points beyond U+10FFFF (Unicode 15, table 3-7).
+    if (length > 2 || first == 0xed) {
+      const unsigned second = byte(i + 1);
+      if (first == 0xe0 && second < 0xa0) return false;
+      if (first == 0xed && second > 0x9f) return false;
+      if (first == 0xf0 && second < 0x90) return false;
+      if (first == 0xf4 && second > 0x8f) return false;
+    }
+    i += length;
+  }
+  return true;
+}
+
 bool is_internal_family(std::string_view name) noexcept {
-  return name.starts_with("snkv_vector");
+  return name.starts_with("snkv_vector") || name.starts_with("snkv_column");
 }
 
 Error check_family_name(const char* operation, std::string_view name) {

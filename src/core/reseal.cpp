@@ -2,6 +2,7 @@
 
 #include "base/printable.hpp"
 #include "btree/record.hpp"
+#include "core/columns/column_reader.hpp"
 #include "core/format.hpp"
 #include "core/run.hpp"
 
@@ -36,6 +37,17 @@ class Resealer {
       : context_(context), session_(context.session), tables_(tables), position_(position) {}
 
   [[nodiscard]] Error run() {
+    if (!position_.rows_finished) {
+      if (Error error = entries(); error.failed()) return error;
+      position_.rows_finished = position_.finished;
+    }
+    if (!position_.rows_finished || !is_column_family(context_.family.name)) return {};
+    position_.finished = false;
+    return column();
+  }
+
+ private:
+  [[nodiscard]] Error entries() {
     std::vector<OldRow> rows;
     std::vector<std::uint64_t> entries;  // that are done with each of them
     if (Error error = collect(rows, entries); error.failed()) return error;
@@ -57,7 +69,6 @@ class Resealer {
     return {};
   }
 
- private:
   [[nodiscard]] Error failed(int rc, BytesView key) const {
     return btree::engine_error(context_.operation, rc, base::printable(key));
   }
@@ -160,18 +171,24 @@ class Resealer {
     if (rc == SNKV_BT_OK) rc = snkv_bt_seek_rowid(cursor, rowid, &order);
     if (rc != SNKV_BT_OK) return failed(rc, key);
     if (order != 0 || snkv_bt_valid(cursor) == 0) return tampered(key);
+    return reseal_chunk(cursor, key, rowid,
+                        {context_.family.id, key, {}, SealPlace::Kind::chunk, large.tag, index});
+  }
+
+  /// The row of a side table that the cursor is on.
+  [[nodiscard]] Error reseal_chunk(snkv_bt_cursor* cursor, BytesView key, std::int64_t rowid,
+                                   const SealPlace& place) {
     const void* data = nullptr;
     std::uint32_t local = 0;
     std::uint32_t size = 0;
     btree::ColumnExtent extents[2];
-    rc = snkv_bt_payload(cursor, &data, &local, &size);
+    int rc = snkv_bt_payload(cursor, &data, &local, &size);
     if (rc != SNKV_BT_OK) return failed(rc, key);
     if (!btree::parse_record({data, local}, size, extents)) return tampered(key);
     session_.sealed.resize_for_overwrite(extents[1].size);
     rc = snkv_bt_read(cursor, extents[1].offset, extents[1].size, session_.sealed.data());
     if (rc != SNKV_BT_OK) return failed(rc, key);
     if (session_.keys()->is_current(session_.sealed)) return {};
-    const SealPlace place{context_.family.id, key, {}, SealPlace::Kind::chunk, large.tag, index};
     if (!again(place, session_.sealed)) return tampered(key);
     chunk_bytes_ += session_.sealed.size();
     const Column columns[] = {Column::null(), Column::of(BytesView(session_.sealed))};
@@ -179,6 +196,34 @@ class Resealer {
     btree::encode_record(columns, session_.record.data());
     rc = snkv_bt_insert_rowid(cursor, rowid, session_.record.data(), size32(session_.record));
     return rc == SNKV_BT_OK ? Error() : failed(rc, key);
+  }
+
+  /// The rows of a column, whose description is sealed already.
+  [[nodiscard]] Error column() {
+    ColumnState state;
+    snkv_bt_cursor* cursor = nullptr;
+    int rc = session_.cursor(tables_.root, SNKV_BT_ROWS, cursor);
+    if (rc != SNKV_BT_OK) return failed(rc, context_.family.name);
+    const ReadView view{session_.bt(), &tables_, session_.now(), &session_.store(), session_.keys()};
+    Error error = read_column_state(context_.operation, context_.family.name, view, cursor, state);
+    while (!error.failed() && chunk_bytes_ < most_bytes) {
+      int order = 0;
+      rc = session_.cursor(tables_.large_root, SNKV_BT_ROWID, cursor);
+      if (rc == SNKV_BT_OK) rc = snkv_bt_seek_rowid(cursor, position_.column_row + 1, &order);
+      int valid = rc == SNKV_BT_OK ? snkv_bt_valid(cursor) : 0;
+      if (rc == SNKV_BT_OK && valid != 0 && order < 0) rc = snkv_bt_next(cursor, &valid);
+      if (rc != SNKV_BT_OK) return failed(rc, context_.family.name);
+      if (valid == 0) {
+        position_.finished = true;
+        return {};
+      }
+      const std::int64_t rowid = snkv_bt_rowid(cursor);
+      const auto row = static_cast<std::uint64_t>(rowid);
+      error = reseal_chunk(cursor, BytesView(context_.family.name), rowid,
+                           column_seal_place(context_.family.id, state.tag, row));
+      position_.column_row = rowid;
+    }
+    return error;
   }
 
   const WriteContext& context_;

@@ -14,6 +14,8 @@ struct ResealPosition {
   std::int64_t large_id = 0;      ///< of the value that is under way
   std::uint64_t chunk = 0;        ///< its first chunk that is not done
   std::uint64_t entries = 0;      ///< number of entries that are done
+  bool rows_finished = false;
+  std::int64_t column_row = 0;    ///< of a column: all its rows up to this one are done
   bool finished = false;
 };
 

@@ -1,5 +1,6 @@
 #include "core/scope.hpp"
 
+#include "core/columns/column_writer.hpp"
 #include "core/store_state.hpp"
 #include "core/user_code.hpp"
 #include "core/write_path.hpp"
@@ -157,7 +158,8 @@ Error TransactionState::commit() {
   }
   Error unfinished;
   try {
-    unfinished = drop_unfinished_values("commit", session());
+    unfinished = flush_column_tails("commit", session());
+    if (!unfinished.failed()) unfinished = drop_unfinished_values("commit", session());
   } catch (const std::bad_alloc&) {
     unfinished = Error(Errc::no_memory, "commit", "");
   }
@@ -190,6 +192,8 @@ void TransactionState::abandon() noexcept {
 Error TransactionState::savepoint(std::uint64_t& id) {
   if (Error error = check_write("savepoint"); error.failed()) return error;
   savepoints_.reserve(savepoints_.size() + 1);
+  // So that all that is pending later came after it.
+  if (Error error = flush_column_tails("savepoint", session()); error.failed()) return error;
   Error error = session().savepoint(static_cast<unsigned>(savepoints_.size()));
   if (error.failed()) return error;
   id = ++last_savepoint_;

@@ -3,6 +3,8 @@
 /// promises.
 #include "base/printable.hpp"
 #include "btree/record.hpp"
+#include "core/columns/column_check.hpp"
+#include "core/columns/column_state.hpp"
 #include "core/database_header.hpp"
 #include "core/family_seal.hpp"
 #include "core/format.hpp"
@@ -95,13 +97,20 @@ bool is_damage(int rc) {
 
 class FamilyCheck {
  public:
-  FamilyCheck(snkv_bt* bt, const FamilyEntry& family, const KeyRing* keys, Findings& findings,
-              Pace& pace, VerifyReport& report)
-      : bt_(bt), family_(family), keys_(keys), findings_(findings), pace_(pace), report_(report) {}
+  FamilyCheck(StoreState& store, snkv_bt* bt, const Catalog& catalog, const FamilyEntry& family,
+              Findings& findings, Pace& pace, VerifyReport& report)
+      : store_(store),
+        bt_(bt),
+        catalog_(catalog),
+        family_(family),
+        keys_(catalog.keys()),
+        findings_(findings),
+        pace_(pace),
+        report_(report) {}
 
   [[nodiscard]] Error run() {
     Error error = rows();
-    if (!error.failed()) error = chunks();
+    if (!error.failed()) error = is_column_family(family_.family->name) ? column() : chunks();
     if (!error.failed() && rows_complete_) error = expiries();
     return error;
   }
@@ -127,13 +136,16 @@ class FamilyCheck {
   [[nodiscard]] Error sealed_value(const Row& row);
   [[nodiscard]] Error row_expiry(const Row& row, btree::Cursor& expiries);
   [[nodiscard]] Error chunks();
+  [[nodiscard]] Error column();
   void reference_without_chunks(const LargeReference& reference);
   void check_references();
   [[nodiscard]] Error expiries();
   [[nodiscard]] int expiry_entry(snkv_bt_cursor* entries, snkv_bt_cursor* rows);
   [[nodiscard]] std::string key_of(std::int64_t large_id);
 
+  StoreState& store_;
   snkv_bt* bt_;
+  const Catalog& catalog_;
   const FamilyEntry& family_;
   const KeyRing* keys_;
   Findings& findings_;
@@ -275,6 +287,23 @@ void FamilyCheck::check_references() {
 
 void FamilyCheck::reference_without_chunks(const LargeReference& reference) {
   found(fmt::format("the large value {} of {} is missing", reference.id, key_of(reference.id)));
+}
+
+/// The side table of a column has its chunks instead.
+Error FamilyCheck::column() {
+  const FamilyEntry* const names = catalog_.find(columns_family);
+  const std::string name =
+      column_of_family({bt_, names, store_.now(), &store_, keys_}, family_.family->name);
+  const ColumnFindings findings{[&](const std::string& what, bool tampered) {
+                                  if (tampered) return findings_.add_tampered(what);
+                                  findings_.add(what);
+                                },
+                                [&](std::uint64_t bytes) {
+                                  report_.bytes += bytes;
+                                  return pace_.read(bytes);
+                                }};
+  Error error = check_column(operation, {bt_, &family_, store_.now(), &store_, keys_}, name, findings);
+  return error == Errc::aborted ? pace_.stopped() : error;
 }
 
 /// Goes through chunks and references in parallel: both are in order of ids.
@@ -534,7 +563,7 @@ Error verify_snapshot(StoreState& store, btree::Connection& connection, Progress
       continue;
     }
     if (!family.forged.empty()) continue;  // told by check_names
-    FamilyCheck check(lock.get(), family, catalog->keys(), findings, pace, report);
+    FamilyCheck check(store, lock.get(), *catalog, family, findings, pace, report);
     error = check.run();
     if (error.failed()) return error;
     if (findings.enough()) break;

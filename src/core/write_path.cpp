@@ -132,12 +132,12 @@ Error write_large(const WriteContext& context, const FamilyEntry*& tables, const
   return rc == SNKV_BT_OK ? Error() : engine_error(context, rc, entry.key);
 }
 
-int erase_large(WriteSession& session, const FamilyEntry& tables, std::int64_t id) {
+int erase_large(WriteSession& session, const FamilyEntry& tables, std::int64_t id, std::uint64_t first = 0) {
   snkv_bt_cursor* cursor = nullptr;
   if (tables.large_root == 0) return SNKV_BT_CORRUPT;
   session.retire_large_id(id);
   int rc = session.cursor(tables.large_root, SNKV_BT_ROWID, cursor);
-  for (std::int64_t rowid = id << format::chunk_bits; rc == SNKV_BT_OK; ++rowid) {
+  for (std::int64_t rowid = rowid_of(id, first); rc == SNKV_BT_OK; ++rowid) {
     int order = 0;
     rc = snkv_bt_seek_rowid(cursor, rowid, &order);
     if (rc != SNKV_BT_OK || order != 0 || snkv_bt_valid(cursor) == 0) break;
@@ -246,6 +246,7 @@ Error put_entry(const WriteContext& context, const NewEntry& entry) {
     SideEntries old;
     if (Error error = put_row(context, *tables, entry.key, record, old); error.failed()) return error;
     session.note(Change::Kind::put, context.family, entry.key);
+    if (old.large_id == large.id) old.large_id = 0;  // changed where it is
     if (old.expires_at == entry.expires_at) {
       old.expires_at.reset();  // the index has it already
     } else if (entry.expires_at) {
@@ -287,6 +288,16 @@ Error erase_chunks(const WriteContext& context, BytesView key, std::int64_t id) 
   if (tables->large_root == 0) return {};  // its table was rolled back to a savepoint
   return change(context.session, [&]() -> Error {
     const int rc = erase_large(context.session, *tables, id);
+    return rc == SNKV_BT_OK ? Error() : engine_error(context, rc, key);
+  });
+}
+
+Error erase_chunks_from(const WriteContext& context, BytesView key, std::int64_t id, std::uint64_t first) {
+  const btree::Lock lock(context.session.connection());
+  const FamilyEntry* tables = nullptr;
+  if (Error error = resolve(context, tables); error.failed()) return error;
+  return change(context.session, [&]() -> Error {
+    const int rc = erase_large(context.session, *tables, id, first);
     return rc == SNKV_BT_OK ? Error() : engine_error(context, rc, key);
   });
 }

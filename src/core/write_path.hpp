@@ -29,7 +29,8 @@ struct NewEntry {
   BytesView key;
   BytesView value;
   std::optional<std::int64_t> expires_at;
-  /// With an id: the value has been written in chunks already, and `value` is empty.
+  /// With an id: the value has been written in chunks already, and `value` is empty. If it is the id that the
+  /// entry has, its chunks were changed where they are, and stay.
   LargeValue large = {};
 };
 
@@ -68,6 +69,9 @@ struct PurgeProgress {
 [[nodiscard]] Error write_chunk(const WriteContext& context, BytesView key, const LargeValue& large,
                                 std::uint64_t index, BytesView chunk);
 [[nodiscard]] Error erase_chunks(const WriteContext& context, BytesView key, std::int64_t id);
+/// The same for the chunks from number `first` on, of a value that becomes shorter.
+[[nodiscard]] Error erase_chunks_from(const WriteContext& context, BytesView key, std::int64_t id,
+                                      std::uint64_t first);
 /// Erases the chunks of the begun values of a session that no row refers to: what follows is the commit.
 [[nodiscard]] Error drop_unfinished_values(const char* operation, WriteSession& session);
 

@@ -3,6 +3,7 @@
 #include "core/families.hpp"
 
 #include "base/printable.hpp"
+#include "core/columns/column_writer.hpp"
 #include "core/run.hpp"
 #include "core/store_state.hpp"
 #include "core/user_code.hpp"
@@ -85,6 +86,7 @@ void WriteSession::rollback() noexcept {
 void WriteSession::end() noexcept {
   schema_changed_ = false;
   begun_values_.clear();
+  drop_column_tails(0);
   last_large_id_ = 0;
   open_savepoints_ = 0;
   changes_.clear();
@@ -178,6 +180,7 @@ Error WriteSession::savepoint_rollback(unsigned number) {
     if (rc != SNKV_BT_OK) return connection().sql_error("savepoint rollback", rc);
     open_savepoints_ = number + 1;
     lose_values(0);
+    drop_column_tails(0);  // what is in them came after the savepoint
     changes_.resize(change_marks_[number]);
     return schema_changed_ ? refresh_catalog("savepoint rollback") : Error();
   });
@@ -202,6 +205,14 @@ std::shared_ptr<BegunValue> WriteSession::begin_value(std::uint32_t family_id, B
 
 void WriteSession::end_value(const std::shared_ptr<BegunValue>& value) noexcept {
   if (value->id == 0 || open_savepoints_ == 0) std::erase(begun_values_, value);
+}
+
+void WriteSession::drop_column_tails(std::uint32_t family_id) noexcept {
+  std::erase_if(column_tails_, [&](const std::shared_ptr<ColumnTailState>& tail) {
+    if (family_id != 0 && tail->family->id != family_id) return false;
+    tail->detach();
+    return true;
+  });
 }
 
 void WriteSession::lose_values(std::uint32_t family_id) noexcept {

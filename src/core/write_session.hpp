@@ -21,6 +21,7 @@
 
 namespace snkv::core {
 
+class ColumnTailState;
 class StoreState;
 struct Family;
 
@@ -98,6 +99,15 @@ class WriteSession {
   /// Marks the values of a family as lost; 0: of all families.
   void lose_values(std::uint32_t family_id) noexcept;
 
+  // ---- Columns ----
+
+  /// What was appended to columns one by one and is no chunk yet (columns/column_writer.hpp).
+  [[nodiscard]] std::vector<std::shared_ptr<ColumnTailState>>& column_tails() noexcept {
+    return column_tails_;
+  }
+  /// Forgets what is pending for a column; 0: for all.
+  void drop_column_tails(std::uint32_t family_id) noexcept;
+
   /// Scratch space for records, so that a put need not allocate.
   Bytes record;
   Bytes payload;
@@ -119,6 +129,7 @@ class WriteSession {
   Changes changes_;
   std::vector<std::size_t> change_marks_;  // by savepoint number: how many changes there were
   std::vector<std::shared_ptr<BegunValue>> begun_values_;
+  std::vector<std::shared_ptr<ColumnTailState>> column_tails_;
   std::int64_t last_large_id_ = 0;
   unsigned open_savepoints_ = 0;
   std::int64_t now_ = 0;

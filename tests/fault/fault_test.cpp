@@ -184,7 +184,7 @@ int Test::run(std::uint64_t budget) {
   std::vector<Scenario> scenarios;
   for (const auto& table :
        {open_scenarios(), write_scenarios(), transaction_scenarios(), read_scenarios(),
-        blob_scenarios(), copy_scenarios(), family_scenarios(), thread_scenarios(), secret_scenarios()}) {
+        blob_scenarios(), column_scenarios(), copy_scenarios(), family_scenarios(), thread_scenarios(), secret_scenarios()}) {
     for (const Scenario& scenario : table) {
       if (Filter::wanted(filter_.scenario, scenario.name)) scenarios.push_back(scenario);
     }

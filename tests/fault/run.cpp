@@ -2,6 +2,8 @@
 
 #include "support/files.hpp"
 
+#include <snkv/column.hpp>
+
 #include <algorithm>
 #include <filesystem>
 #include <utility>
@@ -191,6 +193,29 @@ bool Run::observe(const Store& from, Model& out) {
   for (const std::string& name : *names) {
     auto family = from.open_column_family(name);
     if (!must(family, "open_column_family") || !observe_family(*family, out[name])) return false;
+  }
+  auto columns = Columns(from).list();
+  if (!must(columns, "list columns")) return false;
+  for (const ColumnInfo& info : *columns) {
+    std::string bytes;
+    const auto gather = [&]<class T>(T*) {
+      auto column = Column<T>::open_existing(from, info.name);
+      if (!must(column, "open_column")) return false;
+      auto loop = column->all();
+      for (const auto& element : loop) {
+        if constexpr (std::same_as<T, std::string>) {
+          bytes += element;
+        } else {
+          bytes.append(reinterpret_cast<const char*>(&element), sizeof element);
+        }
+      }
+      return must(loop.status(), "iterate column");
+    };
+    if (!(info.element_size == 0 ? gather(static_cast<std::string*>(nullptr))
+                                 : gather(static_cast<std::int64_t*>(nullptr)))) {
+      return false;
+    }
+    out[":" + info.name]["all"] = {bytes};
   }
   return true;
 }

@@ -189,6 +189,7 @@ struct Scenario {
 [[nodiscard]] std::vector<Scenario> transaction_scenarios();
 [[nodiscard]] std::vector<Scenario> read_scenarios();
 [[nodiscard]] std::vector<Scenario> blob_scenarios();
+[[nodiscard]] std::vector<Scenario> column_scenarios();
 [[nodiscard]] std::vector<Scenario> copy_scenarios();
 [[nodiscard]] std::vector<Scenario> family_scenarios();
 [[nodiscard]] std::vector<Scenario> thread_scenarios();

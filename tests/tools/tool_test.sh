@@ -229,6 +229,24 @@ if [[ $said != *'stopped by signal 15: no password was typed'* || $said != *' ec
   exit 1
 fi
 
+# A file of KohakuVault: a dictionary, and a column of two numbers.
+sqlite3 vault.db "CREATE TABLE kv(key BLOB PRIMARY KEY, value BLOB);
+  INSERT INTO kv VALUES(CAST('a' AS BLOB), x'894b010600000000564b74657874');
+  CREATE TABLE col_meta(col_id INTEGER PRIMARY KEY, name TEXT, dtype TEXT, elem_size INTEGER, length INTEGER,
+    chunk_bytes INTEGER, max_chunk_bytes INTEGER);
+  INSERT INTO col_meta VALUES(1, 'n', 'i64', 8, 2, 4096, 4096);
+  CREATE TABLE col_chunks(col_id INTEGER, chunk_idx INTEGER, data BLOB);
+  INSERT INTO col_chunks VALUES(1, 0, zeroblob(4096));
+  CREATE TABLE others(a)"
+gives '1 entries, 1 columns with 2 elements
+left out       others' import-kohakuvault vault.db vault-store.db
+gives $'n\ti64\t2\t16' columns vault-store.db
+gives text get vault-store.db a --family kv
+fails 1 'exists' import-kohakuvault vault.db vault-store.db
+fails 1 'cannot be opened' import-kohakuvault missing.db no-store.db
+[[ ! -e no-store.db ]]
+fails 2 '' import-kohakuvault vault.db
+
 if [[ -e /dev/full ]]; then
   code=0
   "$snkv" list plain.db >/dev/full || code=$?

@@ -7,10 +7,12 @@
 #pragma once
 
 #include <snkv/bytes.hpp>
+#include <snkv/column_types.hpp>
 #include <snkv/detail/export.hpp>
 #include <snkv/encryption.hpp>
 #include <snkv/error.hpp>
 #include <snkv/import_report.hpp>
+#include <snkv/kohakuvault_report.hpp>
 #include <snkv/options.hpp>
 #include <snkv/sql_value.hpp>
 #include <snkv/stats.hpp>
@@ -115,7 +117,7 @@ SNKV_API std::string_view family_name(const Target& target) noexcept;
 
 // ---- For layers above the core ----
 
-/// A family whose name begins with `snkv_vector`, which users neither see nor can open.
+/// A family whose name begins with `snkv_vector` or `snkv_column`, which users neither see nor can open.
 SNKV_API Error internal_family(const Target& target, std::string_view name, FamilyMode mode,
                                Target& out);
 SNKV_API Error drop_internal_family(const Target& target, std::string_view name);
@@ -195,10 +197,115 @@ SNKV_API Error open_blob_reader(const Target& target, BytesView key, BlobReader*
 SNKV_API Error blob_read(BlobReader* reader, std::uint64_t offset, std::byte* out, std::size_t size,
                          std::size_t& got);
 SNKV_API void close_blob_reader(BlobReader* reader) noexcept;
+
+/// A value that is being changed where it is.
+struct BlobEditor {
+  std::uint64_t size = 0;
+};
+SNKV_API Error open_blob_editor(const Target& target, BytesView key, const WriteOptions& options,
+                                BlobEditor*& out);
+/// `offset` UINT64_MAX is the end of the value.
+SNKV_API Error blob_edit_write(BlobEditor* editor, std::uint64_t offset, BytesView bytes);
+SNKV_API Error blob_edit_truncate(BlobEditor* editor, std::uint64_t size);
+SNKV_API Error blob_edit_read(BlobEditor* editor, std::uint64_t offset, std::byte* out, std::size_t size,
+                              std::size_t& got);
+SNKV_API Error blob_edit_finish(BlobEditor* editor);
+/// Undoes what it did, if it is a transaction of its own that is not finished.
+SNKV_API void close_blob_editor(BlobEditor* editor) noexcept;
+
 SNKV_API Error put_file(const Target& target, BytesView key, std::string_view path,
                         const BlobOptions& options, const Progress& progress, std::uint64_t& size);
 SNKV_API Error get_to_file(const Target& target, BytesView key, std::string_view path,
                            const Progress& progress, std::uint64_t& size);
+
+// ---- Columns ----
+
+/// An open column: the family that it is, and its name, for messages.
+struct ColumnTarget {
+  Target target;
+  std::string name;
+};
+
+/// What the elements of a column are. `granule` divides `element_size`: no two chunks share a part of it.
+struct ColumnType {
+  std::string_view name;
+  std::uint32_t element_size = 0;  ///< 0: they differ in size
+  std::uint32_t granule = 1;
+};
+
+/// Elements to be written: `bytes` of a fixed size each, one behind the other, or `items`.
+struct ColumnData {
+  BytesView bytes;
+  const BytesView* items = nullptr;
+  std::uint64_t count = 0;
+};
+
+/// Room for elements that are appended one by one in a transaction: the facade writes to `next` what fits, the
+/// core makes chunks of it. Elements that differ in size come behind their sizes (u32, little-endian). Both are
+/// null when the transaction has ended.
+struct ColumnTail {
+  std::byte* next = nullptr;
+  std::byte* end = nullptr;
+};
+
+/// Which elements to read: from `first` to before `last`, every `step`th, from behind if that is negative, at
+/// most `most`. What is not there is left out, but for what has to be.
+struct ColumnSlice {
+  enum class Must { nothing, place, element };  ///< `first` may be the end; it is an element
+
+  ColumnIndex first;
+  ColumnIndex last = from_end(0);
+  std::int64_t step = 1;
+  std::uint64_t most = UINT64_MAX;
+  Must be = Must::nothing;
+};
+
+/// Where elements go that are read. `reserve` is called once, with their number, before the first of them: for
+/// a fixed size it gives the place for all, and `item` is not called.
+struct ColumnSink {
+  void* context = nullptr;
+  std::byte* (*reserve)(void* context, std::uint64_t count) = nullptr;
+  void (*item)(void* context, BytesView element) = nullptr;
+};
+
+/// Makes or opens a column. `schema_mismatch` for one of another type.
+SNKV_API Error open_column(const Target& target, std::string_view name, const ColumnType& type,
+                           FamilyMode mode, ColumnTarget& out);
+SNKV_API Error list_columns(const Target& target, std::vector<ColumnInfo>& out);
+SNKV_API Error drop_column(const Target& target, std::string_view name);
+SNKV_API Error rename_column(const Target& target, std::string_view from, std::string_view to);
+
+SNKV_API Error column_size(const ColumnTarget& column, std::uint64_t& out);
+SNKV_API Error column_stats(const ColumnTarget& column, ColumnStats& out);
+SNKV_API Error column_read(const char* operation, const ColumnTarget& column, const ColumnSlice& slice,
+                           const ColumnSink& sink, std::uint64_t& got);
+/// One element at the end. In a transaction it may stay in `tail`, which is made if need be.
+SNKV_API Error column_append(const ColumnTarget& column, BytesView element, const WriteOptions& options,
+                             std::shared_ptr<ColumnTail>& tail);
+/// Puts elements in the place of those from `first` to before `last`.
+SNKV_API Error column_splice(const char* operation, const ColumnTarget& column, ColumnIndex first,
+                             ColumnIndex last, const ColumnData& data, const WriteOptions& options);
+/// The same, over as many elements as there are in `data`.
+SNKV_API Error column_replace(const char* operation, const ColumnTarget& column, ColumnIndex first,
+                              const ColumnData& data, const WriteOptions& options);
+/// Makes it shorter, or longer by elements like `fill`.
+SNKV_API Error column_resize(const ColumnTarget& column, std::uint64_t length, BytesView fill,
+                             const WriteOptions& options);
+
+/// A walk through the elements of a column, piece by piece. The fields are the current piece, read inline by
+/// the facade; they change only in the functions below.
+struct ColumnScan {
+  std::uint64_t first = 0;            ///< number of its first element
+  std::uint64_t count = 0;            ///< its elements; 0: the walk has ended
+  const std::byte* data = nullptr;    ///< of a fixed size
+  const BytesView* items = nullptr;   ///< that differ in size
+};
+/// Opens a walk that is before its first piece. On failure `out` is a walk that has ended, with the error.
+SNKV_API ColumnScan* open_column_scan(const ColumnTarget& column, const ColumnSlice& slice,
+                                      std::uint32_t alignment) noexcept;
+SNKV_API void close_column_scan(ColumnScan* scan) noexcept;
+SNKV_API void column_scan_next(ColumnScan& scan) noexcept;
+SNKV_API Error column_scan_status(const ColumnScan& scan);
 
 // ---- Side files: what a layer above the core keeps beside the store, and can make anew ----
 
@@ -286,6 +393,9 @@ SNKV_API void cursor_seek_for_prev(Cursor& cursor, BytesView key) noexcept;
 SNKV_API void cursor_next(Cursor& cursor) noexcept;
 SNKV_API void cursor_prev(Cursor& cursor) noexcept;
 SNKV_API Error cursor_status(const Cursor& cursor);
+
+// ---- Files of KohakuVault ----
+SNKV_API Error import_kohakuvault(const Target& target, std::string_view path, KohakuVaultReport& report);
 
 // ---- Databases of SNKV's C library ----
 
