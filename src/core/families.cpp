@@ -175,7 +175,7 @@ Error remove_family(const char* operation, const Target& target, std::string_vie
 }  // namespace
 
 bool is_internal_family(std::string_view name) noexcept {
-  return name.starts_with("snkv_vector");
+  return name.starts_with("snkv_vector") || name.starts_with("snkv_journal");
 }
 
 Error check_family_name(const char* operation, std::string_view name) {
