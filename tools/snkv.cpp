@@ -228,6 +228,10 @@ void verify(const Arguments& arguments) {
   std::printf("%llu entries in %llu families, all in order\n",
               static_cast<unsigned long long>(report.entries),
               static_cast<unsigned long long>(report.families));
+  if (report.journals_waiting > 0) {
+    std::printf("%llu journals of write buffers have writes that are not in the store yet\n",
+                static_cast<unsigned long long>(report.journals_waiting));
+  }
 }
 
 constexpr const char* unchanged = " is as it was, and nothing is left beside it";

@@ -19,7 +19,7 @@ bool Plan::wants(std::string_view workload) const {
 
 bool Plan::wants_small_values() const {
   constexpr std::string_view others[] = {"unsynced_fill", "fill_100k", "get_100k", "overwrite_100k",
-                                         "durable",       "memory",    "ttl",      "encryption"};
+                                         "durable",       "memory",    "ttl",      "encryption", "buffer"};
   return only.empty() || !std::all_of(only.begin(), only.end(), [&](const std::string& name) {
     return std::any_of(std::begin(others), std::end(others),
                        [&](std::string_view other) { return name.starts_with(other); });
@@ -134,6 +134,9 @@ std::vector<Target> targets_of(std::string_view workload) {
   if (workload == "durable_1_thread") return {{"lmdb", 1.0, 1.3}};
   if (workload == "durable_scaling") return {{"snkv, 1 thread", 4, 6}};
   if (workload == "readers_scaling") return {{"snkv, 1 thread", 1.8, 1.95}};
+  if (workload == "buffer_fill_journal") return {{"rocksdb-64m", 1.0, 1.5}};
+  if (workload == "buffer_fill") return {{"leveldb-64m", 1.0, 1.5}};
+  if (workload == "buffer_overwrite_journal") return {{"rocksdb-64m", 1.0, 1.5}};
   if (workload == "get_100k") return {{"lmdb", 0.8, 1.0}};
   return {};
 }
@@ -163,6 +166,7 @@ void Bench::run() {
   }
   large_values();
   durable_writes();
+  buffered();
   memory();
   features();
 }

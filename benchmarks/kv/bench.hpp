@@ -108,6 +108,7 @@ class Bench {
   void resting(std::vector<Contestant>& all, const Values& values);
   void large_values();
   void durable_writes();
+  void buffered();
   void memory();
   void features();
 

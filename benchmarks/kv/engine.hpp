@@ -113,7 +113,13 @@ struct EngineKind {
 /// Ends the program.
 [[noreturn]] void fail(std::string_view engine, std::string_view what);
 
+/// The write buffer first, and those that collect writes in memory of the same size.
+[[nodiscard]] std::vector<EngineKind> buffer_kinds(bool journal, std::size_t bytes);
+
 EngineKind snkv_kind();
+EngineKind snkv_buffer_kind(bool journal, std::size_t bytes);
+EngineKind rocksdb_buffer_kind(std::size_t bytes);
+EngineKind leveldb_buffer_kind(std::size_t bytes);
 EngineKind sqlite_kind();
 EngineKind lmdb_kind();
 EngineKind rocksdb_kind();

@@ -22,4 +22,15 @@ EngineKind leveldb_kind() {
           }};
 }
 
+EngineKind leveldb_buffer_kind(std::size_t bytes) {
+  return {"leveldb-64m", "LevelDB, the same with write_buffer_size = 64 MB",
+          [bytes](const EngineOptions& options) -> std::unique_ptr<Engine> {
+            leveldb::Options settings;
+            settings.create_if_missing = true;
+            settings.compression = leveldb::kNoCompression;
+            settings.write_buffer_size = bytes;
+            return std::make_unique<leveldb_adapter::LogEngine>("leveldb", options, settings);
+          }};
+}
+
 }  // namespace benchmark

@@ -23,4 +23,15 @@ EngineKind rocksdb_kind() {
           }};
 }
 
+EngineKind rocksdb_buffer_kind(std::size_t bytes) {
+  return {"rocksdb-64m", "RocksDB, the same with write_buffer_size = 64 MB",
+          [bytes](const EngineOptions& options) -> std::unique_ptr<Engine> {
+            rocksdb::Options settings;
+            settings.create_if_missing = true;
+            settings.compression = rocksdb::kNoCompression;
+            settings.write_buffer_size = bytes;
+            return std::make_unique<rocksdb_adapter::LogEngine>("rocksdb", options, settings);
+          }};
+}
+
 }  // namespace benchmark

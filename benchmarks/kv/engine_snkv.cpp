@@ -1,6 +1,7 @@
 #include "kv/engine.hpp"
 
 #include <snkv/snkv.hpp>
+#include <snkv/write_buffer.hpp>
 
 #include <optional>
 #include <type_traits>
@@ -15,9 +16,11 @@ T must(snkv::Result<T> result) {
   if constexpr (!std::is_void_v<T>) return std::move(*result);
 }
 
+/// `Handle` is a store, or a buffer in front of one.
+template <class Handle>
 class SnkvSession final : public Session {
  public:
-  explicit SnkvSession(snkv::Store store) : store_(std::move(store)) {}
+  SnkvSession(Handle store, snkv::Store snapshots) : store_(std::move(store)), snapshots_(std::move(snapshots)) {}
 
   void put(std::string_view key, std::string_view value) override { must(store_.put(key, value)); }
   void erase(std::string_view key) override { must(store_.erase(key)); }
@@ -52,7 +55,7 @@ class SnkvSession final : public Session {
     }
     return found;
   }
-  void pin() override { snapshot_ = must(store_.snapshot()); }
+  void pin() override { snapshot_ = must(snapshots_.snapshot()); }
   void unpin() override { snapshot_.reset(); }
 
   std::size_t scan(Direction direction, std::uint64_t& sum) override {
@@ -74,7 +77,7 @@ class SnkvSession final : public Session {
 
  private:
   template <class Use>
-  std::invoke_result_t<Use, const snkv::Store&> on(Use&& use) {
+  std::invoke_result_t<Use, const Handle&> on(Use&& use) {
     return snapshot_ ? use(*snapshot_) : use(store_);
   }
   template <class Range>
@@ -88,7 +91,8 @@ class SnkvSession final : public Session {
     return count;
   }
 
-  snkv::Store store_;
+  Handle store_;
+  snkv::Store snapshots_;
   std::optional<snkv::Snapshot> snapshot_;
   snkv::Bytes value_;
 };
@@ -96,11 +100,29 @@ class SnkvSession final : public Session {
 class SnkvEngine final : public Engine {
  public:
   explicit SnkvEngine(snkv::Store store) : store_(std::move(store)) {}
-  std::unique_ptr<Session> session() override { return std::make_unique<SnkvSession>(store_); }
+  std::unique_ptr<Session> session() override { return std::make_unique<SnkvSession<snkv::Store>>(store_, store_); }
   void settle() override { must(store_.checkpoint(snkv::Checkpoint::truncate)); }
 
  private:
   snkv::Store store_;
+};
+
+class SnkvBufferEngine final : public Engine {
+ public:
+  SnkvBufferEngine(snkv::Store store, const snkv::WriteBufferOptions& options)
+      : store_(std::move(store)), buffer_(must(snkv::WriteBuffer::open(store_, options))) {}
+  ~SnkvBufferEngine() override { static_cast<void>(buffer_.close()); }
+  std::unique_ptr<Session> session() override {
+    return std::make_unique<SnkvSession<snkv::WriteBuffer>>(buffer_, store_);
+  }
+  void settle() override {
+    must(buffer_.flush());
+    must(store_.checkpoint(snkv::Checkpoint::truncate));
+  }
+
+ private:
+  snkv::Store store_;
+  snkv::WriteBuffer buffer_;
 };
 
 }  // namespace
@@ -117,6 +139,17 @@ EngineKind snkv_kind() {
                 must(snkv::Store::open(options.folder + "/store.db", {.sync = sync})));
           },
           Durability::none};
+}
+
+EngineKind snkv_buffer_kind(bool journal, std::size_t bytes) {
+  return {journal ? "snkv-journal" : "snkv-buffer",
+          std::string("a WriteBuffer of 64 MB in front of the same, with max_age = 1 s") +
+              (journal ? " and a journal" : ""),
+          [journal, bytes](const EngineOptions& options) {
+            return std::make_unique<SnkvBufferEngine>(
+                must(snkv::Store::open(options.folder + "/store.db")),
+                snkv::WriteBufferOptions{.flush_bytes = bytes, .journal = journal});
+          }};
 }
 
 }  // namespace benchmark

@@ -20,6 +20,18 @@ std::vector<EngineKind> engine_kinds() {
   };
 }
 
+std::vector<EngineKind> buffer_kinds(bool journal, std::size_t bytes) {
+  return {
+      snkv_buffer_kind(journal, bytes),
+#ifdef BENCHMARK_ROCKSDB
+      rocksdb_buffer_kind(bytes),
+#endif
+#ifdef BENCHMARK_LEVELDB
+      leveldb_buffer_kind(bytes),
+#endif
+  };
+}
+
 void fail(std::string_view engine, std::string_view what) {
   std::fprintf(stderr, "%.*s: %.*s\n", static_cast<int>(engine.size()), engine.data(),
                static_cast<int>(what.size()), what.data());

@@ -30,6 +30,9 @@ struct Stats {
   std::uint64_t free_pages = 0;     ///< Gauge: of these, pages that hold nothing.
   std::uint32_t page_size = 0;      ///< Gauge: bytes per page.
   std::uint64_t wal_bytes = 0;      ///< Gauge: size of the write-ahead log file.
+  /// Gauge: journals of write buffers that have writes which were not flushed yet: of buffers that are open,
+  /// here or elsewhere, and of those that ended without a flush, which wait for `WriteBuffer::open`.
+  std::uint64_t journals_waiting = 0;
   std::uint64_t snapshots = 0;      ///< Gauge: open snapshots and iterators.
   std::chrono::milliseconds oldest_snapshot_age{0};  ///< Gauge: age of the oldest of them.
 };
@@ -71,6 +74,7 @@ struct VerifyReport {
   std::uint64_t large_values = 0;  ///< Of these, entries whose values lie outside their rows.
   std::uint64_t bytes = 0;         ///< Sum of the sizes of keys and values.
   std::uint64_t families = 0;      ///< Column families, "default" included.
+  std::uint64_t journals_waiting = 0;  ///< As in `Stats`.
 };
 
 /// Where the space goes, in bytes.

@@ -3,6 +3,7 @@
 #include "base/printable.hpp"
 #include "core/cursor.hpp"
 #include "core/format.hpp"
+#include "core/overlay.hpp"
 #include "core/read_path.hpp"
 #include "core/run.hpp"
 #include "core/store_state.hpp"
@@ -185,6 +186,7 @@ Cursor& unmade_cursor() noexcept {
 
 Cursor* open_cursor(const Target& target, KeyRange range, const ScanOptions& options) noexcept {
   const Operation store_lives(target.store.get());
+  if (Overlay* over = overlay_of(target)) return over->open_cursor(target, std::move(range), options);
   auto* cursor = new (std::nothrow) CursorState(std::move(range), options);
   if (cursor == nullptr) return &unmade_cursor();
   try {
@@ -196,17 +198,35 @@ Cursor* open_cursor(const Target& target, KeyRange range, const ScanOptions& opt
 }
 
 void close_cursor(Cursor* cursor) noexcept {
+  if (cursor->moves != nullptr) return cursor->moves->close(cursor);
   if (cursor != &unmade_cursor()) delete static_cast<CursorState*>(cursor);
 }
-void cursor_first(Cursor& cursor) noexcept { state(cursor).seek_first(); }
-void cursor_last(Cursor& cursor) noexcept { state(cursor).seek_last(); }
-void cursor_seek(Cursor& cursor, BytesView key) noexcept { state(cursor).seek_from(key); }
+void cursor_first(Cursor& cursor) noexcept {
+  if (cursor.moves != nullptr) return cursor.moves->first(cursor);
+  state(cursor).seek_first();
+}
+void cursor_last(Cursor& cursor) noexcept {
+  if (cursor.moves != nullptr) return cursor.moves->last(cursor);
+  state(cursor).seek_last();
+}
+void cursor_seek(Cursor& cursor, BytesView key) noexcept {
+  if (cursor.moves != nullptr) return cursor.moves->seek(cursor, key);
+  state(cursor).seek_from(key);
+}
 void cursor_seek_for_prev(Cursor& cursor, BytesView key) noexcept {
+  if (cursor.moves != nullptr) return cursor.moves->seek_for_prev(cursor, key);
   state(cursor).seek_for_prev(key);
 }
-void cursor_next(Cursor& cursor) noexcept { state(cursor).advance(true); }
-void cursor_prev(Cursor& cursor) noexcept { state(cursor).advance(false); }
+void cursor_next(Cursor& cursor) noexcept {
+  if (cursor.moves != nullptr) return cursor.moves->next(cursor);
+  state(cursor).advance(true);
+}
+void cursor_prev(Cursor& cursor) noexcept {
+  if (cursor.moves != nullptr) return cursor.moves->prev(cursor);
+  state(cursor).advance(false);
+}
 Error cursor_status(const Cursor& cursor) {
+  if (cursor.moves != nullptr) return cursor.moves->status(cursor);
   return static_cast<const CursorState&>(cursor).status();
 }
 

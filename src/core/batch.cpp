@@ -1,8 +1,10 @@
 /// \file
 /// `WriteBatch`: its encoding (see the grammar in write_batch.hpp) and its carrying out.
 #include "base/printable.hpp"
-#include "core/read_path.hpp"
+#include "core/batch_reader.hpp"
 #include "core/families.hpp"
+#include "core/overlay.hpp"
+#include "core/read_path.hpp"
 #include "core/run.hpp"
 #include "core/write_path.hpp"
 
@@ -70,81 +72,17 @@ WriteBatch& WriteBatch::in_family(std::string_view name) {
 }
 
 namespace core {
-namespace {
 
-constexpr const char* operation = "write";
+Error error_malformed_batch() {
+  return Error(Errc::invalid_argument, "write", "the batch is malformed");
+}
 
-Error malformed() { return Error(Errc::invalid_argument, operation, "the batch is malformed"); }
-
-/// One operation of a batch.
-struct Step {
-  char tag = 0;
-  BytesView first;
-  BytesView second;
-  std::int64_t number = 0;
-};
-
-/// Reads a batch from front to back.
-class BatchReader {
- public:
-  explicit BatchReader(BytesView data) noexcept : rest_(data) {}
-
-  [[nodiscard]] bool at_end() const noexcept { return rest_.empty(); }
-
-  [[nodiscard]] bool next(Step& step) {
-    step = {};
-    step.tag = rest_.view()[0];
-    rest_ = BytesView(rest_.data() + 1, rest_.size() - 1);
-    switch (step.tag) {
-      case 'P':
-      case 'R':
-        return string(step.first) && string(step.second);
-      case 'T':
-      case 'X':
-        return string(step.first) && string(step.second) && number(step.number);
-      case 'D':
-      case 'F':
-        return string(step.first);
-      case 'C':
-        return true;
-      default:
-        return false;
-    }
-  }
-
- private:
-  bool unsigned_number(std::size_t bytes, std::uint64_t& out) {
-    if (rest_.size() < bytes) return false;
-    out = 0;
-    for (std::size_t i = 0; i < bytes; ++i) {
-      out |= static_cast<std::uint64_t>(rest_.data()[i]) << (8 * i);
-    }
-    rest_ = BytesView(rest_.data() + bytes, rest_.size() - bytes);
-    return true;
-  }
-  bool number(std::int64_t& out) {
-    std::uint64_t bits = 0;
-    if (!unsigned_number(8, bits)) return false;
-    out = static_cast<std::int64_t>(bits);
-    return true;
-  }
-  bool string(BytesView& out) {
-    std::uint64_t size = 0;
-    if (!unsigned_number(4, size) || size > rest_.size()) return false;
-    out = BytesView(rest_.data(), size);
-    rest_ = BytesView(rest_.data() + size, rest_.size() - size);
-    return true;
-  }
-
-  BytesView rest_;
-};
-
-/// Everything that can be refused without looking at the store, so that a bad batch changes nothing.
-Error check(BytesView batch) {
+Error check_batch(BytesView batch) {
+  constexpr const char* operation = "write";
   BatchReader reader(batch);
-  Step step;
+  BatchStep step;
   while (!reader.at_end()) {
-    if (!reader.next(step)) return malformed();
+    if (!reader.next(step)) return error_malformed_batch();
     if (step.tag == 'F' || step.tag == 'C') continue;
     if (step.tag == 'R') {
       if (step.first > step.second) {
@@ -164,14 +102,18 @@ Error check(BytesView batch) {
   return {};
 }
 
+namespace {
+
+constexpr const char* operation = "write";
+
 /// What can be refused only now that the time of the transaction is known. Before anything is changed:
 /// a transaction that a bad batch is written to goes on.
-Error check_ttl(const Step& step, std::int64_t now) {
+Error check_ttl(const BatchStep& step, std::int64_t now) {
   if (step.tag != 'T' || step.number <= std::numeric_limits<std::int64_t>::max() - now) return {};
   return Error(Errc::invalid_argument, operation, "the ttl is too long");
 }
 
-Error carry_out(const Step& step, const WriteContext& context) {
+Error carry_out(const BatchStep& step, const WriteContext& context) {
   bool existed = false;
   std::uint64_t erased = 0;
   NewEntry entry{step.first, step.second, {}};
@@ -199,9 +141,9 @@ template <class Use>
 Error for_each(WriteSession& session, const Target& target, BytesView batch, Use&& use) {
   std::shared_ptr<const Family> family = target.family;
   BatchReader reader(batch);
-  Step step;
+  BatchStep step;
   while (!reader.at_end()) {
-    if (!reader.next(step)) return malformed();
+    if (!reader.next(step)) return error_malformed_batch();
     if (step.tag != 'F') {
       if (Error error = use(step, family); error.failed()) return error;
       continue;
@@ -228,7 +170,7 @@ class InKeyOrder {
   explicit InKeyOrder(WriteSession& session) noexcept
       : session_(session), sorting_(!session.noting() && !snkv_bt_without("sort")) {}
 
-  [[nodiscard]] Error add(const Step& step, const std::shared_ptr<const Family>& family) {
+  [[nodiscard]] Error add(const BatchStep& step, const std::shared_ptr<const Family>& family) {
     const bool single = step.tag != 'R' && step.tag != 'C';
     if (family != family_ || !single) {
       if (Error error = finish(); error.failed()) return error;
@@ -242,7 +184,7 @@ class InKeyOrder {
   /// Carries out what is still waiting.
   [[nodiscard]] Error finish() {
     // Of one key in the order of the batch, in which the steps lie one after the other.
-    const auto before = [](const Step& a, const Step& b) {
+    const auto before = [](const BatchStep& a, const BatchStep& b) {
       const std::strong_ordering order = a.first <=> b.first;
       return order == 0 ? a.first.data() < b.first.data() : order < 0;
     };
@@ -266,21 +208,22 @@ class InKeyOrder {
   WriteSession& session_;
   bool sorting_;  // not if somebody is told of the changes in their order
   std::shared_ptr<const Family> family_;
-  std::vector<Step> waiting_;
+  std::vector<BatchStep> waiting_;
 };
 
 }  // namespace
 
 Error write_batch(const Target& target, BytesView batch, const WriteOptions& options) {
   return guarded(operation, target, [&]() -> Error {
-    if (Error error = check(batch); error.failed()) return error;
+    if (Overlay* over = overlay_of(target)) return over->write_batch(target, batch, options);
+    if (Error error = check_batch(batch); error.failed()) return error;
     const auto work = [&](WriteSession& session) -> Error {
       // Even if all of it goes to other families: a handle to one that was dropped says so.
       const FamilyEntry* tables = nullptr;
       Error refused = session.resolve(operation, *target.family, false, tables);
       if (refused.failed()) return refused;
       const Family* resolved = nullptr;
-      refused = for_each(session, target, batch, [&](const Step& step, const auto& family) -> Error {
+      refused = for_each(session, target, batch, [&](const BatchStep& step, const auto& family) -> Error {
         if (family.get() != resolved) {
           if (Error error = session.resolve(operation, *family, true, tables); error.failed()) return error;
           resolved = family.get();
@@ -290,7 +233,7 @@ Error write_batch(const Target& target, BytesView batch, const WriteOptions& opt
       if (refused.failed()) return refused;
       return change(session, [&]() -> Error {
         InKeyOrder steps(session);
-        Error error = for_each(session, target, batch, [&](const Step& step, const auto& family) {
+        Error error = for_each(session, target, batch, [&](const BatchStep& step, const auto& family) {
           return steps.add(step, family);
         });
         return error.failed() ? error : steps.finish();

@@ -3,6 +3,7 @@
 #include "base/printable.hpp"
 #include "core/arguments.hpp"
 #include "core/cursor.hpp"
+#include "core/overlay.hpp"
 #include "core/run.hpp"
 #include "core/store_state.hpp"
 
@@ -49,6 +50,8 @@ Error BlobWriterState::open(const char* operation, const Target& target, BytesVi
     if (error.failed()) return error;
   } else if (target.scope->kind() == Scope::Kind::snapshot) {
     return Error(Errc::read_only, operation, "a snapshot cannot be written");
+  } else if (target.scope->kind() == Scope::Kind::overlay) {
+    return error_not_buffered(operation);
   } else {
     transaction = std::static_pointer_cast<TransactionState>(target.scope);
     if (Error error = transaction->check(operation); error.failed()) return error;
@@ -391,6 +394,20 @@ Error open_pinned(const Target& target, BytesView key, Cursor*& out) {
   return guarded(operation, target, [&]() -> Error {
     if (Error error = check_key(operation, key); error.failed()) return error;
     target.store->counters.add(Counters::gets);
+    if (Overlay* over = overlay_of(target)) {
+      KeyRange one{Bytes(key), Bytes(key), true};
+      one.high.resize_for_overwrite(key.size() + 1);
+      one.high.data()[key.size()] = std::byte{0};
+      struct Close {
+        void operator()(Cursor* cursor) const noexcept { close_cursor(cursor); }
+      };
+      std::unique_ptr<Cursor, Close> merged(over->open_cursor(target, std::move(one), {}));
+      cursor_first(*merged);
+      if (Error error = cursor_status(*merged); error.failed()) return about(operation, error, key);
+      if (!merged->valid) return Error(Errc::not_found, operation, base::printable(key));
+      out = merged.release();
+      return {};
+    }
     // Just this key: so no neighbour is read when it is absent.
     KeyRange range{Bytes(key), Bytes(key), true};
     range.high.resize_for_overwrite(key.size() + 1);

@@ -12,6 +12,18 @@
 
 namespace snkv::core {
 
+/// What moves a cursor that is not one of a tree.
+struct CursorMoves {
+  void (*first)(Cursor&) noexcept;
+  void (*last)(Cursor&) noexcept;
+  void (*seek)(Cursor&, BytesView key) noexcept;
+  void (*seek_for_prev)(Cursor&, BytesView key) noexcept;
+  void (*next)(Cursor&) noexcept;
+  void (*prev)(Cursor&) noexcept;
+  Error (*status)(const Cursor&);
+  void (*close)(Cursor*) noexcept;
+};
+
 class CursorState final : public Cursor {
  public:
   CursorState(KeyRange range, const ScanOptions& options) noexcept

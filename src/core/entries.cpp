@@ -2,6 +2,7 @@
 /// The functions of core_abi.hpp that read and write entries.
 #include "base/printable.hpp"
 #include "core/arguments.hpp"
+#include "core/overlay.hpp"
 #include "core/read_path.hpp"
 #include "core/run.hpp"
 #include "core/store_state.hpp"
@@ -72,6 +73,7 @@ Error get(const Target& target, BytesView key, Bytes& value) {
   constexpr const char* operation = "get";
   return guarded(operation, target, [&]() -> Error {
     const Stopwatch stopwatch(target.store->latencies, TimedOperation::get);
+    if (Overlay* over = overlay_of(target)) return over->get(operation, target, key, value);
     Error error = read_entry(operation, target, key, [&](const ReadView& view, const Row& row) {
       return copy_value(operation, view, row, value);
     });
@@ -80,9 +82,26 @@ Error get(const Target& target, BytesView key, Bytes& value) {
   });
 }
 
+Error get_entry(const char* operation, const Target& target, BytesView key, Bytes& value,
+                std::optional<std::int64_t>& expires_at) {
+  return guarded(operation, target, [&]() -> Error {
+    return read_entry(operation, target, key, [&](const ReadView& view, const Row& row) {
+      expires_at = row.expires_at;
+      return copy_value(operation, view, row, value);
+    });
+  });
+}
+
 Error visit(const Target& target, BytesView key, VisitFunction use, void* context) {
   constexpr const char* operation = "visit";
   return guarded(operation, target, [&]() -> Error {
+    if (Overlay* over = overlay_of(target)) {
+      Bytes value;
+      if (Error error = over->get(operation, target, key, value); error.failed()) return error;
+      const UserCode user_code(*target.store, UserCode::Kind::reads);
+      use(context, value);
+      return {};
+    }
     return read_entry(operation, target, key, [&](const ReadView& view, const Row& row) -> Error {
       Bytes buffer;
       BytesView value;
@@ -98,6 +117,7 @@ Error visit(const Target& target, BytesView key, VisitFunction use, void* contex
 Error contains(const Target& target, BytesView key, bool& found) {
   constexpr const char* operation = "contains";
   return guarded(operation, target, [&]() -> Error {
+    if (Overlay* over = overlay_of(target)) return over->contains(target, key, found);
     Error error = read_entry(operation, target, key,
                              [](const ReadView&, const Row&) { return Error(); });
     found = !error.failed();
@@ -109,6 +129,7 @@ Error ttl(const Target& target, BytesView key,
           std::optional<std::chrono::milliseconds>& remaining) {
   constexpr const char* operation = "ttl";
   return guarded(operation, target, [&]() -> Error {
+    if (Overlay* over = overlay_of(target)) return over->ttl(target, key, remaining);
     return read_entry(operation, target, key, [&](const ReadView& view, const Row& row) -> Error {
       remaining.reset();
       // What is asked for is sealed with the value.
@@ -125,6 +146,7 @@ Error multi_get(const Target& target, const BytesView* keys, std::size_t count,
                 std::optional<Bytes>* values) {
   constexpr const char* operation = "multi_get";
   return guarded(operation, target, [&]() -> Error {
+    if (Overlay* over = overlay_of(target)) return over->multi_get(target, keys, count, values);
     Counters& counters = target.store->counters;
     counters.add(Counters::gets, count);
     for (std::size_t i = 0; i < count; ++i) {
@@ -157,6 +179,7 @@ Error multi_get(const Target& target, const BytesView* keys, std::size_t count,
 Error count(const Target& target, std::uint64_t& entries) {
   constexpr const char* operation = "count";
   return guarded(operation, target, [&]() -> Error {
+    if (Overlay* over = overlay_of(target)) return over->count(operation, target, {}, entries);
     return with_view(operation, target, [&](const ReadView&, snkv_bt_cursor* cursor) -> Error {
       const int rc = snkv_bt_count(cursor, &entries);
       return rc == SNKV_BT_OK ? Error() : btree::engine_error(operation, rc);
@@ -167,6 +190,7 @@ Error count(const Target& target, std::uint64_t& entries) {
 Error count_range(const Target& target, const KeyRange& range, std::uint64_t& entries) {
   constexpr const char* operation = "count_range";
   return guarded(operation, target, [&]() -> Error {
+    if (Overlay* over = overlay_of(target)) return over->count(operation, target, {&range}, entries);
     return with_view(operation, target, [&](const ReadView&, snkv_bt_cursor* cursor) -> Error {
       if (range.bounded_above && BytesView(range.low) >= BytesView(range.high)) {
         entries = 0;
@@ -181,6 +205,7 @@ Error count_range(const Target& target, const KeyRange& range, std::uint64_t& en
 Error count_live(const Target& target, std::uint64_t& entries) {
   constexpr const char* operation = "count_live";
   return guarded(operation, target, [&]() -> Error {
+    if (Overlay* over = overlay_of(target)) return over->count(operation, target, {nullptr, true}, entries);
     return with_view(operation, target, [&](const ReadView& view, snkv_bt_cursor* cursor) -> Error {
       std::uint64_t all = 0;
       std::uint64_t expired = 0;
@@ -199,6 +224,7 @@ Error put(const Target& target, BytesView key, BytesView value, const PutOptions
   constexpr const char* operation = "put";
   return guarded(operation, target, [&]() -> Error {
     const Stopwatch stopwatch(target.store->latencies, TimedOperation::put);
+    if (Overlay* over = overlay_of(target)) return over->put(target, key, value, options);
     Counters& counters = target.store->counters;
     counters.add(Counters::puts);
     if (Error error = check_key(operation, key); error.failed()) return error;
@@ -217,6 +243,7 @@ Error put(const Target& target, BytesView key, BytesView value, const PutOptions
 Error erase(const Target& target, BytesView key, const WriteOptions& options, bool& existed) {
   constexpr const char* operation = "erase";
   return guarded(operation, target, [&]() -> Error {
+    if (Overlay* over = overlay_of(target)) return over->erase(target, key, options, existed);
     target.store->counters.add(Counters::deletes);
     if (Error error = check_key(operation, key); error.failed()) return error;
     const auto work = [&](WriteSession& session) {
@@ -229,6 +256,9 @@ Error erase(const Target& target, BytesView key, const WriteOptions& options, bo
 Error clear(const Target& target, const WriteOptions& options) {
   constexpr const char* operation = "clear";
   return guarded(operation, target, [&]() -> Error {
+    if (Overlay* over = overlay_of(target)) {
+      return over->erase_range(operation, target, KeyRange(), options, nullptr);
+    }
     const auto work = [&](WriteSession& session) {
       return clear_family(context_of(operation, target, session));
     };
@@ -241,6 +271,9 @@ Error erase_range(const Target& target, const KeyRange& range, const WriteOption
   constexpr const char* operation = "erase_range";
   return guarded(operation, target, [&]() -> Error {
     if (Error error = check_range(operation, range); error.failed()) return error;
+    if (Overlay* over = overlay_of(target)) {
+      return over->erase_range(operation, target, range, options, &erased);
+    }
     const auto work = [&](WriteSession& session) {
       return erase_entries(context_of(operation, target, session), range, erased);
     };
@@ -254,6 +287,7 @@ Error erase_range(const Target& target, const KeyRange& range, const WriteOption
 Error set_expiry(const char* operation, const Target& target, BytesView key,
                  const PutOptions& options) {
   return guarded(operation, target, [&]() -> Error {
+    if (Overlay* over = overlay_of(target)) return over->set_expiry(operation, target, key, options);
     if (Error error = check_key(operation, key); error.failed()) return error;
     bool found = false;
     const auto work = [&](WriteSession& session) -> Error {
@@ -381,6 +415,9 @@ Error update(const char* operation, const Target& given, BytesView key, const Pu
              UpdateFunction decide, void* context) {
   return guarded(operation, given, [&]() -> Error {
     const Target target = given;  // `decide` may end the handle that it belongs to
+    if (Overlay* over = overlay_of(target)) {
+      return over->update(operation, target, key, options, false, decide, context);
+    }
     target.store->counters.add(Counters::puts);
     if (Error error = check_key(operation, key); error.failed()) return error;
     const auto work = [&](WriteSession& session) -> Error {
@@ -422,6 +459,23 @@ bool parse_integer(BytesView text, std::int64_t& out) {
   return parsed.ec == std::errc() && IntegerText(out).view() == text;
 }
 
+/// The text of the sum of the integer in `current` (null: 0) and `delta`.
+Error add(BytesView key, const BytesView* current, std::int64_t delta, Bytes& desired, std::int64_t& result) {
+  constexpr const char* operation = "increment";
+  std::int64_t value = 0;
+  if (current != nullptr && !parse_integer(*current, value)) {
+    return Error(Errc::invalid_argument, operation,
+                 fmt::format("the value of {} is no 64-bit integer", base::printable(key)));
+  }
+  if (__builtin_add_overflow(value, delta, &value)) {
+    return Error(Errc::invalid_argument, operation,
+                 fmt::format("the sum under {} overflows", base::printable(key)));
+  }
+  desired = Bytes(IntegerText(value).view());
+  result = value;
+  return {};
+}
+
 }  // namespace
 
 Error increment(const Target& target, BytesView key, std::int64_t delta, const PutOptions& options,
@@ -430,6 +484,19 @@ Error increment(const Target& target, BytesView key, std::int64_t delta, const P
   return guarded(operation, target, [&]() -> Error {
     target.store->counters.add(Counters::puts);
     if (Error error = check_key(operation, key); error.failed()) return error;
+    if (Overlay* over = overlay_of(target)) {
+      struct Call {
+        BytesView key;
+        std::int64_t delta;
+        std::int64_t& result;
+      } call{key, delta, result};
+      const auto decide = [](void* context, const BytesView* current, Bytes& desired, Update& decision) {
+        auto& asked = *static_cast<Call*>(context);
+        decision = Update::put;
+        return add(asked.key, current, asked.delta, desired, asked.result);
+      };
+      return over->update(operation, target, key, options, true, decide, &call);
+    }
     const auto work = [&](WriteSession& session) -> Error {
       std::optional<std::int64_t> at;
       if (Error error = expiry(operation, options, session.now(), at); error.failed()) return error;
@@ -437,20 +504,10 @@ Error increment(const Target& target, BytesView key, std::int64_t delta, const P
           operation, target, session, key,
           [&](const Bytes* current, Bytes& desired, std::optional<std::int64_t>& expires_at,
               Update& decision) -> Error {
-            std::int64_t value = 0;
-            if (current != nullptr && !parse_integer(*current, value)) {
-              return Error(Errc::invalid_argument, operation,
-                           fmt::format("the value of {} is no 64-bit integer", base::printable(key)));
-            }
-            if (__builtin_add_overflow(value, delta, &value)) {
-              return Error(Errc::invalid_argument, operation,
-                           fmt::format("the sum under {} overflows", base::printable(key)));
-            }
+            const BytesView seen = current == nullptr ? BytesView() : *current;
             if (at) expires_at = at;
-            desired = Bytes(IntegerText(value).view());
             decision = Update::put;
-            result = value;
-            return {};
+            return add(key, current == nullptr ? nullptr : &seen, delta, desired, result);
           });
     };
     return write_in_scope(operation, target, work, options.sync);

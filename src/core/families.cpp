@@ -175,7 +175,7 @@ bool is_utf8(std::string_view text) noexcept {
 }
 
 bool is_internal_family(std::string_view name) noexcept {
-  return name.starts_with("snkv_vector") || name.starts_with("snkv_column");
+  return name.starts_with("snkv_vector") || name.starts_with("snkv_column") || name.starts_with("snkv_journal");
 }
 
 Error check_family_name(const char* operation, std::string_view name) {

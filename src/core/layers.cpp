@@ -32,7 +32,9 @@ Error store_id(const Target& target, std::array<std::uint8_t, 16>& out) {
 std::int64_t now(const Target& target) noexcept {
   if (target.store == nullptr) return 0;
   const Operation store_lives(target.store.get());
-  if (target.scope == nullptr) return target.store->now_or_before();
+  if (target.scope == nullptr || target.scope->kind() == Scope::Kind::overlay) {
+    return target.store->now_or_before();
+  }
   if (target.scope->kind() == Scope::Kind::snapshot) {
     return static_cast<const SnapshotState&>(*target.scope).now;
   }

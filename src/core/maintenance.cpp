@@ -1,6 +1,7 @@
 /// \file
 /// The functions of core_abi.hpp that concern the store as a whole: checkpoint, sync, vacuum, checks,
 /// statistics.
+#include "core/journals.hpp"
 #include "core/page_check.hpp"
 #include "core/read_path.hpp"
 #include "core/run.hpp"
@@ -111,7 +112,7 @@ Error stats(const Target& target, Stats& out) {
   return guarded(operation, target, [&]() -> Error {
     StoreState& store = *target.store;
     Stats gathered;
-    const auto gauges = [&](snkv_bt* bt, const Catalog&) -> Error {
+    const auto gauges = [&](snkv_bt* bt, const Catalog& catalog) -> Error {
       std::uint32_t pages = 0;
       std::uint32_t free_pages = 0;
       snkv_bt_pages(bt, &pages, &free_pages);
@@ -119,7 +120,7 @@ Error stats(const Target& target, Stats& out) {
       gathered.free_pages = free_pages;
       gathered.page_size = snkv_bt_page_size(bt);
       gathered.wal_bytes = static_cast<std::uint64_t>(snkv_bt_wal_bytes(bt));
-      return {};
+      return count_waiting_journals(operation, bt, catalog, store, gathered.journals_waiting);
     };
     Error error = with_catalog(operation, {target.store, nullptr, nullptr}, gauges);
     if (error.failed()) return error;

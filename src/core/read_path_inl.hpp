@@ -3,6 +3,7 @@
 #pragma once
 
 #include "base/printable.hpp"
+#include "core/overlay.hpp"
 #include "core/read_path.hpp"
 #include "core/store_state.hpp"
 
@@ -61,6 +62,7 @@ template <class Body>
   if (target.store == nullptr) return Error(Errc::closed, operation, "the handle is empty");
   if (target.scope == nullptr) return in_latest(operation, target, body);
   if (target.scope->kind() == Scope::Kind::snapshot) return in_snapshot(operation, target, body);
+  if (target.scope->kind() == Scope::Kind::overlay) return error_not_buffered(operation);
   return in_transaction(operation, target, body);
 }
 

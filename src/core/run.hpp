@@ -3,6 +3,7 @@
 /// writes either to the target's transaction or to the write queue.
 #pragma once
 
+#include "core/overlay.hpp"
 #include "core/read_path.hpp"
 #include "core/store_state.hpp"
 #include "core/user_code.hpp"
@@ -55,6 +56,7 @@ template <class Work>
   if (target.scope->kind() == Scope::Kind::snapshot) {
     return Error(Errc::read_only, operation, "a snapshot cannot be written");
   }
+  if (target.scope->kind() == Scope::Kind::overlay) return error_not_buffered(operation);
   auto& transaction = static_cast<TransactionState&>(*target.scope);
   if (Error error = transaction.check_write(operation); error.failed()) return error;
   WriteSession& session = transaction.session();

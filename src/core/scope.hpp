@@ -1,5 +1,5 @@
 /// \file
-/// What a handle may be bound to: a transaction or a snapshot.
+/// What a handle may be bound to: a transaction, a snapshot, or (overlay.hpp) a write buffer.
 #pragma once
 
 #include "core/reader_pool.hpp"
@@ -20,7 +20,7 @@ class WriteSession;
 
 class Scope {
  public:
-  enum class Kind { transaction, snapshot };
+  enum class Kind { transaction, snapshot, overlay };
   explicit Scope(Kind kind) noexcept : kind_(kind) {}
   Scope(const Scope&) = delete;
   Scope& operator=(const Scope&) = delete;

@@ -141,7 +141,12 @@ Error StoreState::close_if_unused(Error& place) {
   if (Error error = queue.enter("close", turn, WriteQueue::Clock::now()); error.failed()) {
     return Error(Errc::busy, "close", "a transaction is open");
   }
+  if (!buffers.close_if_empty()) {
+    queue.leave(turn);
+    return Error(Errc::busy, "close", "a write buffer is open");
+  }
   if (!pins.close_if_empty()) {
+    buffers.reopen();
     queue.leave(turn);
     return Error(Errc::busy, "close", "an iterator or a snapshot is open");
   }

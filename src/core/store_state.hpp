@@ -11,6 +11,7 @@
 #include "core/fork_guard.hpp"
 #include "core/housekeeper.hpp"
 #include "core/latency.hpp"
+#include "core/open_buffers.hpp"
 #include "core/read_releaser.hpp"
 #include "core/reader_pool.hpp"
 #include "core/scope.hpp"
@@ -127,6 +128,7 @@ class StoreState {
   Latencies latencies;
   ChangeFeed feed;
   PinRegistry pins;
+  OpenBuffers buffers;
   Attachments attachments;
   ReaderPool readers;
   ReadReleaser releaser;

@@ -8,6 +8,7 @@
 #include "core/database_header.hpp"
 #include "core/family_seal.hpp"
 #include "core/format.hpp"
+#include "core/journals.hpp"
 #include "core/page_check.hpp"
 #include "core/pinned_reader.hpp"
 #include "core/progress.hpp"
@@ -572,6 +573,8 @@ Error verify_snapshot(StoreState& store, btree::Connection& connection, Progress
     return findings.error(findings.tampered() ? Errc::tampered : Errc::corrupt);
   }
   if (!alterations.empty()) return alterations.error(Errc::schema_mismatch);
+  error = count_waiting_journals(operation, lock.get(), *catalog, store, report.journals_waiting);
+  if (error.failed()) return error;
   return pace.finish() ? Error() : pace.stopped();
 }
 

@@ -12,6 +12,7 @@ layer() {
     src/base/*) echo base ;;
     src/btree/*) echo btree ;;
     src/core/*) echo core ;;
+    src/buffer/*) echo buffer ;;
     src/c_api/*) echo c_api ;;
     src/vector/*) echo vector_code ;;
     include/snkv/c/*) echo c_header ;;
@@ -46,6 +47,8 @@ declare -A allowed=(
   [base]=' words base '
   [btree]=' words base btree '
   [core]=' words base btree core facade detail '
+  # The write buffer stands on the whole core, which knows of it only what overlay.hpp says.
+  [buffer]=' words base btree core facade detail buffer '
   [detail]=' words facade detail '
   [facade]=' words facade detail '
   [vector_words]=' words facade '

@@ -117,7 +117,8 @@ SNKV_API std::string_view family_name(const Target& target) noexcept;
 
 // ---- For layers above the core ----
 
-/// A family whose name begins with `snkv_vector` or `snkv_column`, which users neither see nor can open.
+/// A family whose name begins with `snkv_vector`, `snkv_column` or `snkv_journal`, which users neither see nor
+/// can open.
 SNKV_API Error internal_family(const Target& target, std::string_view name, FamilyMode mode,
                                Target& out);
 SNKV_API Error drop_internal_family(const Target& target, std::string_view name);
@@ -134,6 +135,10 @@ SNKV_API Error attachment(const Target& target, std::string_view name, MakeAttac
 SNKV_API void detach(const Target& target, std::string_view name) noexcept;
 /// Tells the store's log (`Options::log`). Without locks that the log may want.
 SNKV_API void log(const Target& target, LogLevel level, std::string_view message) noexcept;
+
+/// Like `get`, and tells when the entry expires.
+SNKV_API Error get_entry(const char* operation, const Target& target, BytesView key, Bytes& value,
+                         std::optional<std::int64_t>& expires_at);
 
 // ---- Entries ----
 SNKV_API Error get(const Target& target, BytesView key, Bytes& value);
@@ -372,12 +377,15 @@ SNKV_API bool backoff(unsigned attempt) noexcept;
 
 // ---- Iteration ----
 
+struct CursorMoves;
+
 /// A cursor. The fields are its current entry, read inline by the facade; they change only in the
 /// functions below.
 struct Cursor {
   BytesView key;
   BytesView value;
   bool valid = false;
+  const CursorMoves* moves = nullptr;  ///< of a cursor of a layer above the core; null: it is one of a tree
 };
 
 /// Opens a cursor on the keys of `range`, not yet positioned. On failure `out` is still a cursor,
