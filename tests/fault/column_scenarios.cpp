@@ -7,6 +7,8 @@
 #include <snkv/blob_editor.hpp>
 #include <snkv/column.hpp>
 
+#include <algorithm>
+#include <cstring>
 #include <numeric>
 
 namespace snkv::test {
@@ -38,38 +40,40 @@ std::optional<Column<std::int64_t>> make(Run& run, Numbers& model) {
   return *column;
 }
 
+/// The same as a change of whatever is there: an operation that failed may have been final.
+template <class Change>
+auto changes(Change change) {
+  return [change](Model& m) {
+    std::string& bytes = m[":n"]["all"].value;
+    Numbers elements(bytes.size() / sizeof(std::int64_t));
+    if (!bytes.empty()) std::memcpy(elements.data(), bytes.data(), bytes.size());
+    change(elements);
+    bytes = bytes_of_all(elements);
+  };
+}
+
 void extend(Run& run) {
   Numbers model;
   auto column = make(run, model);
   if (!column) return;
-  model.insert(model.end(), 5);
-  if (!run.wrote(column->append(5), becomes(model))) model.pop_back();
-  Numbers longer = model;
+  run.wrote(column->append(5), changes([](Numbers& all) { all.push_back(5); }));
   const Numbers more = numbers(3000, 50);
-  longer.insert(longer.end(), more.begin(), more.end());
-  run.wrote(column->extend(more), becomes(longer));
+  run.wrote(column->extend(more),
+            changes([&](Numbers& all) { all.insert(all.end(), more.begin(), more.end()); }));
 }
 
 void change_in_the_middle(Run& run) {
   Numbers model;
   auto column = make(run, model);
   if (!column) return;
-  const auto done = [&](const Result<void>& result, Numbers next) {
-    if (run.wrote(result, becomes(next))) model = std::move(next);
-  };
-  Numbers next = model;
-  next.insert(next.begin() + 10, -1);
-  done(column->insert(10, -1), next);
-  next = model;
-  std::fill(next.begin() + 1000, next.begin() + 3000, 9);
-  done(column->replace(1000, Numbers(2000, 9)), next);
-  next = model;
-  next.erase(next.begin() + 100, next.begin() + 4000);
-  done(column->erase(100, 4000), next);
-  next = model;
-  next.resize(700);
-  done(column->resize(700), next);
-  done(column->clear(), {});
+  run.wrote(column->insert(10, -1),
+            changes([](Numbers& all) { all.insert(all.begin() + 10, -1); }));
+  run.wrote(column->replace(1000, Numbers(2000, 9)),
+            changes([](Numbers& all) { std::fill_n(all.begin() + 1000, 2000, 9); }));
+  run.wrote(column->erase(100, 4000),
+            changes([](Numbers& all) { all.erase(all.begin() + 100, all.begin() + 4000); }));
+  run.wrote(column->resize(700), changes([](Numbers& all) { all.resize(700); }));
+  run.wrote(column->clear(), changes([](Numbers& all) { all.clear(); }));
 }
 
 void texts(Run& run) {
@@ -79,15 +83,13 @@ void texts(Run& run) {
   };
   if (!run.wrote(column, becomes_text(""))) return;
   const std::vector<std::string> elements{"one|", std::string(20'000, 'L') + "|", "three|"};
-  std::string all = elements[0] + elements[1] + elements[2];
+  const std::string all = elements[0] + elements[1] + elements[2];
   if (!run.wrote(column->extend(elements), becomes_text(all))) return;
-  std::string shorter = elements[0] + "2|" + elements[2];
-  if (run.wrote(column->set(1, "2|"), becomes_text(shorter))) all = shorter;
-  run.wrote(column->insert(0, std::vector<std::string>(500, std::string(39, 'x') + "|")), [&] {
-    std::string longer;
-    for (int i = 0; i < 500; ++i) longer += std::string(39, 'x') + "|";
-    return becomes_text(longer + all);
-  }());
+  run.wrote(column->set(1, "2|"), becomes_text(elements[0] + "2|" + elements[2]));
+  std::string more;
+  for (int i = 0; i < 500; ++i) more += std::string(39, 'x') + "|";
+  run.wrote(column->insert(0, std::vector<std::string>(500, std::string(39, 'x') + "|")),
+            [&](Model& m) { m[":t"]["all"].value.insert(0, more); });
 }
 
 void in_transaction(Run& run) {

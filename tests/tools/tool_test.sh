@@ -243,7 +243,7 @@ left out       others' import-kohakuvault vault.db vault-store.db
 gives $'n\ti64\t2\t16' columns vault-store.db
 gives text get vault-store.db a --family kv
 fails 1 'exists' import-kohakuvault vault.db vault-store.db
-fails 1 'cannot be opened' import-kohakuvault missing.db no-store.db
+fails 1 'cannot open' import-kohakuvault missing.db no-store.db
 [[ ! -e no-store.db ]]
 fails 2 '' import-kohakuvault vault.db
 

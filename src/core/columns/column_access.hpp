@@ -22,6 +22,7 @@ namespace snkv::core {
                                         const Error& error) {
   if (!(error == Errc::dropped) && !(error == Errc::schema_mismatch)) return error;
   std::string detail = "column " + base::printable(column);
+  if (error.detail().starts_with(detail)) return error;
   if (!(error == Errc::dropped)) detail += ": " + error.detail();
   return Error(error.code(), operation, std::move(detail), error.extended());
 }

@@ -141,26 +141,9 @@ class ColumnScanState final : public ColumnScan {
       std::memcpy(buffer_.data(), data, amount * size);
       data = buffer_.data();
     }
-    if (in_place_) prefetch_behind(reader_->chunk());
     count = amount;
     position_ += amount * size;
     return {};
-  }
-
-  /// The processor does not foresee where the next page begins. Chunks that were appended lie one
-  /// page after the other, so what is a page behind is most likely the next chunk. Of no effect if
-  /// nothing is there.
-  static void prefetch_behind(BytesView chunk) noexcept {
-    constexpr std::size_t line = 64;
-    constexpr std::size_t small_page = 4096;
-    constexpr std::size_t lines = 12;
-    const auto begin = reinterpret_cast<std::uintptr_t>(chunk.data()) +
-                       (chunk.size() + small_page - 1) / small_page * small_page;
-    for (std::size_t at = 0; at < chunk.size(); at += small_page) {
-      for (std::size_t i = 0; i < lines; ++i) {
-        __builtin_prefetch(reinterpret_cast<const void*>(begin + at + i * line));
-      }
-    }
   }
 
   /// A piece ends with an element that has rows of its own, so that there is one of them in memory
