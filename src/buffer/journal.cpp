@@ -76,6 +76,7 @@ Error Journal::write_state(const core::Target& target, Sequence flushed, std::ui
 }
 
 Error Journal::replay(const char* operation, const std::function<Error(const Record&)>& use) {
+  replaying_ = true;
   if (Error error = read_state(operation); error.failed()) return error;
   Sequence last = flushed_;
   const auto once = [&](const Record& record) -> Error {
@@ -118,6 +119,7 @@ Error Journal::begin(const char* operation) {
   if (Error error = tail_.reset(operation, owner()); error.failed()) return error;
   if (Error error = write_state(rows(), flushed_, epoch); error.failed()) return error;
   epoch_ = epoch;
+  replaying_ = false;
   next_drain_ = row_bytes;
   return tail_.reset(operation, owner());
 }
@@ -187,9 +189,10 @@ Error Journal::erase_through(const core::Target& transaction, Sequence last) {
 }
 
 void Journal::flushed(Sequence last) noexcept {
-  const std::lock_guard lock(mutex_);
   flushed_.store(last);
   flushing_.store(false);
+  if (replaying_) return;
+  const std::lock_guard lock(mutex_);
   // If it fails, the records are passed over by their numbers.
   if (tail_.bytes() > 0 && appended_ <= last) static_cast<void>(tail_.reset("write buffer", owner()));
 }

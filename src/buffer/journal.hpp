@@ -78,6 +78,7 @@ class Journal {
   std::array<std::uint8_t, 16> store_id_{};
   std::uint64_t epoch_ = 0;
   std::atomic<bool> flushing_{false};
+  bool replaying_ = false;  // until `begin`: the tail may not have been read yet
 
   mutable std::mutex mutex_;  // guards all below
   TailFile tail_;
