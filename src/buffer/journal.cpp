@@ -67,12 +67,13 @@ Error Journal::read_state(const char* operation) {
   return {};
 }
 
-Error Journal::write_state(const core::Target& target, Sequence flushed, std::uint64_t epoch) {
+Error Journal::write_state(const core::Target& target, Sequence flushed, std::uint64_t epoch,
+                           std::optional<Sync> sync) {
   std::byte state[17];
   state[0] = static_cast<std::byte>(state_version);
   core::put_big_endian(state + 1, flushed, 8);
   core::put_big_endian(state + 9, epoch, 8);
-  return core::put(target, RowKey(0).view(), BytesView(state, sizeof state), {.sync = promise()});
+  return core::put(target, RowKey(0).view(), BytesView(state, sizeof state), {.sync = sync});
 }
 
 Error Journal::replay(const char* operation, const std::function<Error(const Record&)>& use) {
@@ -117,7 +118,9 @@ Error Journal::begin(const char* operation) {
   const std::lock_guard lock(mutex_);
   // Nothing may be left of the old epoch when the new one is in the file.
   if (Error error = tail_.reset(operation, owner()); error.failed()) return error;
-  if (Error error = write_state(rows(), flushed_, epoch); error.failed()) return error;
+  // On the disk before the tail has records of it: a power cut must not leave a tail of an epoch that the store
+  // does not know.
+  if (Error error = write_state(rows(), flushed_, epoch, Sync::full); error.failed()) return error;
   epoch_ = epoch;
   replaying_ = false;
   next_drain_ = row_bytes;
@@ -185,7 +188,7 @@ Error Journal::erase_through(const core::Target& transaction, Sequence last) {
   std::uint64_t erased = 0;
   core::KeyRange range{Bytes(RowKey(1).view()), Bytes(RowKey(last + 1).view()), true};
   if (Error error = core::erase_range(rows, range, {}, erased); error.failed()) return error;
-  return write_state(rows, last, epoch_);
+  return write_state(rows, last, epoch_, promise());
 }
 
 void Journal::flushed(Sequence last) noexcept {

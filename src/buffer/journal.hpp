@@ -65,7 +65,8 @@ class Journal {
   [[nodiscard]] core::Target rows() const { return {store_.store, family_, {}}; }
   [[nodiscard]] TailOwner owner() const noexcept { return {store_id_, family_id_, epoch_}; }
   [[nodiscard]] Error read_state(const char* operation);
-  [[nodiscard]] Error write_state(const core::Target& target, Sequence flushed, std::uint64_t epoch);
+  [[nodiscard]] Error write_state(const core::Target& target, Sequence flushed, std::uint64_t epoch,
+                                  std::optional<Sync> sync);
   [[nodiscard]] std::optional<Sync> promise() const noexcept { return safe_ ? Sync::full : sync_; }
   [[nodiscard]] Error drain();
 

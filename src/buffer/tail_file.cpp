@@ -6,8 +6,11 @@
 #include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <iterator>
 #include <mutex>
 #include <set>
 #include <utility>
@@ -53,6 +56,9 @@ struct Header {
     return value;
   }
   [[nodiscard]] std::uint64_t check() const { return checksum(BytesView(bytes, 56), 0); }
+  [[nodiscard]] bool is_blank() const {
+    return std::all_of(std::begin(bytes), std::end(bytes), [](std::byte byte) { return byte == std::byte{}; });
+  }
   [[nodiscard]] bool is_one() const {
     return std::memcmp(bytes, magic, sizeof magic) == 0 && number(56) == check();
   }
@@ -67,6 +73,11 @@ constexpr std::size_t at_check = 56;
 /// The number of a header, in the form that goes into the checks of its records.
 std::uint64_t seed_of(std::uint64_t number, std::uint64_t epoch) noexcept {
   return (number + 1) * 0xd6e8feb86659fd93 ^ epoch;
+}
+
+std::string folder_of(const std::string& path) {
+  const std::size_t slash = path.rfind('/');
+  return slash == std::string::npos ? "." : path.substr(0, slash + 1);
 }
 
 int write_all(int file, const std::byte* bytes, std::size_t size, std::uint64_t offset) noexcept {
@@ -113,7 +124,11 @@ Error TailFile::open(const char* operation, const std::string& path, const core:
     break;
   }
   struct ::stat info{};
-  if (::fstat(file_, &info) != 0 || (info.st_size == 0 && access.give_to(path) != 0)) {
+  // A new file is to be there after a power cut too, since writes may be promised that are only in it.
+  const auto settle = [&] {
+    return access.give_to(path) != 0 ? -1 : core::sync_path(folder_of(path), O_RDONLY | O_DIRECTORY);
+  };
+  if (::fstat(file_, &info) != 0 || (info.st_size == 0 && settle() != 0)) {
     Error error = core::system_error(operation, path);
     close();
     return error;
@@ -151,6 +166,10 @@ Error TailFile::read(const char* operation, const TailOwner& owner, bool& cut_sh
   end_ = size;
   if (Error error = read_at(operation, 0 - std::uint64_t{header_size}, header.bytes, header_size); error.failed()) {
     return error;
+  }
+  if (header.is_blank()) {  // the machine stopped before any of it was on the disk
+    cut_short = true;
+    return {};
   }
   if (!header.is_one()) {
     return Error(Errc::corrupt, operation, fmt::format("{}: the header of the journal is damaged", path_));
