@@ -26,6 +26,7 @@ layer() {
         */*) echo "vector_${1#include/snkv/vector/detail/}" | sed 's,/.*,,' ;;
         bodies.hpp) echo vector_bodies ;;
         store_members.hpp) echo vector ;;
+        type.hpp) echo vector_words ;;
         *) echo vector_door ;;
       esac
       ;;

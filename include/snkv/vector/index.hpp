@@ -11,8 +11,8 @@
 #pragma once
 
 #include <snkv/expected.hpp>
-#include <snkv/vector/detail/base/type.hpp>
 #include <snkv/vector/detail/index/index_core.hpp>
+#include <snkv/vector/detail/type.hpp>
 #include <snkv/vector/metric.hpp>
 #include <snkv/vector/thread_pool.hpp>
 

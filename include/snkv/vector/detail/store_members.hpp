@@ -3,7 +3,7 @@
 /// operations.hpp.
 #pragma once
 
-#include <snkv/vector/detail/base/type.hpp>
+#include <snkv/vector/detail/type.hpp>
 #include <snkv/vector/store.hpp>
 
 #include <algorithm>
