@@ -1,6 +1,6 @@
-// Every call of the engine to the system, and every allocation of it, fails once in turn, while a buffer is written
-// to, flushed and closed. Whatever fails: what was acknowledged is there, before and after the fault is gone, and
-// what was refused is not.
+// Every call of the engine to the system, and every allocation of it, fails once in turn, while a
+// buffer is written to, flushed and closed. Whatever fails: what was acknowledged is there, before
+// and after the fault is gone, and what was refused is not.
 #include "support/catch.hpp"
 #include "support/check.hpp"
 #include "support/temp_dir.hpp"
@@ -46,9 +46,9 @@ bool run(snkv_fault_kind kind, std::uint64_t nth, bool persistent, bool journal)
   Known known;
   bool delivered = false;
   {
-    Store store = must(Store::open(folder.file("db"), {.busy_timeout = 0ms,
-                                                       .wal_autocheckpoint = 4,
-                                                       .background_checkpoints = false}));
+    Store store = must(Store::open(
+        folder.file("db"),
+        {.busy_timeout = 0ms, .wal_autocheckpoint = 4, .background_checkpoints = false}));
     WriteBuffer buffer = must(WriteBuffer::open(
         store, {.flush_bytes = 20'000, .max_age = 0ms, .journal = journal, .sync = Sync::full}));
     const auto put = [&](const std::string& key, const std::string& value) {
@@ -89,9 +89,9 @@ void sweep(bool journal) {
     snkv_fault_kind kind;
     const char* name;
   };
-  for (const Kind kind : {Kind{SNKV_FAULT_IO, "io"}, Kind{SNKV_FAULT_FULL, "full"}, Kind{SNKV_FAULT_SYNC, "sync"},
-                          Kind{SNKV_FAULT_SHM, "shm"}, Kind{SNKV_FAULT_BUSY, "busy"},
-                          Kind{SNKV_FAULT_MALLOC, "malloc"}}) {
+  for (const Kind kind : {Kind{SNKV_FAULT_IO, "io"}, Kind{SNKV_FAULT_FULL, "full"},
+                          Kind{SNKV_FAULT_SYNC, "sync"}, Kind{SNKV_FAULT_SHM, "shm"},
+                          Kind{SNKV_FAULT_BUSY, "busy"}, Kind{SNKV_FAULT_MALLOC, "malloc"}}) {
     for (const bool persistent : {false, true}) {
       std::uint64_t runs = 0;
       // Densely at first, and with growing steps after that.

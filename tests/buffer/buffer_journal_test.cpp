@@ -1,4 +1,5 @@
-// The journal of a write buffer: what is left by an owner that ended is found by the next, exactly once.
+// The journal of a write buffer: what is left by an owner that ended is found by the next, exactly
+// once.
 #include "support/catch.hpp"
 #include "support/check.hpp"
 #include "support/child_process.hpp"
@@ -28,7 +29,8 @@ namespace fs = std::filesystem;
 const WriteBufferOptions journaled{.max_age = 0ms, .journal = true};
 
 /// Runs `body` with a store and a buffer in a child that ends without closing either.
-void in_dying_child(const std::string& path, const std::function<std::string(Store&, WriteBuffer&)>& body,
+void in_dying_child(const std::string& path,
+                    const std::function<std::string(Store&, WriteBuffer&)>& body,
                     const WriteBufferOptions& options = journaled) {
   const std::string report = in_child([&]() -> std::string {
     auto store = open_store(path);
@@ -46,7 +48,8 @@ void in_dying_child(const std::string& path, const std::function<std::string(Sto
 
 std::string put_all(WriteBuffer& buffer, int from, int to, const std::string& value) {
   for (int i = from; i < to; ++i) {
-    if (auto done = buffer.put("k" + std::to_string(i), value); !done) return done.error().message();
+    if (auto done = buffer.put("k" + std::to_string(i), value); !done)
+      return done.error().message();
   }
   return {};
 }
@@ -60,7 +63,8 @@ TEST_CASE("what a process acknowledged before it died is there for the next, onc
     auto second = store.create_column_family("second");
     if (!second || !store.put("k0", "old") || !store.put("r5", "old")) return "store";
     if (std::string said = put_all(buffer, 0, 100, "v"); !said.empty()) return said;
-    if (!buffer.erase("k7") || !buffer.erase_range("r0", "r9") || !buffer.increment("n", 5)) return "erase";
+    if (!buffer.erase("k7") || !buffer.erase_range("r0", "r9") || !buffer.increment("n", 5))
+      return "erase";
     WriteBatch batch;
     batch.put("b", "1").in_family("second").put("x", "2", {.ttl = 1h});
     if (!buffer.write(batch)) return "batch";
@@ -113,14 +117,16 @@ TEST_CASE("many writes become rows of the store's file, and are replayed from th
   Store store = must(open_store(path));
   CHECK(must(store.count()) == 0);
   if (!encrypting()) {
-    auto rows = must(store.sql("SELECT count(*) FROM snkv_journal_default WHERE key > zeroblob(8)"));
+    auto rows =
+        must(store.sql("SELECT count(*) FROM snkv_journal_default WHERE key > zeroblob(8)"));
     std::int64_t count = 0;
     for (const auto& row : rows) count = row[0].int64();
     CHECK(count >= 4);
     CHECK(count < 50);
   }
   {
-    WriteBuffer buffer = must(WriteBuffer::open(store, {.flush_bytes = 100'000, .max_age = 0ms, .journal = true}));
+    WriteBuffer buffer =
+        must(WriteBuffer::open(store, {.flush_bytes = 100'000, .max_age = 0ms, .journal = true}));
     CHECK(must(buffer.stats()).replayed == 40'000);
     CHECK(must(store.count()) == 40'000);
   }
@@ -131,10 +137,12 @@ TEST_CASE("flushes erase what they wrote from the journal") {
   TempDir folder;
   const std::string path = folder.file("db");
   in_dying_child(path, [](Store& store, WriteBuffer& buffer) -> std::string {
-    if (std::string said = put_all(buffer, 0, 20'000, std::string(100, 'a')); !said.empty()) return said;
+    if (std::string said = put_all(buffer, 0, 20'000, std::string(100, 'a')); !said.empty())
+      return said;
     if (!buffer.flush()) return "flush";
     if (std::string said = put_all(buffer, 0, 10, "b"); !said.empty()) return said;
-    // Written to the store after it was buffered; the replay comes later and wins, as the flush would have.
+    // Written to the store after it was buffered; the replay comes later and wins, as the flush
+    // would have.
     if (!store.put("k100", "direct")) return "direct";
     return {};
   });
@@ -210,14 +218,16 @@ TEST_CASE("a tail of another store, or of another state, is refused and stays") 
   REQUIRE_ERRC(WriteBuffer::open(store, journaled), Errc::log_mismatch);
 }
 
-TEST_CASE("a damaged tail is told, wherever the damage is, and what is cut off at its end is no damage") {
+TEST_CASE(
+    "a damaged tail is told, wherever the damage is, and what is cut off at its end is no damage") {
   if (encrypting()) return;
   TempDir folder;
   const std::string path = folder.file("db");
   in_dying_child(path, [](Store&, WriteBuffer& buffer) { return put_all(buffer, 0, 10, "value"); });
   const std::uintmax_t size = fs::file_size(tail_of(path));
   std::string whole(size, '\0');
-  std::ifstream(tail_of(path), std::ios::binary).read(whole.data(), static_cast<std::streamsize>(size));
+  std::ifstream(tail_of(path), std::ios::binary)
+      .read(whole.data(), static_cast<std::streamsize>(size));
   const auto write_tail = [&](const std::string& bytes) {
     std::ofstream(tail_of(path), std::ios::binary | std::ios::trunc) << bytes;
   };
@@ -248,9 +258,10 @@ TEST_CASE("damaged rows are told") {
   });
   if (encrypting()) return;  // the seal tells
   // As SQL changes them: a value that is no records.
-  const std::string command = "sqlite3 '" + path +
-                              "' \"UPDATE snkv_journal_default SET value = x'00112233', large_id = NULL, large_size "
-                              "= NULL WHERE key > zeroblob(8)\" 2>/dev/null";
+  const std::string command =
+      "sqlite3 '" + path +
+      "' \"UPDATE snkv_journal_default SET value = x'00112233', large_id = NULL, large_size "
+      "= NULL WHERE key > zeroblob(8)\" 2>/dev/null";
   if (std::system(command.c_str()) != 0) return;
   Store store = must(open_store(path));
   REQUIRE_ERROR(WriteBuffer::open(store, journaled), Errc::corrupt, "open write buffer");
@@ -258,10 +269,13 @@ TEST_CASE("damaged rows are told") {
   must(WriteBuffer::open(store, journaled));
 }
 
-TEST_CASE("writes that ask for it are on the disk when they return, and so is the flush that takes them over") {
+TEST_CASE(
+    "writes that ask for it are on the disk when they return, and so is the flush that takes them "
+    "over") {
   TempDir folder;
   Store store = must(open_store(folder.file("db"), {.sync = Sync::off}));
-  WriteBuffer buffer = must(WriteBuffer::open(store, {.max_age = 0ms, .journal = true, .sync = Sync::full}));
+  WriteBuffer buffer =
+      must(WriteBuffer::open(store, {.max_age = 0ms, .journal = true, .sync = Sync::full}));
   REQUIRE_OK(buffer.put("k", "v"));
   REQUIRE_OK(buffer.put("l", "v", {.sync = Sync::full}));
   REQUIRE_OK(buffer.flush());
