@@ -128,7 +128,7 @@ Error Journal::begin(const char* operation) {
 
 Error Journal::append(const char* operation, std::string& records, Sequence last, bool safe) {
   const std::lock_guard lock(mutex_);
-  safe_ = safe_ || safe;
+  if (safe) safe_.store(true);
   if (sealed_) {
     check_records(records, 0);
     return core::put(rows(), RowKey(last).view(), records, {.sync = promise()});

@@ -70,7 +70,7 @@ class Journal {
   [[nodiscard]] Error read_state(const char* operation);
   [[nodiscard]] Error write_state(const core::Target& target, Sequence flushed,
                                   std::uint64_t epoch);
-  [[nodiscard]] std::optional<Sync> promise() const noexcept { return safe_ ? Sync::full : sync_; }
+  [[nodiscard]] std::optional<Sync> promise() const noexcept { return safe_.load() ? Sync::full : sync_; }
   [[nodiscard]] Error drain();
 
   const core::Target store_;
@@ -88,7 +88,7 @@ class Journal {
   TailFile tail_;
   std::uint64_t next_drain_ = 0;  // bytes of the tail at which to try
   Sequence appended_ = 0;
-  bool safe_ = false;  // somebody was promised that a write survives a power cut
+  std::atomic<bool> safe_{false};  // somebody was promised that a write survives a power cut
   std::atomic<Sequence> flushed_{0};
 };
 
