@@ -1,4 +1,5 @@
-// A write buffer: many small writes at random places, collected in memory and written in the order of their keys.
+// A write buffer: many small writes at random places, collected in memory and written in the order
+// of their keys.
 #include "expect.hpp"
 
 #include <snkv/write_buffer.hpp>
@@ -11,9 +12,10 @@ int main() {
   auto store = must(snkv::Store::open("buffered.db"));
   auto sessions = must(store.column_family("sessions"));
 
-  // One buffer for the store and all its families. With a journal, what `put` has acknowledged survives a crash of
-  // the program; without one, what was not flushed is lost then.
-  auto buffer = must(snkv::WriteBuffer::open(store, {.flush_bytes = 8 << 20, .max_age = 1s, .journal = true}));
+  // One buffer for the store and all its families. With a journal, what `put` has acknowledged
+  // survives a crash of the program; without one, what was not flushed is lost then.
+  auto buffer = must(
+      snkv::WriteBuffer::open(store, {.flush_bytes = 8 << 20, .max_age = 1s, .journal = true}));
   for (int i = 0; i < 20'000; ++i) {
     must(buffer.put("point:" + std::to_string(i * 7919 % 20'000), std::to_string(i)));
   }

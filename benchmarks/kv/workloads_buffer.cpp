@@ -1,5 +1,5 @@
-// Writes that are collected in memory: the write buffer beside engines that have one of their own, of the same
-// size.
+// Writes that are collected in memory: the write buffer beside engines that have one of their own,
+// of the same size.
 #include "kv/bench.hpp"
 
 #include <algorithm>
@@ -51,7 +51,8 @@ void Bench::buffered() {
     } else {
       for (Contestant& one : all) {
         one.start_anew();
-        for (std::size_t i = 0; i < entries; ++i) one.session().put(key_of(order[i]), values.of(order[i]));
+        for (std::size_t i = 0; i < entries; ++i)
+          one.session().put(key_of(order[i]), values.of(order[i]));
       }
     }
     for (Contestant& one : all) one.engine().settle();
@@ -81,8 +82,10 @@ void Bench::buffered() {
         one.session().put(key_of(order[i]), values.of(order[i]));
         if (i % 1024 == 0) most = std::max(most, resident_bytes());
       }
-      Row row{"buffer_memory" + suffix, "MB", "at most while the store is filled; twice 64, and 16", Better::less};
-      row.series.push_back({one.name(), {static_cast<double>(most - std::min(most, before)) / (1 << 20)}});
+      Row row{"buffer_memory" + suffix, "MB", "at most while the store is filled; twice 64, and 16",
+              Better::less};
+      row.series.push_back(
+          {one.name(), {static_cast<double>(most - std::min(most, before)) / (1 << 20)}});
       add(std::move(row));
     }
     finish(all);

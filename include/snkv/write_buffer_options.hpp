@@ -21,8 +21,8 @@ enum class WhenFull {
 };
 
 struct WriteBufferOptions {
-  /// Bytes of memory that a table may take before it is flushed. While one is being flushed writers fill a
-  /// second: in all twice as much, and what a flush needs. Not zero.
+  /// Bytes of memory that a table may take before it is flushed. While one is being flushed writers
+  /// fill a second: in all twice as much, and what a flush needs. Not zero.
   std::size_t flush_bytes = 64u << 20;
   /// A table is flushed when its oldest write is older than this; zero: age is no reason.
   std::chrono::milliseconds max_age{1000};
@@ -33,19 +33,22 @@ struct WriteBufferOptions {
   std::optional<Sync> sync{};
   /// What becomes of writes while both tables are full.
   WhenFull when_full = WhenFull::block;
-  /// Called when a flush has failed, by the thread that flushes. Everything stays buffered, and the flush is
-  /// tried again after a pause (a tenth of a second at first, at most ten), and by `flush`. It may read; what
-  /// writes to the buffer, flushes or closes it gives `locked`. What it throws is ignored.
+  /// Called when a flush has failed, by the thread that flushes. Everything stays buffered, and the
+  /// flush is tried again after a pause (a tenth of a second at first, at most ten), and by
+  /// `flush`. It may read; what writes to the buffer, flushes or closes it gives `locked`. What it
+  /// throws is ignored.
   std::function<void(const Error&)> on_error{};
-  /// One owner at a time, and the journal, go by this name: 1 to 64 of the characters a-z, A-Z, 0-9, '_', '-'.
+  /// One owner at a time, and the journal, go by this name: 1 to 64 of the characters a-z, A-Z,
+  /// 0-9, '_', '-'.
   std::string name = "default";
 };
 
 /// What a buffer has and has done since it was opened.
 struct WriteBufferStats {
-  std::size_t memory = 0;            ///< Gauge: bytes that its tables take.
-  std::uint64_t versions = 0;        ///< Gauge: writes in its tables, one that replaced another counted too.
-  bool flushing = false;             ///< Gauge: a table is being flushed, or waits to be tried again.
+  std::size_t memory = 0;  ///< Gauge: bytes that its tables take.
+  std::uint64_t versions =
+      0;                  ///< Gauge: writes in its tables, one that replaced another counted too.
+  bool flushing = false;  ///< Gauge: a table is being flushed, or waits to be tried again.
   std::uint64_t journal_bytes = 0;   ///< Gauge: bytes in the file beside the store.
   std::uint64_t flushes = 0;         ///< Tables that were flushed.
   std::uint64_t failed_flushes = 0;  ///< Attempts that failed.

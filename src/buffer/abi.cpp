@@ -30,7 +30,8 @@ Error open_buffer(const Target& store, const WriteBufferOptions& options, Target
   constexpr const char* operation = "open write buffer";
   return guarded(operation, store, [&]() -> Error {
     if (store.scope != nullptr) {
-      return Error(Errc::invalid_argument, operation, "a store is needed, not a transaction or snapshot");
+      return Error(Errc::invalid_argument, operation,
+                   "a store is needed, not a transaction or snapshot");
     }
     auto made = std::make_shared<buffer::Buffer>(store, options);
     try {
@@ -63,7 +64,8 @@ Error buffer_family(const Target& target, const Target& family, Target& out) {
       return Error(Errc::invalid_argument, operation, "a family of another store");
     }
     if (family.scope != nullptr && family.scope != target.scope) {
-      return Error(Errc::invalid_argument, operation, "a family of a transaction, a snapshot or another buffer");
+      return Error(Errc::invalid_argument, operation,
+                   "a family of a transaction, a snapshot or another buffer");
     }
     out = {target.store, family.family, target.scope};
     return {};

@@ -31,7 +31,9 @@ class Arena {
   }
 
   /// Bytes of all blocks.
-  [[nodiscard]] std::size_t bytes() const noexcept { return bytes_.load(std::memory_order_relaxed); }
+  [[nodiscard]] std::size_t bytes() const noexcept {
+    return bytes_.load(std::memory_order_relaxed);
+  }
   /// What `bytes` would be at most with a piece of `size` more.
   [[nodiscard]] std::size_t bytes_with(std::size_t size) const noexcept {
     return bytes() + (size + alignof(void*) <= left_ ? 0 : std::max(block_size_, size));

@@ -21,20 +21,23 @@ using Clock = std::chrono::steady_clock;
 
 constexpr const char* flush_operation = "flush";
 
-/// Small enough for what a table takes to be near what it was given, large enough for few allocations.
+/// Small enough for what a table takes to be near what it was given, large enough for few
+/// allocations.
 std::size_t block_size_for(std::size_t flush_bytes) noexcept {
   return std::clamp<std::size_t>(flush_bytes / 64, 1024, 1u << 20);
 }
 
 bool is_name(std::string_view name) noexcept {
-  constexpr std::string_view allowed = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
+  constexpr std::string_view allowed =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
   return !name.empty() && name.size() <= 64 && name.find_first_not_of(allowed) == name.npos;
 }
 
 /// The same error, told by the operation that is the next after the flush.
 Error told_by(const char* operation, const Error& error) {
   return Error(error.code(), operation,
-               fmt::format("the write buffer could not be flushed: {}", error.message()), error.extended());
+               fmt::format("the write buffer could not be flushed: {}", error.message()),
+               error.extended());
 }
 
 }  // namespace
@@ -83,18 +86,21 @@ Buffer::~Buffer() {
       const std::lock_guard lock(state_mutex_);
       kept_error_ = Error();  // there is no next call to tell it
     }
-    const Error error = gone_ == nullptr ? close() : Error(Errc::locked, "close", "in its own on_error");
+    const Error error =
+        gone_ == nullptr ? close() : Error(Errc::locked, "close", "in its own on_error");
     if (error.failed()) {
       const auto all = tables();
       std::uint64_t versions = 0;
-      for (const Memtable* table : all->newest_first()) versions += table == nullptr ? 0 : table->versions();
+      for (const Memtable* table : all->newest_first())
+        versions += table == nullptr ? 0 : table->versions();
       try {
-        core::log(store_, LogLevel::error,
-                  journal_ == nullptr
-                      ? fmt::format("the write buffer {} is lost with {} writes: {}", options_.name, versions,
-                                    error.message())
-                      : fmt::format("the write buffer {} ends, and {} writes wait in its journal: {}",
-                                    options_.name, versions, error.message()));
+        core::log(
+            store_, LogLevel::error,
+            journal_ == nullptr
+                ? fmt::format("the write buffer {} is lost with {} writes: {}", options_.name,
+                              versions, error.message())
+                : fmt::format("the write buffer {} ends, and {} writes wait in its journal: {}",
+                              options_.name, versions, error.message()));
       } catch (...) {
         core::log(store_, LogLevel::error, "a write buffer could not be flushed at its end");
       }
@@ -109,14 +115,17 @@ std::shared_ptr<Memtable> Buffer::new_table() const {
 
 Error Buffer::check(const char* operation) const {
   if (Error error = store_.store->check(operation); error.failed()) return error;
-  if (closed_.load(std::memory_order_acquire)) return Error(Errc::closed, operation, "the write buffer was closed");
+  if (closed_.load(std::memory_order_acquire))
+    return Error(Errc::closed, operation, "the write buffer was closed");
   return {};
 }
 
 Error Buffer::open() {
   constexpr const char* operation = "open write buffer";
   core::StoreState& store = *store_.store;
-  const auto refuse = [&](const char* why) { return Error(Errc::invalid_argument, operation, why); };
+  const auto refuse = [&](const char* why) {
+    return Error(Errc::invalid_argument, operation, why);
+  };
   if (Error error = store.check(operation); error.failed()) return error;
   if (options_.flush_bytes == 0) return refuse("flush_bytes is zero");
   if (options_.max_age.count() < 0) return refuse("max_age is negative");
@@ -126,10 +135,12 @@ Error Buffer::open() {
                              base::printable(options_.name)));
   }
   if (options_.journal && store.in_memory) return refuse("a store in memory can have no journal");
-  if (store.options.read_only) return Error(Errc::read_only, operation, "the store was opened read-only");
+  if (store.options.read_only)
+    return Error(Errc::read_only, operation, "the store was opened read-only");
   if (Error error = core::UserCode::check_write(operation, store); error.failed()) return error;
   if (!store.buffers.add(options_.name)) {
-    return Error(Errc::busy, operation, fmt::format("the write buffer {} is open already", options_.name));
+    return Error(Errc::busy, operation,
+                 fmt::format("the write buffer {} is open already", options_.name));
   }
   registered_ = true;
   promised_full_ = options_.sync.value_or(store.options.sync) == Sync::full;
@@ -156,10 +167,11 @@ Error Buffer::open() {
 Error Buffer::replay() {
   constexpr const char* operation = "open write buffer";
   std::vector<std::shared_ptr<const core::Family>> families;
-  Error error = core::with_catalog(operation, store_, [&](snkv_bt*, const core::Catalog& catalog) -> Error {
-    for (const core::FamilyEntry& entry : catalog.families()) families.push_back(entry.family);
-    return {};
-  });
+  Error error =
+      core::with_catalog(operation, store_, [&](snkv_bt*, const core::Catalog& catalog) -> Error {
+        for (const core::FamilyEntry& entry : catalog.families()) families.push_back(entry.family);
+        return {};
+      });
   if (error.failed()) return error;
   std::shared_ptr<Memtable> table = new_table();
   Sequence last = 0;
@@ -177,7 +189,8 @@ Error Buffer::replay() {
     buffer::Operation step;
     while (!rest.empty()) {
       if (!take_operation(rest, step)) {
-        return Error(Errc::corrupt, operation, fmt::format("the journal {} is damaged", options_.name));
+        return Error(Errc::corrupt, operation,
+                     fmt::format("the journal {} is damaged", options_.name));
       }
       const auto family = std::find_if(families.begin(), families.end(),
                                        [&](const auto& one) { return one->id == step.family; });
@@ -190,14 +203,15 @@ Error Buffer::replay() {
           table->add(step.family, step.first, Version::Kind::put, step.second, 0, last_sequence_);
           break;
         case 'X':
-          table->add(step.family, step.first, Version::Kind::put_expiring, step.second, step.expires_at,
-                     last_sequence_);
+          table->add(step.family, step.first, Version::Kind::put_expiring, step.second,
+                     step.expires_at, last_sequence_);
           break;
         case 'D':
           table->add(step.family, step.first, Version::Kind::erase, {}, 0, last_sequence_);
           break;
         default:
-          table->add_range(step.family, {Bytes(step.first), Bytes(step.second), step.tag == 'R'}, last_sequence_);
+          table->add_range(step.family, {Bytes(step.first), Bytes(step.second), step.tag == 'R'},
+                           last_sequence_);
       }
       ++replayed_;
     }
@@ -264,8 +278,8 @@ std::shared_ptr<const Tables> Buffer::tables(Sequence* as_of) const {
 }
 
 /// `now` is asked for when an expiry is met; null: what has expired counts.
-Buffer::Says Buffer::look_up(const Tables& tables, std::uint32_t family, BytesView key, Sequence as_of,
-                             std::int64_t* now, const Version*& version) const {
+Buffer::Says Buffer::look_up(const Tables& tables, std::uint32_t family, BytesView key,
+                             Sequence as_of, std::int64_t* now, const Version*& version) const {
   for (const Memtable* table : tables.newest_first()) {
     if (table == nullptr) continue;
     const Found found = table->find(family, key, as_of);
@@ -358,8 +372,9 @@ Error Buffer::ttl(const core::Target& target, BytesView key,
 
 Error Buffer::view(const char* operation, const core::Target& target, View& out) const {
   if (Error error = check(operation); error.failed()) return error;
-  // What is taken first are the tables: a flush that is committed meanwhile is then seen twice, as the same. But a
-  // table to which writes were added since must not have been flushed, so it must still be the active one.
+  // What is taken first are the tables: a flush that is committed meanwhile is then seen twice, as
+  // the same. But a table to which writes were added since must not have been flushed, so it must
+  // still be the active one.
   constexpr int attempts = 4;
   for (int attempt = 0;; ++attempt) {
     std::unique_lock<std::mutex> no_rotation;
@@ -385,7 +400,8 @@ core::Cursor* Buffer::open_cursor(const core::Target& target, core::KeyRange ran
   constexpr const char* operation = "iterate";
   try {
     View now;
-    if (Error error = view(operation, target, now); error.failed()) return MergedCursor::failed(std::move(error));
+    if (Error error = view(operation, target, now); error.failed())
+      return MergedCursor::failed(std::move(error));
     return new MergedCursor(std::move(now), std::move(range), options);
   } catch (...) {
     return MergedCursor::failed(core::error_of_exception(operation));
@@ -405,14 +421,16 @@ Error Buffer::multi_get(const core::Target& target, const BytesView* keys, std::
   std::vector<std::optional<Bytes>> found(count);
   for (std::size_t i = 0; i < count; ++i) {
     const Version* version = nullptr;
-    const Says says = look_up(*now.tables, target.family->id, keys[i], now.as_of, &now.now, version);
+    const Says says =
+        look_up(*now.tables, target.family->id, keys[i], now.as_of, &now.now, version);
     if (says == Says::put) found[i].emplace(version->value());
     if (says != Says::nothing) continue;
     others.push_back(keys[i]);
     places.push_back(i);
   }
   std::vector<std::optional<Bytes>> rest(others.size());
-  if (Error error = core::multi_get(now.store, others.data(), others.size(), rest.data()); error.failed()) {
+  if (Error error = core::multi_get(now.store, others.data(), others.size(), rest.data());
+      error.failed()) {
     return error;
   }
   for (std::size_t i = 0; i < places.size(); ++i) found[places[i]] = std::move(rest[i]);
@@ -439,7 +457,8 @@ Error Buffer::count_in(const char*, const View& view, const core::Counted& count
   const auto in_store = [&](const core::KeyRange& part, std::uint64_t& out) -> Error {
     if (!counted.live_only) return core::count_range(view.store, part, out);
     out = 0;
-    const CursorHandle cursor(core::open_cursor(view.store, core::KeyRange(part), {.keys_only = true}));
+    const CursorHandle cursor(
+        core::open_cursor(view.store, core::KeyRange(part), {.keys_only = true}));
     for (core::cursor_first(*cursor); cursor->valid; core::cursor_next(*cursor)) ++out;
     return core::cursor_status(*cursor);
   };
@@ -454,20 +473,24 @@ Error Buffer::count_in(const char*, const View& view, const core::Counted& count
   for (const ErasedRange& one : tables.ranges()) {
     core::KeyRange part = one.keys;
     if (BytesView(part.low) < BytesView(range.low)) part.low = range.low;
-    if (range.bounded_above && (!part.bounded_above || BytesView(part.high) > BytesView(range.high))) {
+    if (range.bounded_above &&
+        (!part.bounded_above || BytesView(part.high) > BytesView(range.high))) {
       part.high = range.high;
       part.bounded_above = true;
     }
-    if (!part.bounded_above || BytesView(part.low) < BytesView(part.high)) erased.push_back(std::move(part));
+    if (!part.bounded_above || BytesView(part.low) < BytesView(part.high))
+      erased.push_back(std::move(part));
   }
   std::sort(erased.begin(), erased.end(),
             [](const auto& a, const auto& b) { return BytesView(a.low) < BytesView(b.low); });
   std::vector<core::KeyRange> disjoint;
   for (core::KeyRange& part : erased) {
     core::KeyRange* const before = disjoint.empty() ? nullptr : &disjoint.back();
-    if (before == nullptr || (before->bounded_above && BytesView(before->high) < BytesView(part.low))) {
+    if (before == nullptr ||
+        (before->bounded_above && BytesView(before->high) < BytesView(part.low))) {
       disjoint.push_back(std::move(part));
-    } else if (before->bounded_above && (!part.bounded_above || BytesView(part.high) > BytesView(before->high))) {
+    } else if (before->bounded_above &&
+               (!part.bounded_above || BytesView(part.high) > BytesView(before->high))) {
       before->high = std::move(part.high);
       before->bounded_above = part.bounded_above;
     }
@@ -481,7 +504,9 @@ Error Buffer::count_in(const char*, const View& view, const core::Counted& count
   for (tables.seek(range.low); const Version* version = tables.get(); tables.next()) {
     const BytesView key = version->key();
     if (range.bounded_above && key >= BytesView(range.high)) break;
-    if (version->is_put() && !tables.is_erased() && !(counted.live_only && is_expired(*version, view.now))) ++delta;
+    if (version->is_put() && !tables.is_erased() &&
+        !(counted.live_only && is_expired(*version, view.now)))
+      ++delta;
     if (tables.range_over(key) != nullptr) continue;  // the store's is not counted any more
     core::KeyRange one{Bytes(key), Bytes(key), true};
     one.high.resize_for_overwrite(key.size() + 1);
@@ -498,10 +523,13 @@ Error Buffer::count_in(const char*, const View& view, const core::Counted& count
 
 Error Buffer::take_turn(const char* operation, Turn& turn) {
   if (Error error = check(operation); error.failed()) return error;
-  if (Error error = core::UserCode::check_write(operation, *store_.store); error.failed()) return error;
+  if (Error error = core::UserCode::check_write(operation, *store_.store); error.failed())
+    return error;
   const auto thread = std::this_thread::get_id();
-  if (turn_owner_.load(std::memory_order_relaxed) == thread || worker_id_.load(std::memory_order_relaxed) == thread) {
-    return Error(Errc::locked, operation, "this function was called by the write buffer, which has to go on first");
+  if (turn_owner_.load(std::memory_order_relaxed) == thread ||
+      worker_id_.load(std::memory_order_relaxed) == thread) {
+    return Error(Errc::locked, operation,
+                 "this function was called by the write buffer, which has to go on first");
   }
   turn.take(*this);
   if (Error error = check(operation); error.failed()) {
@@ -538,14 +566,16 @@ void Buffer::rotate() {
   changed_.notify_all();
 }
 
-Error Buffer::wait_for_flush(const char* operation, std::unique_lock<std::mutex>& state, bool retry) {
+Error Buffer::wait_for_flush(const char* operation, std::unique_lock<std::mutex>& state,
+                             bool retry) {
   if (tables_->frozen == nullptr) return {};
   if (retry) {
     retry_now_ = true;
     changed_.notify_all();
   }
   const std::uint64_t before = failures_;
-  changed_.wait(state, [&] { return tables_->frozen == nullptr || failures_ != before || stopping_; });
+  changed_.wait(state,
+                [&] { return tables_->frozen == nullptr || failures_ != before || stopping_; });
   if (tables_->frozen == nullptr) return {};
   if (failures_ == before) return Error(Errc::closed, operation, "the write buffer was closed");
   kept_error_ = Error();  // told here
@@ -553,8 +583,9 @@ Error Buffer::wait_for_flush(const char* operation, std::unique_lock<std::mutex>
 }
 
 Error Buffer::admit(const char* operation, std::size_t bytes, bool ranges) {
-  const bool has_room = active_->empty() || (active_->bytes_with(bytes) <= options_.flush_bytes &&
-                                             (!ranges || active_->range_count() < Memtable::most_ranges));
+  const bool has_room =
+      active_->empty() || (active_->bytes_with(bytes) <= options_.flush_bytes &&
+                           (!ranges || active_->range_count() < Memtable::most_ranges));
   if (has_room) return {};
   {
     std::unique_lock state(state_mutex_);
@@ -665,22 +696,25 @@ Error Buffer::write_steps(const char* operation, Turn& turn, const Step* steps, 
       const std::uint32_t family = (*step.family)->id;
       table->add_family(*step.family);
       if (group != nullptr) {
-        append_operation(group->records, {step.tag, family, step.first, step.second, step.expires_at});
+        append_operation(group->records,
+                         {step.tag, family, step.first, step.second, step.expires_at});
       }
       const Sequence sequence = ++last_sequence_;
       switch (step.tag) {
         case 'P':
-          made->push_back(table->add(family, step.first, Version::Kind::put, step.second, 0, sequence));
+          made->push_back(
+              table->add(family, step.first, Version::Kind::put, step.second, 0, sequence));
           break;
         case 'X':
-          made->push_back(table->add(family, step.first, Version::Kind::put_expiring, step.second, step.expires_at,
-                                     sequence));
+          made->push_back(table->add(family, step.first, Version::Kind::put_expiring, step.second,
+                                     step.expires_at, sequence));
           break;
         case 'D':
           made->push_back(table->add(family, step.first, Version::Kind::erase, {}, 0, sequence));
           break;
         default:
-          table->add_range(family, {Bytes(step.first), Bytes(step.second), step.tag == 'R'}, sequence);
+          table->add_range(family, {Bytes(step.first), Bytes(step.second), step.tag == 'R'},
+                           sequence);
           has_ranges = true;
       }
     }
@@ -724,7 +758,8 @@ Error Buffer::write(const char* operation, Turn& turn, const Step* steps, std::s
   return write_steps(operation, turn, steps, count, sync);
 }
 
-Error Buffer::put(const core::Target& target, BytesView key, BytesView value, const PutOptions& options) {
+Error Buffer::put(const core::Target& target, BytesView key, BytesView value,
+                  const PutOptions& options) {
   constexpr const char* operation = "put";
   if (Error error = core::check_key(operation, key); error.failed()) return error;
   if (Error error = core::check_value(operation, key, value); error.failed()) return error;
@@ -736,11 +771,12 @@ Error Buffer::put(const core::Target& target, BytesView key, BytesView value, co
   Turn turn;
   if (Error error = take_turn(operation, turn); error.failed()) return error;
   store_.store->counters.add(core::Counters::puts);
-  return write_one(operation, turn, {at ? 'X' : 'P', &target.family, key, value, at.value_or(0)}, options.sync,
-                   [&] { return core::put(under(target), key, value, options); });
+  return write_one(operation, turn, {at ? 'X' : 'P', &target.family, key, value, at.value_or(0)},
+                   options.sync, [&] { return core::put(under(target), key, value, options); });
 }
 
-Error Buffer::erase(const core::Target& target, BytesView key, const WriteOptions& options, bool& existed) {
+Error Buffer::erase(const core::Target& target, BytesView key, const WriteOptions& options,
+                    bool& existed) {
   constexpr const char* operation = "erase";
   if (Error error = core::check_key(operation, key); error.failed()) return error;
   Turn turn;
@@ -760,8 +796,9 @@ Error Buffer::erase(const core::Target& target, BytesView key, const WriteOption
   return {};
 }
 
-Error Buffer::erase_range(const char* operation, const core::Target& target, const core::KeyRange& range,
-                          const WriteOptions& options, std::uint64_t* erased) {
+Error Buffer::erase_range(const char* operation, const core::Target& target,
+                          const core::KeyRange& range, const WriteOptions& options,
+                          std::uint64_t* erased) {
   Turn turn;
   if (Error error = take_turn(operation, turn); error.failed()) return error;
   make_pending_safe();
@@ -772,12 +809,13 @@ Error Buffer::erase_range(const char* operation, const core::Target& target, con
     if (Error error = count_in(operation, now, {&range}, number); error.failed()) return error;
   }
   if (erased == nullptr || number > 0) {
-    Error error = write_one(operation, turn,
-                            {range.bounded_above ? 'R' : 'U', &target.family, range.low, range.high, 0},
-                            options.sync, [&] {
-                              std::uint64_t ignored = 0;
-                              return core::erase_range(under(target), range, options, ignored);
-                            });
+    Error error =
+        write_one(operation, turn,
+                  {range.bounded_above ? 'R' : 'U', &target.family, range.low, range.high, 0},
+                  options.sync, [&] {
+                    std::uint64_t ignored = 0;
+                    return core::erase_range(under(target), range, options, ignored);
+                  });
     if (error.failed()) return error;
   }
   if (erased != nullptr) *erased = number;
@@ -788,22 +826,26 @@ Error Buffer::set_expiry(const char* operation, const core::Target& target, Byte
                          const PutOptions& options) {
   if (Error error = core::check_key(operation, key); error.failed()) return error;
   std::optional<std::int64_t> at;
-  if (Error error = core::expiry(operation, options, store_.store->now(), at); error.failed()) return error;
+  if (Error error = core::expiry(operation, options, store_.store->now(), at); error.failed())
+    return error;
   Turn turn;
   if (Error error = take_turn(operation, turn); error.failed()) return error;
   make_pending_safe();
   Bytes value;
   std::optional<std::int64_t> before;
   if (Error error = find(operation, target, key, value, before); error.failed()) return error;
-  return write_one(operation, turn, {at ? 'X' : 'P', &target.family, key, value, at.value_or(0)}, options.sync,
+  return write_one(operation, turn, {at ? 'X' : 'P', &target.family, key, value, at.value_or(0)},
+                   options.sync,
                    [&] { return core::set_expiry(operation, under(target), key, options); });
 }
 
-Error Buffer::update(const char* operation, const core::Target& target, BytesView key, const PutOptions& options,
-                     bool keeps_expiry, core::UpdateFunction decide, void* context) {
+Error Buffer::update(const char* operation, const core::Target& target, BytesView key,
+                     const PutOptions& options, bool keeps_expiry, core::UpdateFunction decide,
+                     void* context) {
   if (Error error = core::check_key(operation, key); error.failed()) return error;
   std::optional<std::int64_t> at;
-  if (Error error = core::expiry(operation, options, store_.store->now(), at); error.failed()) return error;
+  if (Error error = core::expiry(operation, options, store_.store->now(), at); error.failed())
+    return error;
   Turn turn;
   if (Error error = take_turn(operation, turn); error.failed()) return error;
   make_pending_safe();
@@ -830,13 +872,14 @@ Error Buffer::update(const char* operation, const core::Target& target, BytesVie
   if (keeps_expiry && !at) at = found ? before : std::nullopt;
   PutOptions through{.sync = options.sync};
   if (at) through.expires_at = TimePoint(std::chrono::milliseconds(*at));
-  return write_one(operation, turn, {at ? 'X' : 'P', &target.family, key, desired, at.value_or(0)}, options.sync,
-                   [&] { return core::put(under(target), key, desired, through); });
+  return write_one(operation, turn, {at ? 'X' : 'P', &target.family, key, desired, at.value_or(0)},
+                   options.sync, [&] { return core::put(under(target), key, desired, through); });
 }
 
-/// In the order of the batch: its operations get numbers in that order, and are visible, flushed and replayed
-/// together.
-Error Buffer::write_batch(const core::Target& target, BytesView batch, const WriteOptions& options) {
+/// In the order of the batch: its operations get numbers in that order, and are visible, flushed
+/// and replayed together.
+Error Buffer::write_batch(const core::Target& target, BytesView batch,
+                          const WriteOptions& options) {
   constexpr const char* operation = "write";
   if (Error error = core::check_batch(batch); error.failed()) return error;
   std::deque<std::shared_ptr<const core::Family>> families{target.family};

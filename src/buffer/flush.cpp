@@ -50,7 +50,8 @@ void Buffer::run() noexcept {
       }
       continue;
     }
-    // Not whether the table is empty: a writer notes the time just before it adds the first version.
+    // Not whether the table is empty: a writer notes the time just before it adds the first
+    // version.
     if (!oldest_) {
       changed_.wait(lock);
       continue;
@@ -144,17 +145,21 @@ Error Buffer::write_out(const Memtable& table, Sequence last) {
     }
   } guard{journal_.get()};
   FlushTransaction transaction;
-  const WriteOptions promise{promised_full_.load() ? std::optional<Sync>(Sync::full) : options_.sync};
+  const WriteOptions promise{promised_full_.load() ? std::optional<Sync>(Sync::full)
+                                                   : options_.sync};
   if (Error error = core::begin(store_, promise, transaction.target); error.failed()) return error;
   // The families in the order of their tables' making, each in the order of its keys.
   auto families = table.families();
-  std::sort(families.begin(), families.end(), [](const auto& a, const auto& b) { return a->id < b->id; });
-  const Tables only{std::shared_ptr<Memtable>(std::shared_ptr<void>(), const_cast<Memtable*>(&table)), nullptr};
+  std::sort(families.begin(), families.end(),
+            [](const auto& a, const auto& b) { return a->id < b->id; });
+  const Tables only{
+      std::shared_ptr<Memtable>(std::shared_ptr<void>(), const_cast<Memtable*>(&table)), nullptr};
   for (const auto& family : families) {
     if (Error error = write_family(transaction.target, only, family); error.failed()) return error;
   }
   if (journal_ != nullptr) {
-    if (Error error = journal_->erase_through(transaction.target, last); error.failed()) return error;
+    if (Error error = journal_->erase_through(transaction.target, last); error.failed())
+      return error;
   }
   if (Error error = core::commit(transaction.target); error.failed()) return error;
   if (journal_ != nullptr) {
@@ -179,11 +184,13 @@ Error Buffer::write_family(const core::Target& transaction, const Tables& tables
     return core::change(session, [&]() -> Error {
       const core::WriteContext context{operation, session, *family};
       TableCursor at(tables, family->id, newest);
-      // What the store has is older than all ranges; what the table has is compared with them one by one.
+      // What the store has is older than all ranges; what the table has is compared with them one
+      // by one.
       for (const ErasedRange& range : at.ranges()) {
         const btree::Lock lock(session.connection());
         std::uint64_t erased = 0;
-        if (Error error = core::erase_entries(context, range.keys, erased); error.failed()) return error;
+        if (Error error = core::erase_entries(context, range.keys, erased); error.failed())
+          return error;
       }
       constexpr int steps_at_once = 64;  // in between others may look
       for (at.seek({}); at.get() != nullptr;) {
@@ -192,9 +199,10 @@ Error Buffer::write_family(const core::Target& transaction, const Tables& tables
           if (at.is_erased()) continue;
           const Version& version = *at.get();
           bool existed = false;
-          Error error = version.is_put()
-                            ? core::put_entry(context, {version.key(), version.value(), version.expires_at()})
-                            : core::erase_entry(context, version.key(), existed);
+          Error error =
+              version.is_put()
+                  ? core::put_entry(context, {version.key(), version.value(), version.expires_at()})
+                  : core::erase_entry(context, version.key(), existed);
           if (error.failed()) return error;
         }
       }

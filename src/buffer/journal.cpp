@@ -25,7 +25,8 @@ struct RowKey {
 std::string family_name_of(std::string_view name) { return fmt::format("snkv_journal_{}", name); }
 
 Error damaged(const char* operation, std::string_view name, std::string_view what) {
-  return Error(Errc::corrupt, operation, fmt::format("the journal {} is damaged: {}", base::printable(name), what));
+  return Error(Errc::corrupt, operation,
+               fmt::format("the journal {} is damaged: {}", base::printable(name), what));
 }
 
 }  // namespace
@@ -47,7 +48,8 @@ Error Journal::open(const char* operation) {
   Error error = tail_.open(operation, path, core::FileAccess::of(*store_.store));
   if (error.failed()) return error;
   core::Target rows;
-  error = core::internal_family(store_, family_name_of(name_), core::FamilyMode::open_or_create, rows);
+  error =
+      core::internal_family(store_, family_name_of(name_), core::FamilyMode::open_or_create, rows);
   if (error.failed()) return error;
   family_ = rows.family;
   family_id_ = family_->id;
@@ -94,8 +96,7 @@ Error Journal::replay(const char* operation, const std::function<Error(const Rec
       Record record;
       while (!rest.empty()) {
         if (take_record(rest, 0, record) != Take::ok) {
-          return damaged(operation, name_,
-                         fmt::format("the row {}", base::printable(cursor->key)));
+          return damaged(operation, name_, fmt::format("the row {}", base::printable(cursor->key)));
         }
         if (Error error = once(record); error.failed()) return error;
       }
@@ -107,7 +108,8 @@ Error Journal::replay(const char* operation, const std::function<Error(const Rec
   Error error = tail_.read(operation, owner(), cut_short, once);
   if (cut_short) {
     core::log(store_, LogLevel::warning,
-              fmt::format("{}: the last writes before the machine stopped were not on the disk", tail_.path()));
+              fmt::format("{}: the last writes before the machine stopped were not on the disk",
+                          tail_.path()));
   }
   return error;
 }
@@ -129,7 +131,7 @@ Error Journal::begin(const char* operation) {
 
 Error Journal::append(const char* operation, std::string& records, Sequence last, bool safe) {
   const std::lock_guard lock(mutex_);
-  safe_ = safe_ || safe;
+  if (safe) safe_.store(true);
   if (sealed_) {
     check_records(records, 0);
     return core::put(rows(), RowKey(last).view(), records, {.sync = promise()});
@@ -143,8 +145,8 @@ Error Journal::append(const char* operation, std::string& records, Sequence last
   return {};
 }
 
-/// Moves the records of the tail into rows. The lock is held meanwhile: a flush asks for it when it has given back
-/// the turn to write.
+/// Moves the records of the tail into rows. The lock is held meanwhile: a flush asks for it when it
+/// has given back the turn to write.
 Error Journal::drain() {
   constexpr const char* operation = "write buffer";
   std::uint64_t offset = 0;
@@ -152,9 +154,11 @@ Error Journal::drain() {
   std::string row;
   std::size_t wanted = row_bytes;
   while (offset < tail_.bytes()) {
-    const auto have = static_cast<std::size_t>(std::min<std::uint64_t>(wanted, tail_.bytes() - offset));
+    const auto have =
+        static_cast<std::size_t>(std::min<std::uint64_t>(wanted, tail_.bytes() - offset));
     piece.resize_for_overwrite(have);
-    if (Error error = tail_.read_at(operation, offset, piece.data(), have); error.failed()) return error;
+    if (Error error = tail_.read_at(operation, offset, piece.data(), have); error.failed())
+      return error;
     BytesView rest(piece.data(), have);
     Record record;
     row.clear();
@@ -175,7 +179,8 @@ Error Journal::drain() {
     if (row.empty()) continue;
     check_records(row, 0);
     // A row at least as safe as the records that it takes the place of.
-    if (Error error = core::put(rows(), RowKey(last).view(), row, {.sync = promise()}); error.failed()) {
+    if (Error error = core::put(rows(), RowKey(last).view(), row, {.sync = promise()});
+        error.failed()) {
       return error;
     }
   }
@@ -197,7 +202,8 @@ void Journal::flushed(Sequence last) noexcept {
   if (replaying_) return;
   const std::lock_guard lock(mutex_);
   // If it fails, the records are passed over by their numbers.
-  if (tail_.bytes() > 0 && appended_ <= last) static_cast<void>(tail_.reset("write buffer", owner()));
+  if (tail_.bytes() > 0 && appended_ <= last)
+    static_cast<void>(tail_.reset("write buffer", owner()));
 }
 
 void Journal::close() noexcept {

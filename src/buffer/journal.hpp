@@ -1,13 +1,15 @@
 /// \file
-/// What keeps the acknowledged writes of a buffer until they are flushed: rows of many records in an internal
-/// family of the store's file, and the newest of them in a file beside it (tail_file.hpp).
+/// What keeps the acknowledged writes of a buffer until they are flushed: rows of many records in
+/// an internal family of the store's file, and the newest of them in a file beside it
+/// (tail_file.hpp).
 ///
-/// The family is `snkv_journal_<name>`. Under the key of eight zero bytes it has the state: the last sequence
-/// number that was flushed, and the epoch. Under the last sequence number of a row (u64, big-endian), records.
+/// The family is `snkv_journal_<name>`. Under the key of eight zero bytes it has the state: the
+/// last sequence number that was flushed, and the epoch. Under the last sequence number of a row
+/// (u64, big-endian), records.
 ///
-/// In an encrypted store there is no tail: each group of records is a row at once, which the store seals. With a
-/// tail, records are moved into rows when there are many; not while a flush has the store's turn to write, for
-/// which `append` would else wait.
+/// In an encrypted store there is no tail: each group of records is a row at once, which the store
+/// seals. With a tail, records are moved into rows when there are many; not while a flush has the
+/// store's turn to write, for which `append` would else wait.
 #pragma once
 
 #include "buffer/tail_file.hpp"
@@ -38,8 +40,9 @@ class Journal {
   /// All that was replayed is flushed: begins anew.
   [[nodiscard]] Error begin(const char* operation);
 
-  /// Adds complete records, whose checks it makes; the last of them has this sequence number. One thread at a
-  /// time. When it returns they survive the end of the process, or with `safe` a power cut.
+  /// Adds complete records, whose checks it makes; the last of them has this sequence number. One
+  /// thread at a time. When it returns they survive the end of the process, or with `safe` a power
+  /// cut.
   [[nodiscard]] Error append(const char* operation, std::string& records, Sequence last, bool safe);
 
   /// A flush begins: until `flushed` or `not_flushed` the store's turn to write is not asked for.
@@ -67,7 +70,7 @@ class Journal {
   [[nodiscard]] Error read_state(const char* operation);
   [[nodiscard]] Error write_state(const core::Target& target, Sequence flushed, std::uint64_t epoch,
                                   std::optional<Sync> sync);
-  [[nodiscard]] std::optional<Sync> promise() const noexcept { return safe_ ? Sync::full : sync_; }
+  [[nodiscard]] std::optional<Sync> promise() const noexcept { return safe_.load() ? Sync::full : sync_; }
   [[nodiscard]] Error drain();
 
   const core::Target store_;
@@ -85,7 +88,7 @@ class Journal {
   TailFile tail_;
   std::uint64_t next_drain_ = 0;  // bytes of the tail at which to try
   Sequence appended_ = 0;
-  bool safe_ = false;  // somebody was promised that a write survives a power cut
+  std::atomic<bool> safe_{false};  // somebody was promised that a write survives a power cut
   std::atomic<Sequence> flushed_{0};
 };
 

@@ -55,8 +55,9 @@ Version* Memtable::add(std::uint32_t family, BytesView key, Version::Kind kind, 
                        std::int64_t expires_at, Sequence sequence) {
   const int height = random_height();
   const bool expires = kind == Version::Kind::put_expiring;
-  const std::size_t size = sizeof(Version) + static_cast<std::size_t>(height) * sizeof(Version::Link) +
-                           key.size() + value.size() + (expires ? sizeof expires_at : 0);
+  const std::size_t size = sizeof(Version) +
+                           static_cast<std::size_t>(height) * sizeof(Version::Link) + key.size() +
+                           value.size() + (expires ? sizeof expires_at : 0);
   auto* const version = new (arena_.allocate(size)) Version();
   version->prefix_ = prefix_of(key);
   version->sequence_ = sequence;
@@ -73,8 +74,10 @@ Version* Memtable::add(std::uint32_t family, BytesView key, Version::Kind kind, 
   const Place place{family, version->prefix_, key, sequence};
   std::array<Version*, most_height>& before = last_;
   const int levels = std::max(height_.load(std::memory_order_relaxed), height);
-  // Right behind the last one: then `last_` is where it belongs on all levels, and keys in order need no search.
-  Version* const behind = last_[0] == head_ ? nullptr : last_[0]->links()[0].load(std::memory_order_relaxed);
+  // Right behind the last one: then `last_` is where it belongs on all levels, and keys in order
+  // need no search.
+  Version* const behind =
+      last_[0] == head_ ? nullptr : last_[0]->links()[0].load(std::memory_order_relaxed);
   const bool in_order = last_[0] != head_ && is_before(*last_[0], place) &&
                         (behind == nullptr || !is_before(*behind, place));
   if (!in_order) {
@@ -99,16 +102,19 @@ Version* Memtable::add(std::uint32_t family, BytesView key, Version::Kind kind, 
     before[i]->links()[level].store(version, std::memory_order_release);
     last_[i] = version;
   }
-  if (levels > height_.load(std::memory_order_relaxed)) height_.store(levels, std::memory_order_relaxed);
+  if (levels > height_.load(std::memory_order_relaxed))
+    height_.store(levels, std::memory_order_relaxed);
   versions_.fetch_add(1, std::memory_order_relaxed);
   return version;
 }
 
 void Memtable::add_range(std::uint32_t family, const core::KeyRange& keys, Sequence sequence) {
   const std::lock_guard lock(ranges_mutex_);
-  auto after = ranges_ == nullptr ? std::make_shared<ErasedRanges>() : std::make_shared<ErasedRanges>(*ranges_);
+  auto after = ranges_ == nullptr ? std::make_shared<ErasedRanges>()
+                                  : std::make_shared<ErasedRanges>(*ranges_);
   after->push_back({family, keys, sequence});
-  range_bytes_.fetch_add(sizeof(ErasedRange) + keys.low.size() + keys.high.size(), std::memory_order_relaxed);
+  range_bytes_.fetch_add(sizeof(ErasedRange) + keys.low.size() + keys.high.size(),
+                         std::memory_order_relaxed);
   range_count_.store(after->size(), std::memory_order_release);
   ranges_ = std::move(after);
 }
@@ -129,7 +135,8 @@ std::shared_ptr<const ErasedRanges> Memtable::ranges() const {
   return ranges_;
 }
 
-const Version* Memtable::seek_version(std::uint32_t family, BytesView key, Sequence as_of) const noexcept {
+const Version* Memtable::seek_version(std::uint32_t family, BytesView key,
+                                      Sequence as_of) const noexcept {
   const Place place{family, prefix_of(key), key, as_of};
   const Version* at = head_;
   const Version* next = nullptr;

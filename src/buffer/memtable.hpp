@@ -1,10 +1,10 @@
 /// \file
-/// A sorted table in memory: the versions of entries of all families, in the order of family and key, the
-/// newest version of a key first, and the ranges that were erased.
+/// A sorted table in memory: the versions of entries of all families, in the order of family and
+/// key, the newest version of a key first, and the ranges that were erased.
 ///
-/// It is a skip list whose nodes never move and never go away before the table does. One thread adds at a
-/// time; any number read beside it without locks, each as of a sequence number: what was added with a larger
-/// one it does not see.
+/// It is a skip list whose nodes never move and never go away before the table does. One thread
+/// adds at a time; any number read beside it without locks, each as of a sequence number: what was
+/// added with a larger one it does not see.
 #pragma once
 
 #include "buffer/arena.hpp"
@@ -60,12 +60,15 @@ class Version {
 
   // The links of all levels lie behind the object, then key, value and expiry.
   [[nodiscard]] Link* links() noexcept { return reinterpret_cast<Link*>(this + 1); }
-  [[nodiscard]] const Link* links() const noexcept { return reinterpret_cast<const Link*>(this + 1); }
+  [[nodiscard]] const Link* links() const noexcept {
+    return reinterpret_cast<const Link*>(this + 1);
+  }
   [[nodiscard]] const std::byte* bytes() const noexcept {
     return reinterpret_cast<const std::byte*>(links() + height_);
   }
 
-  std::uint64_t prefix_ = 0;  // first bytes of the key, most significant first: most comparisons end here
+  std::uint64_t prefix_ =
+      0;  // first bytes of the key, most significant first: most comparisons end here
   Sequence sequence_ = 0;
   std::uint32_t family_ = 0;
   std::uint32_t value_size_ = 0;
@@ -128,8 +131,12 @@ class Memtable {
   [[nodiscard]] std::size_t bytes_with(std::size_t size) const noexcept {
     return arena_.bytes_with(size) + range_bytes_.load(std::memory_order_relaxed);
   }
-  [[nodiscard]] std::uint64_t versions() const noexcept { return versions_.load(std::memory_order_relaxed); }
-  [[nodiscard]] std::size_t range_count() const noexcept { return range_count_.load(std::memory_order_acquire); }
+  [[nodiscard]] std::uint64_t versions() const noexcept {
+    return versions_.load(std::memory_order_relaxed);
+  }
+  [[nodiscard]] std::size_t range_count() const noexcept {
+    return range_count_.load(std::memory_order_acquire);
+  }
   [[nodiscard]] bool empty() const noexcept { return versions() == 0 && range_count() == 0; }
   [[nodiscard]] std::shared_ptr<const ErasedRanges> ranges() const;
   /// Asked when nobody adds any more.
@@ -141,7 +148,8 @@ class Memtable {
   [[nodiscard]] Found find(std::uint32_t family, BytesView key, Sequence as_of) const noexcept;
 
   /// The first version at or after the place of `key`'s versions that are not newer than `as_of`.
-  [[nodiscard]] const Version* seek(std::uint32_t family, BytesView key, Sequence as_of) const noexcept {
+  [[nodiscard]] const Version* seek(std::uint32_t family, BytesView key,
+                                    Sequence as_of) const noexcept {
     return seek_version(family, key, as_of);
   }
   /// The last version before all of `key`; null if there is none. O(log n).
@@ -164,7 +172,8 @@ class Memtable {
   [[nodiscard]] static std::uint64_t prefix_of(BytesView key) noexcept;
   /// Whether the version stands before the place.
   [[nodiscard]] static bool is_before(const Version& version, const Place& place) noexcept;
-  [[nodiscard]] const Version* seek_version(std::uint32_t family, BytesView key, Sequence as_of) const noexcept;
+  [[nodiscard]] const Version* seek_version(std::uint32_t family, BytesView key,
+                                            Sequence as_of) const noexcept;
   /// The last version for which `is_before` holds; null if there is none.
   template <class IsBefore>
   [[nodiscard]] const Version* last_before(IsBefore&& before) const noexcept;
@@ -176,7 +185,8 @@ class Memtable {
   std::atomic<std::uint64_t> versions_{0};
   std::uint64_t random_ = 0x9e3779b97f4a7c15;
   std::vector<std::shared_ptr<const core::Family>> families_;
-  /// Before which nodes the last version was added, and itself on its levels: the next one is often right behind it.
+  /// Before which nodes the last version was added, and itself on its levels: the next one is often
+  /// right behind it.
   std::array<Version*, most_height> last_{};
 
   mutable std::mutex ranges_mutex_;

@@ -88,7 +88,8 @@ void append_operation(std::string& out, const Operation& operation) {
   out += operation.tag;
   append_number(out, operation.family);
   append_string(out, operation.first);
-  if (operation.tag == 'P' || operation.tag == 'X' || operation.tag == 'R') append_string(out, operation.second);
+  if (operation.tag == 'P' || operation.tag == 'X' || operation.tag == 'R')
+    append_string(out, operation.second);
   if (operation.tag == 'X') append_number(out, operation.expires_at);
 }
 
@@ -101,7 +102,8 @@ void end_record(std::string& out, std::size_t begin, Sequence last) {
 void check_records(std::string& records, std::uint64_t seed) {
   for (std::size_t i = 0; i < records.size();) {
     char* const at = records.data() + i;
-    const auto size = static_cast<std::size_t>(number_at(reinterpret_cast<const std::byte*>(at), 4));
+    const auto size =
+        static_cast<std::size_t>(number_at(reinterpret_cast<const std::byte*>(at), 4));
     write_number(at + 4, check_of_size(size, seed));
     write_number(at + 8, checksum(BytesView(at + covered_from, size), seed));
     i += covered_from + size;
@@ -111,7 +113,8 @@ void check_records(std::string& records, std::uint64_t seed) {
 Take take_record(BytesView& rest, std::uint64_t seed, Record& out) {
   if (rest.size() < record_header) return Take::incomplete;
   const auto size = static_cast<std::size_t>(number_at(rest.data(), 4));
-  if (size < record_header - covered_from || number_at(rest.data() + 4, 4) != check_of_size(size, seed)) {
+  if (size < record_header - covered_from ||
+      number_at(rest.data() + 4, 4) != check_of_size(size, seed)) {
     return Take::damaged;
   }
   if (size > rest.size() - covered_from) return Take::incomplete;

@@ -10,8 +10,8 @@
 ///         'U' erase from    low
 ///     string    = length u32, bytes
 ///
-/// Numbers are little-endian. `size` counts what follows the checks, the second of which covers that. Both take
-/// in a number that the place of the record has.
+/// Numbers are little-endian. `size` counts what follows the checks, the second of which covers
+/// that. Both take in a number that the place of the record has.
 #pragma once
 
 #include "buffer/memtable.hpp"

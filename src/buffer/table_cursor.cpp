@@ -73,7 +73,8 @@ void TableCursor::choose(bool forward) noexcept {
   current_ = nullptr;
   for (const Source& source : sources_) {
     if (source.at == nullptr) continue;
-    if (current_ == nullptr || (forward ? source.at->key() < current_->key() : source.at->key() > current_->key())) {
+    if (current_ == nullptr ||
+        (forward ? source.at->key() < current_->key() : source.at->key() > current_->key())) {
       current_ = source.at;
     }
   }
@@ -81,7 +82,8 @@ void TableCursor::choose(bool forward) noexcept {
 
 void TableCursor::seek(BytesView key) noexcept {
   for (Source& source : sources_) {
-    source.at = source.table == nullptr ? nullptr : visible_from(source.table->seek(family_, key, as_of_));
+    source.at =
+        source.table == nullptr ? nullptr : visible_from(source.table->seek(family_, key, as_of_));
   }
   choose(true);
 }

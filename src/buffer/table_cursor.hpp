@@ -21,10 +21,11 @@ struct Tables {
 };
 
 /// The ranges of a family that are erased in the tables.
-[[nodiscard]] std::vector<ErasedRange> erased_ranges(const Tables& tables, std::uint32_t family, Sequence as_of);
+[[nodiscard]] std::vector<ErasedRange> erased_ranges(const Tables& tables, std::uint32_t family,
+                                                     Sequence as_of);
 
-/// Goes from key to key; of each it gives the newest visible version of all tables, erasures too. The tables
-/// must outlive it.
+/// Goes from key to key; of each it gives the newest visible version of all tables, erasures too.
+/// The tables must outlive it.
 class TableCursor {
  public:
   TableCursor(const Tables& tables, std::uint32_t family, Sequence as_of);

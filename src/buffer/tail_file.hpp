@@ -1,14 +1,15 @@
 /// \file
-/// The file beside a store that says who owns a journal, and has its newest records until they are rows of the
-/// store's file.
+/// The file beside a store that says who owns a journal, and has its newest records until they are
+/// rows of the store's file.
 ///
 /// `<file>-buffer-<name>`: a header, and records (record.hpp), whose number is that of the header:
 ///
-///     header = "snkvbuf1", store id 16 bytes, family of the journal u32, 0 u32, epoch u64, number u64,
+///     header = "snkvbuf1", store id 16 bytes, family of the journal u32, 0 u32, epoch u64, number
+///     u64,
 ///              boot id's checksum u64, check u64
 ///
-/// Numbers are little-endian. The owner holds a lock (POSIX) on the file, which ends with the process. A new
-/// number makes all records that are in it void at once.
+/// Numbers are little-endian. The owner holds a lock (POSIX) on the file, which ends with the
+/// process. A new number makes all records that are in it void at once.
 #pragma once
 
 #include "buffer/record.hpp"
@@ -38,14 +39,16 @@ class TailFile {
   TailFile& operator=(const TailFile&) = delete;
   ~TailFile() { close(); }
 
-  /// Makes the file if need be, and takes the lock: `busy` if another process, or another buffer of this one,
-  /// has it.
-  [[nodiscard]] Error open(const char* operation, const std::string& path, const core::FileAccess& access);
+  /// Makes the file if need be, and takes the lock: `busy` if another process, or another buffer of
+  /// this one, has it.
+  [[nodiscard]] Error open(const char* operation, const std::string& path,
+                           const core::FileAccess& access);
   [[nodiscard]] bool is_open() const noexcept { return file_ >= 0; }
   [[nodiscard]] const std::string& path() const noexcept { return path_; }
 
-  /// Calls `use(record)` for the records that it has; `log_mismatch` if it has some that are another journal's,
-  /// `corrupt` if they are damaged. A last one that is not whole was not acknowledged; after a power cut
+  /// Calls `use(record)` for the records that it has; `log_mismatch` if it has some that are
+  /// another journal's, `corrupt` if they are damaged. A last one that is not whole was not
+  /// acknowledged; after a power cut
   /// (`cut_short`) that holds for all from the first that is not whole.
   [[nodiscard]] Error read(const char* operation, const TailOwner& owner, bool& cut_short,
                            const std::function<Error(const Record&)>& use);
@@ -57,7 +60,8 @@ class TailFile {
   [[nodiscard]] std::uint64_t seed() const noexcept { return seed_; }
   [[nodiscard]] std::uint64_t bytes() const noexcept { return end_ - header_size; }
   /// Reads `size` bytes of the records.
-  [[nodiscard]] Error read_at(const char* operation, std::uint64_t offset, std::byte* out, std::size_t size) const;
+  [[nodiscard]] Error read_at(const char* operation, std::uint64_t offset, std::byte* out,
+                              std::size_t size) const;
 
   /// Removes the file, and gives the lock back.
   void remove() noexcept;

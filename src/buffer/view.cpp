@@ -17,7 +17,9 @@ constexpr core::CursorMoves moves_of_merged{
     [](core::Cursor& cursor, BytesView key) noexcept { self(cursor).seek_for_prev(key); },
     [](core::Cursor& cursor) noexcept { self(cursor).next(); },
     [](core::Cursor& cursor) noexcept { self(cursor).prev(); },
-    [](const core::Cursor& cursor) -> Error { return static_cast<const MergedCursor&>(cursor).status(); },
+    [](const core::Cursor& cursor) -> Error {
+      return static_cast<const MergedCursor&>(cursor).status();
+    },
     [](core::Cursor* cursor) noexcept { delete static_cast<MergedCursor*>(cursor); }};
 
 /// For the case that there is no memory for one: it refers to nothing and never changes.
@@ -41,7 +43,9 @@ MergedCursor::MergedCursor(View view, core::KeyRange range, const ScanOptions& o
   status_ = core::cursor_status(*store_);
 }
 
-MergedCursor::MergedCursor(Error error) noexcept : status_(std::move(error)) { moves = &moves_of_merged; }
+MergedCursor::MergedCursor(Error error) noexcept : status_(std::move(error)) {
+  moves = &moves_of_merged;
+}
 
 core::Cursor* MergedCursor::failed(Error error) noexcept {
   static core::Cursor unmade{{}, {}, false, &moves_of_unmade};
@@ -182,8 +186,8 @@ void MergedCursor::choose(bool forward) {
     const Version* version = tables_->get();
     if (version != nullptr && !in_range(version->key())) version = nullptr;
     if (store_->valid) {
-      const bool in_front = version == nullptr || (forward ? store_->key < version->key()
-                                                           : store_->key > version->key());
+      const bool in_front = version == nullptr ||
+                            (forward ? store_->key < version->key() : store_->key > version->key());
       if (in_front) {
         if (const ErasedRange* range = tables_->range_over(store_->key)) {
           skip_erased(*range, forward);

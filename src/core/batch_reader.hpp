@@ -75,7 +75,8 @@ class BatchReader {
 
 [[nodiscard]] Error error_malformed_batch();
 
-/// Everything that can be refused without looking at the store, so that a bad batch changes nothing.
+/// Everything that can be refused without looking at the store, so that a bad batch changes
+/// nothing.
 [[nodiscard]] Error check_batch(BytesView batch);
 
 }  // namespace snkv::core

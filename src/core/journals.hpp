@@ -1,5 +1,6 @@
 /// \file
-/// What the core knows of the journals of write buffers (docs/file-format.md): whether one has writes that wait.
+/// What the core knows of the journals of write buffers (docs/file-format.md): whether one has
+/// writes that wait.
 #pragma once
 
 #include "core/catalog.hpp"
@@ -15,8 +16,10 @@ class StoreState;
 
 inline constexpr std::string_view journal_family_prefix = "snkv_journal_";
 
-/// Counts the journals that have writes which were not flushed, in rows or in the file beside the store.
-[[nodiscard]] Error count_waiting_journals(const char* operation, snkv_bt* bt, const Catalog& catalog,
-                                           StoreState& store, std::uint64_t& out);
+/// Counts the journals that have writes which were not flushed, in rows or in the file beside the
+/// store.
+[[nodiscard]] Error count_waiting_journals(const char* operation, snkv_bt* bt,
+                                           const Catalog& catalog, StoreState& store,
+                                           std::uint64_t& out);
 
 }  // namespace snkv::core

@@ -1,5 +1,6 @@
 /// \file
-/// The write buffers in front of an open store, by name. While there is one the store cannot be closed.
+/// The write buffers in front of an open store, by name. While there is one the store cannot be
+/// closed.
 #pragma once
 
 #include <mutex>

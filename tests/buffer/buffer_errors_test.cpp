@@ -1,4 +1,5 @@
-// Bad input to write buffers, and flushes that fail: an error that names it, and nothing acknowledged is lost.
+// Bad input to write buffers, and flushes that fail: an error that names it, and nothing
+// acknowledged is lost.
 #include "support/catch.hpp"
 #include "support/check.hpp"
 #include "support/child_process.hpp"
@@ -51,9 +52,11 @@ class Told {
 TEST_CASE("options out of range are refused") {
   TempDir folder;
   Store store = must(Store::open(folder.file("db")));
-  REQUIRE_ERROR(WriteBuffer::open(store, {.flush_bytes = 0}), Errc::invalid_argument, "open write buffer");
+  REQUIRE_ERROR(WriteBuffer::open(store, {.flush_bytes = 0}), Errc::invalid_argument,
+                "open write buffer");
   REQUIRE_ERRC(WriteBuffer::open(store, {.max_age = -1ms}), Errc::invalid_argument);
-  for (const std::string& name : {std::string(), std::string(65, 'a'), std::string("a/b"), std::string("a.b")}) {
+  for (const std::string& name :
+       {std::string(), std::string(65, 'a'), std::string("a/b"), std::string("a.b")}) {
     REQUIRE_ERRC(WriteBuffer::open(store, {.name = name}), Errc::invalid_argument);
   }
   Store memory = must(Store::open_in_memory());
@@ -128,7 +131,8 @@ TEST_CASE("what a buffer does not do is refused by name") {
   Store other = must(Store::open(folder.file("other")));
   REQUIRE_ERRC(buffer.try_family(other.default_column_family()), Errc::invalid_argument);
   auto transaction = must(store.begin());
-  REQUIRE_ERRC(buffer.try_family(must(transaction.column_family("default"))), Errc::invalid_argument);
+  REQUIRE_ERRC(buffer.try_family(must(transaction.column_family("default"))),
+               Errc::invalid_argument);
   REQUIRE_ERRC(buffer.family(other.default_column_family()).get("k"), Errc::closed);
 }
 
@@ -169,7 +173,8 @@ TEST_CASE("a failure in the background is kept for the next call") {
   TempDir folder;
   Told told;
   Store store = must(Store::open(folder.file("db"), {.busy_timeout = 0ms}));
-  WriteBuffer other = must(WriteBuffer::open(store, {.max_age = 1ms, .on_error = told.function(), .name = "other"}));
+  WriteBuffer other = must(
+      WriteBuffer::open(store, {.max_age = 1ms, .on_error = told.function(), .name = "other"}));
   Store blocker = must(Store::open(folder.file("db")));
   auto transaction = must(blocker.begin());
   REQUIRE_OK(other.put("k", "v"));
@@ -188,8 +193,8 @@ TEST_CASE("at the limit a write waits, or is refused, or tells why nothing can b
   Store store = must(Store::open(folder.file("db"), {.busy_timeout = 0ms}));
   Store blocker = must(Store::open(folder.file("db")));
   for (const WhenFull when_full : {WhenFull::block, WhenFull::refuse}) {
-    WriteBuffer buffer =
-        must(WriteBuffer::open(store, {.flush_bytes = 10'000, .max_age = 0ms, .when_full = when_full}));
+    WriteBuffer buffer = must(
+        WriteBuffer::open(store, {.flush_bytes = 10'000, .max_age = 0ms, .when_full = when_full}));
     auto transaction = must(blocker.begin());
     std::vector<std::string> acknowledged;
     Error refused;
@@ -284,8 +289,9 @@ TEST_CASE("functions that the buffer calls cannot write to it") {
     CHECK(must(buffer.get("k")).view() == "v");
     return std::optional<Bytes>(Bytes("merged"));
   }));
-  REQUIRE_ERRC(buffer.merge("k", [](std::optional<BytesView>) -> Result<std::optional<Bytes>> { throw 1; }),
-               Errc::aborted);
+  REQUIRE_ERRC(
+      buffer.merge("k", [](std::optional<BytesView>) -> Result<std::optional<Bytes>> { throw 1; }),
+      Errc::aborted);
   {
     Store blocker = must(Store::open(folder.file("db")));
     auto transaction = must(blocker.begin());

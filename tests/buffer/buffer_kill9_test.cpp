@@ -1,12 +1,12 @@
-// A process that writes through a buffer with a journal is killed with SIGKILL at random moments, again and again
-// on the same file. Nothing that was acknowledged may be lost, nothing may be done twice, and a batch happened
-// completely or not at all.
+// A process that writes through a buffer with a journal is killed with SIGKILL at random moments,
+// again and again on the same file. Nothing that was acknowledged may be lost, nothing may be done
+// twice, and a batch happened completely or not at all.
 //
 //   buffer_kill9_test [--seed N] [--cycles N] [--lie]
 //
-// The writer puts batches of three: "last" = n, "k<n mod 1000>" = n, and the counter + 1; it reports n before, and
-// again after it returned. `--lie` reports too early: a run that does not notice is worthless. SNKV_KILL_CYCLES,
-// SNKV_SEED.
+// The writer puts batches of three: "last" = n, "k<n mod 1000>" = n, and the counter + 1; it
+// reports n before, and again after it returned. `--lie` reports too early: a run that does not
+// notice is worthless. SNKV_KILL_CYCLES, SNKV_SEED.
 #include "../crash/process.hpp"
 
 #include "support/encrypted.hpp"
@@ -58,7 +58,10 @@ int write_until_killed(const std::string& path, std::uint64_t seed, bool lie) {
     const std::string text = std::to_string(n);
     // Of different sizes, so that records end everywhere.
     const std::string value = text + " " + std::string(random.below(300), 'v');
-    batch.put("last", text).put("k" + std::to_string(n % keys), value).put("gone", "x").erase("gone");
+    batch.put("last", text)
+        .put("k" + std::to_string(n % keys), value)
+        .put("gone", "x")
+        .erase("gone");
     if (n % 50 == 0) batch.erase_range("r", "s").put("r" + text, text);
     if (auto written = buffer->write(batch); !written) {
       std::fprintf(stderr, "%s\n", written.error().message().c_str());
@@ -69,7 +72,8 @@ int write_until_killed(const std::string& path, std::uint64_t seed, bool lie) {
   }
 }
 
-int check(const std::string& path, std::uint64_t acknowledged, std::uint64_t begun, std::uint64_t& last) {
+int check(const std::string& path, std::uint64_t acknowledged, std::uint64_t begun,
+          std::uint64_t& last) {
   auto store = open_store(path);
   if (!store) return std::printf("cannot open: %s\n", store.error().message().c_str()), 1;
   auto buffer = WriteBuffer::open(*store, options_of(begun));
@@ -78,15 +82,19 @@ int check(const std::string& path, std::uint64_t acknowledged, std::uint64_t beg
   if (auto got = store->get("last")) last = std::stoull(got->str());
   if (last < acknowledged) {
     return std::printf("lost: %llu was acknowledged, %llu is there\n",
-                       static_cast<unsigned long long>(acknowledged), static_cast<unsigned long long>(last)), 1;
+                       static_cast<unsigned long long>(acknowledged),
+                       static_cast<unsigned long long>(last)),
+           1;
   }
-  if (last > begun) return std::printf("%llu was never written\n", static_cast<unsigned long long>(last)), 1;
+  if (last > begun)
+    return std::printf("%llu was never written\n", static_cast<unsigned long long>(last)), 1;
   const std::uint64_t first = last > keys ? last - keys + 1 : 1;
   for (std::uint64_t n = first; n <= last; ++n) {
     auto got = buffer->get("k" + std::to_string(n % keys));
     if (!got || got->str().substr(0, got->str().find(' ')) != std::to_string(n)) {
       return std::printf("write %llu is not there, of %llu\n", static_cast<unsigned long long>(n),
-                         static_cast<unsigned long long>(last)), 1;
+                         static_cast<unsigned long long>(last)),
+             1;
     }
   }
   auto extra = buffer->count_prefix("r");
@@ -111,8 +119,10 @@ int main(int argc, char** argv) {
   bool lie = false;
   for (int i = 1; i < argc; ++i) {
     const std::string argument = argv[i];
-    if (argument == "--writer") return write_until_killed(argv[i + 1], std::strtoull(argv[i + 2], nullptr, 10), false);
-    if (argument == "--liar") return write_until_killed(argv[i + 1], std::strtoull(argv[i + 2], nullptr, 10), true);
+    if (argument == "--writer")
+      return write_until_killed(argv[i + 1], std::strtoull(argv[i + 2], nullptr, 10), false);
+    if (argument == "--liar")
+      return write_until_killed(argv[i + 1], std::strtoull(argv[i + 2], nullptr, 10), true);
     if (argument == "--seed") seed = std::strtoull(argv[++i], nullptr, 10);
     if (argument == "--cycles") cycles = std::strtoull(argv[++i], nullptr, 10);
     if (argument == "--lie") lie = true;
@@ -128,7 +138,8 @@ int main(int argc, char** argv) {
   std::uint64_t total = 0;
   for (std::uint64_t cycle = 0; cycle < cycles; ++cycle) {
     Pipe pipe;
-    Child child({lie ? "--liar" : "--writer", path, std::to_string(random.next() % 1000)}, -1, pipe.write_end());
+    Child child({lie ? "--liar" : "--writer", path, std::to_string(random.next() % 1000)}, -1,
+                pipe.write_end());
     pipe.close_write();
     std::thread killer([&] {
       std::this_thread::sleep_for(std::chrono::microseconds(3000 + random.below(60'000)));
@@ -150,7 +161,7 @@ int main(int argc, char** argv) {
     // Every other time the next writer finds the journal, not the check.
     if (cycle % 2 == 0 || cycle + 1 == cycles) {
       if (check(path, acknowledged, begun, last) != 0) {
-        std::printf("cycle %llu\n", static_cast<unsigned long long>(cycle));
+        std::printf("FAILED: cycle %llu\n", static_cast<unsigned long long>(cycle));
         return 1;
       }
       acknowledged = begun = last;

@@ -1,5 +1,5 @@
-// Random operations on a buffer and on a std::map, with flushes, reopening, and views that are kept meanwhile.
-// SNKV_BUFFER_OPS: how many (20 000), SNKV_SEED: with which seed.
+// Random operations on a buffer and on a std::map, with flushes, reopening, and views that are kept
+// meanwhile. SNKV_BUFFER_OPS: how many (20 000), SNKV_SEED: with which seed.
 #include "support/catch.hpp"
 #include "support/check.hpp"
 #include "support/encrypted.hpp"
@@ -38,7 +38,9 @@ using Live = std::map<std::string, std::string>;
 class World {
  public:
   World(std::uint64_t seed, bool journal)
-      : random_(seed), journal_(journal), store_(must(open_store(folder_.file("db"), {.clock = clock_.source()}))) {
+      : random_(seed),
+        journal_(journal),
+        store_(must(open_store(folder_.file("db"), {.clock = clock_.source()}))) {
     must(store_.create_column_family("second"));
     open_buffer();
   }
@@ -71,7 +73,8 @@ class World {
     } else if (what < 425) {
       REQUIRE_OK(family.erase_prefix(key.substr(0, 1)));
       const std::string prefix = key.substr(0, 1);
-      for (auto at = model.lower_bound(prefix); at != model.end() && at->first.starts_with(prefix);) {
+      for (auto at = model.lower_bound(prefix);
+           at != model.end() && at->first.starts_with(prefix);) {
         at = model.erase(at);
       }
     } else if (what < 426) {
@@ -103,10 +106,11 @@ class World {
       model[counter] = {std::to_string(sum), current ? model[counter].expires_at : std::nullopt};
     } else if (what < 600) {
       const auto current = live(model, key);
-      REQUIRE_OK(family.merge(key, [](std::optional<BytesView> before) -> Result<std::optional<Bytes>> {
-        if (before && before->size() > 40) return std::optional<Bytes>();
-        return std::optional<Bytes>(Bytes(BytesView((before ? before->str() : "") + "+")));
-      }));
+      REQUIRE_OK(
+          family.merge(key, [](std::optional<BytesView> before) -> Result<std::optional<Bytes>> {
+            if (before && before->size() > 40) return std::optional<Bytes>();
+            return std::optional<Bytes>(Bytes(BytesView((before ? before->str() : "") + "+")));
+          }));
       if (current && current->size() > 40) {
         model.erase(key);
       } else {
@@ -115,8 +119,9 @@ class World {
     } else if (what < 620) {
       const bool found = is_live(model, key);
       const std::int64_t at = clock_.now() + 1 + below(40);
-      const auto done = below(2) == 0 ? family.expire_at(key, TimePoint(std::chrono::milliseconds(at)))
-                                      : family.persist(key);
+      const auto done = below(2) == 0
+                            ? family.expire_at(key, TimePoint(std::chrono::milliseconds(at)))
+                            : family.persist(key);
       if (!found) {
         REQUIRE_ERRC(done, Errc::not_found);
       } else {
@@ -149,7 +154,8 @@ class World {
     } else {
       // Who writes to the store is hidden by the buffer: so what is in it is flushed before.
       REQUIRE_OK(buffer_.flush());
-      ColumnFamily direct = f == 0 ? store_.default_column_family() : must(store_.open_column_family("second"));
+      ColumnFamily direct =
+          f == 0 ? store_.default_column_family() : must(store_.open_column_family("second"));
       REQUIRE_OK(direct.put(key, "direct"));
       model[key] = {"direct", {}};
     }
@@ -174,7 +180,8 @@ class World {
     return starts[below(6)] + std::to_string(below(60));
   }
   std::string random_value() {
-    return std::string(below(30) == 0 ? below(5000) : below(60), static_cast<char>('a' + below(26)));
+    return std::string(below(30) == 0 ? below(5000) : below(60),
+                       static_cast<char>('a' + below(26)));
   }
   std::pair<std::string, std::string> random_range() {
     std::string low = random_key();
@@ -183,7 +190,8 @@ class World {
     return {low, high};
   }
   ColumnFamily of(unsigned f) {
-    return buffer_.family(f == 0 ? store_.default_column_family() : must(store_.open_column_family("second")));
+    return buffer_.family(f == 0 ? store_.default_column_family()
+                                 : must(store_.open_column_family("second")));
   }
   [[nodiscard]] bool is_live(const Model& model, const std::string& key) const {
     const auto at = model.find(key);
@@ -375,8 +383,8 @@ void run(bool journal) {
   const std::uint64_t operations = from_environment("SNKV_BUFFER_OPS", 20'000) / 2;
   const std::uint64_t seed = from_environment("SNKV_SEED", 42) + (journal ? 1 : 0);
   INFO("seed " << seed);
-  std::cout << "seed " << seed << ", " << operations << " operations, " << (journal ? "with" : "without")
-            << " journal\n";
+  std::cout << "seed " << seed << ", " << operations << " operations, "
+            << (journal ? "with" : "without") << " journal\n";
   World world(seed, journal);
   for (std::uint64_t i = 0; i < operations; ++i) {
     INFO("operation " << i);

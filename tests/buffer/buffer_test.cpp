@@ -208,9 +208,10 @@ TEST_CASE("atomic operations work on what the buffer and the store have together
   CHECK(must(w.buffer.compare_and_swap("absent", {}, "now there")));
   CHECK(must(w.buffer.get_and_put("n", "60"))->view() == "50");
   CHECK(must(w.buffer.get_and_erase("new"))->view() == "x");
-  REQUIRE_OK(w.buffer.merge("n", [](std::optional<BytesView> before) -> Result<std::optional<Bytes>> {
-    return std::optional<Bytes>(Bytes(BytesView(before->str() + "!")));
-  }));
+  REQUIRE_OK(
+      w.buffer.merge("n", [](std::optional<BytesView> before) -> Result<std::optional<Bytes>> {
+        return std::optional<Bytes>(Bytes(BytesView(before->str() + "!")));
+      }));
   REQUIRE_ERRC(w.buffer.increment("n"), Errc::invalid_argument);
   CHECK(must(w.store.get("n")).view() == "41");
   REQUIRE_OK(w.buffer.flush());
@@ -271,7 +272,8 @@ TEST_CASE("age is a reason to flush") {
   REQUIRE_OK(buffer.put("k", "v"));
   for (int i = 0; i < 5000 && !must(store.contains("k")); ++i) std::this_thread::sleep_for(2ms);
   CHECK(must(store.contains("k")));
-  for (int i = 0; i < 5000 && must(buffer.stats()).flushes == 0; ++i) std::this_thread::sleep_for(2ms);
+  for (int i = 0; i < 5000 && must(buffer.stats()).flushes == 0; ++i)
+    std::this_thread::sleep_for(2ms);
   REQUIRE_OK(buffer.put("l", "v"));
   for (int i = 0; i < 5000 && !must(store.contains("l")); ++i) std::this_thread::sleep_for(2ms);
   CHECK(must(store.contains("l")));
@@ -318,7 +320,8 @@ TEST_CASE("the last handle flushes, and families keep the buffer open") {
 TEST_CASE("watches tell of writes when they are flushed") {
   World w;
   std::vector<std::string> told;
-  const Watch watch = must(w.buffer.watch("", [&](const Change& change) { told.push_back(change.key.str()); }));
+  const Watch watch =
+      must(w.buffer.watch("", [&](const Change& change) { told.push_back(change.key.str()); }));
   REQUIRE_OK(w.buffer.put("k", "v"));
   CHECK(told.empty());
   REQUIRE_OK(w.buffer.flush());

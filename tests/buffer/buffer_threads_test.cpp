@@ -48,8 +48,8 @@ class Complaints {
   std::string first_;
 };
 
-/// Pairs "a<i>" and "b<i>" are written together with equal values, so that who sees different ones saw half of a
-/// batch; counters grow by one at a time; iterators count on both.
+/// Pairs "a<i>" and "b<i>" are written together with equal values, so that who sees different ones
+/// saw half of a batch; counters grow by one at a time; iterators count on both.
 void run(bool journal, std::optional<Sync> sync) {
   TempDir folder;
   Store store = must(Store::open(folder.file("db"), {.sync = Sync::normal}));
@@ -78,7 +78,8 @@ void run(bool journal, std::optional<Sync> sync) {
         if (complaints.ok(buffer.increment("counter"), "increment")) increments.fetch_add(1);
         complaints.ok(buffer.put("own" + std::to_string(t), std::to_string(n)), "put");
         auto own = buffer.get("own" + std::to_string(t));
-        if (complaints.ok(own, "get") && own->view() != std::to_string(n)) complaints.add("its own write is lost");
+        if (complaints.ok(own, "get") && own->view() != std::to_string(n))
+          complaints.add("its own write is lost");
       }
     });
   }
@@ -105,7 +106,8 @@ void run(bool journal, std::optional<Sync> sync) {
         const std::string first = "a" + i;
         const std::string second = "b" + i;
         auto both = buffer.multi_get({BytesView(first), BytesView(second)});
-        if (complaints.ok(both, "multi_get") && (!(*both)[0] || !((*both)[0]->view() == (*both)[1]->view()))) {
+        if (complaints.ok(both, "multi_get") &&
+            (!(*both)[0] || !((*both)[0]->view() == (*both)[1]->view()))) {
           complaints.add("half of a batch, by multi_get");
         }
         auto counter = buffer.get("counter");

@@ -32,8 +32,9 @@ TEST_CASE("keys are in the order of memcmp, whatever their length, and families 
   const auto table = std::make_shared<Memtable>(4096);
   const std::string with_nul("a\0", 2);
   Sequence sequence = 0;
-  for (const std::string& key : {std::string("b"), with_nul, std::string("a"), std::string("abcdefghi"),
-                                 std::string("abcdefgh"), std::string("abcdefgha"), std::string("\xff")}) {
+  for (const std::string& key :
+       {std::string("b"), with_nul, std::string("a"), std::string("abcdefghi"),
+        std::string("abcdefgh"), std::string("abcdefgha"), std::string("\xff")}) {
     table->add(7, key, Version::Kind::put, "v", 0, ++sequence);
   }
   table->add(8, "a", Version::Kind::put, "other", 0, ++sequence);
@@ -88,7 +89,8 @@ TEST_CASE("what is allocated is counted") {
   const std::size_t empty = table.bytes();
   CHECK(empty >= 1 << 16);
   const std::string value(1000, 'v');
-  for (Sequence i = 1; i <= 1000; ++i) table.add(1, std::to_string(i), Version::Kind::put, value, 0, i);
+  for (Sequence i = 1; i <= 1000; ++i)
+    table.add(1, std::to_string(i), Version::Kind::put, value, 0, i);
   CHECK(table.bytes() >= 1000 * 1000);
   CHECK(table.bytes() < 1000 * (1000 + 200) + 2 * (1 << 16));
   CHECK(table.bytes_with(1 << 20) >= table.bytes() + (1 << 20));
@@ -144,7 +146,8 @@ TEST_CASE("a walk goes both ways as the model does, over two tables") {
   }
 }
 
-TEST_CASE("readers beside the one that adds see whole versions, and all up to the number that was told") {
+TEST_CASE(
+    "readers beside the one that adds see whole versions, and all up to the number that was told") {
   Memtable table(1 << 16);
   constexpr Sequence writes = 30000;
   std::atomic<Sequence> told{0};
@@ -158,7 +161,8 @@ TEST_CASE("readers beside the one that adds see whole versions, and all up to th
         if (as_of == 0) continue;
         const Sequence wanted = 1 + random() % as_of;
         const Found found = table.find(1, std::to_string(wanted * 7919 % 100003), as_of);
-        if (found.version == nullptr || found.version->value() != std::to_string(wanted)) wrong.fetch_add(1);
+        if (found.version == nullptr || found.version->value() != std::to_string(wanted))
+          wrong.fetch_add(1);
       }
     });
   }
