@@ -86,8 +86,8 @@ using FilterPointer = std::shared_ptr<const FilterNode>;
     }
   }
   const auto rank_of = [op](const FilterPointer& part) { return part->op == op ? part->rank : 0; };
-  // The order of siblings means nothing.
-  std::stable_sort(parts.begin(), parts.end(), [&](const FilterPointer& x, const FilterPointer& y) {
+  // The order of siblings means nothing. (Not stable_sort: with GCC 12's library clang 19 warns of it.)
+  std::sort(parts.begin(), parts.end(), [&](const FilterPointer& x, const FilterPointer& y) {
     return rank_of(x) > rank_of(y);
   });
   for (int rank = 0; rank <= rank_of(parts.front()) && parts.size() >= group_size; ++rank) {
