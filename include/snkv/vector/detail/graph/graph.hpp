@@ -303,6 +303,11 @@ class Graph : public GraphElements {
     return complete;
   }
 
+  [[nodiscard]] int find_neighbours(Slot slot, unsigned lowest, Slot from, Scratch& scratch) const;
+  /// Whether so many slots were linked since there were `before` that a walk of that time says little.
+  [[nodiscard]] bool has_grown_since(std::uint64_t before) const noexcept {
+    return linked() - before > 8 + before / 16;
+  }
   void connect(Slot slot, unsigned level, Scratch& scratch);
   [[nodiscard]] Slot twin_of(Slot slot, const Scratch& scratch) const;
   void link_to_chosen(Slot slot, unsigned level, const std::vector<Scored>& chosen);
@@ -319,6 +324,7 @@ class Graph : public GraphElements {
 
   static constexpr std::uint32_t enough_links = 4;
   static constexpr std::size_t ef_of_checks = 32;
+  static constexpr int most_attempts = 3;
   static constexpr unsigned highest_level = 30;
 
   const std::size_t ahead_;  // codes that are fetched before they are needed

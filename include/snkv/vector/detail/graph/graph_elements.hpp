@@ -168,7 +168,10 @@ class GraphElements : private hnswlib::HierarchicalNSW<float> {
   }
   void set_link(Slot slot, Link link) noexcept {
     own(slot).linked.store(static_cast<std::uint8_t>(link), std::memory_order_release);
+    linked_.fetch_add(1, std::memory_order_relaxed);
   }
+  /// Slots that were linked so far.
+  [[nodiscard]] std::uint64_t linked() const noexcept { return linked_.load(std::memory_order_relaxed); }
 
   /// Links of a slot on one level. Whoever changes them holds the `Guard` of the slot; whoever walks does not.
   struct List {
@@ -270,6 +273,7 @@ class GraphElements : private hnswlib::HierarchicalNSW<float> {
   ReservedMemory elements_;
   ReservedMemory lists_;
   std::atomic<std::uint64_t> upper_lists_{0};
+  std::atomic<std::uint64_t> linked_{0};
 };
 
 }  // namespace snkv::vector_detail

@@ -28,23 +28,16 @@ inline void Graph::link(Slot slot, Scratch& scratch, unsigned lowest) {
     set_entry(slot);
     return;
   }
-  Scored at = score(scratch.query, from);
-  const int top = level_of_entry(from);
-  for (int l = top; l > static_cast<int>(mine); --l)
-    at = descend(scratch, at, static_cast<unsigned>(l));
-  const unsigned highest = static_cast<unsigned>(std::min(top, static_cast<int>(mine)));
-  if (scratch.levels.size() <= highest) scratch.levels.resize(std::size_t{highest} + 1);
-  for (unsigned l = highest + 1; l-- > lowest;) {
-    walk(scratch, at, ef_construction(), l);
-    std::vector<Scored>& found = scratch.levels[l];
-    found.clear();
-    for (std::size_t i = 0; i < scratch.pool.size(); ++i) {
-      if (scratch.pool[i].slot != slot) found.push_back(scratch.pool[i]);
-    }
-    if (!found.empty()) at = found.front();
+  // A thread may be stopped for long, while others link their slots near this one without seeing
+  // it. What it found before that would lead away from where it is looked for.
+  std::uint64_t before = linked();
+  int highest = find_neighbours(slot, lowest, from, scratch);
+  for (int i = 1; i < most_attempts && has_grown_since(before); ++i) {
+    before = linked();
+    highest = find_neighbours(slot, lowest, raising.owns_lock() ? from : entry(), scratch);
   }
-  // Copies hang on the first of them. Links among them would fill all lists, and cut the group off from the rest;
-  // in a search they would take the place of everything else.
+  // Copies hang on the first of them. Links among them would fill all lists, and cut the group off
+  // from the rest; in a search they would take the place of everything else.
   if (lowest == 0 && next_copy(slot) == no_slot) {
     if (const Slot twin = twin_of(slot, scratch); twin != no_slot) {
       add_copy(twin, slot);
@@ -54,12 +47,13 @@ inline void Graph::link(Slot slot, Scratch& scratch, unsigned lowest) {
   // From below: whoever finds it on a level can go on from there on all lower ones. Another slot
   // that is linked at the same time would otherwise begin in a place with no way on, and have no
   // neighbours but this.
-  for (unsigned l = lowest; l <= highest; ++l) {
+  for (unsigned l = lowest; static_cast<int>(l) <= highest; ++l) {
     scratch.candidates.swap(scratch.levels[l]);
     if (!scratch.candidates.empty()) connect(slot, l, scratch);
   }
   set_link(slot, Link::by_links);
-  if (raising.owns_lock() && static_cast<int>(mine) > top) set_entry(slot);
+  if (raising.owns_lock() && static_cast<int>(mine) > level_of_entry(from)) set_entry(slot);
+  if (lowest == 0 && has_grown_since(before)) scratch.suspects.push_back(slot);
   // Which may make others hard to find; not without end, if making room for one takes another's.
   for (int i = 0; i < 16 && !scratch.suspects.empty(); ++i) {
     const Slot other = scratch.suspects.back();
@@ -67,6 +61,27 @@ inline void Graph::link(Slot slot, Scratch& scratch, unsigned lowest) {
     make_found(other, scratch);
   }
   scratch.suspects.clear();
+}
+
+/// The nearest to a slot, for which `scratch.query` is prepared, on its levels from `lowest` up, in
+/// `scratch.levels`. Returns the highest of them that the graph has.
+inline int Graph::find_neighbours(Slot slot, unsigned lowest, Slot from, Scratch& scratch) const {
+  const int mine = static_cast<int>(level(slot));
+  const int top = level_of_entry(from);
+  Scored at = score(scratch.query, from);
+  for (int l = top; l > mine; --l) at = descend(scratch, at, static_cast<unsigned>(l));
+  const int highest = std::min(top, mine);
+  scratch.levels.resize(std::max(scratch.levels.size(), static_cast<std::size_t>(highest) + 1));
+  for (int l = highest; l >= static_cast<int>(lowest); --l) {
+    walk(scratch, at, ef_construction(), static_cast<unsigned>(l));
+    std::vector<Scored>& found = scratch.levels[static_cast<std::size_t>(l)];
+    found.clear();
+    for (std::size_t i = 0; i < scratch.pool.size(); ++i) {
+      if (scratch.pool[i].slot != slot) found.push_back(scratch.pool[i]);
+    }
+    if (!found.empty()) at = found.front();
+  }
+  return highest;
 }
 
 inline void Graph::make_found(Slot slot, Scratch& scratch) {
@@ -93,7 +108,8 @@ inline void Graph::connect(Slot slot, unsigned level, Scratch& scratch) {
     link_back(other.slot, {other.distance, slot}, level, false, scratch);
   if (level != 0) return;
   // Whom nobody links to is never found.
-  for (std::size_t i = 0; i < chosen.size() && own(slot).in.load(std::memory_order_relaxed) == 0; ++i) {
+  for (std::size_t i = 0; i < chosen.size() && own(slot).in.load(std::memory_order_relaxed) == 0;
+       ++i) {
     link_back(chosen[i].slot, {chosen[i].distance, slot}, 0, true, scratch);
   }
 }
@@ -122,7 +138,8 @@ inline void Graph::link_to_chosen(Slot slot, unsigned level, const std::vector<S
   links.set_count(count);
 }
 
-inline void Graph::link_back(Slot slot, Scored added, unsigned level, bool wanted, Scratch& scratch) {
+inline void Graph::link_back(Slot slot, Scored added, unsigned level, bool wanted,
+                             Scratch& scratch) {
   const Guard guard(own(slot));
   const List links = list(slot, level);
   const std::size_t count = links.count();
@@ -141,7 +158,9 @@ inline void Graph::link_back(Slot slot, Scored added, unsigned level, bool wante
   std::size_t i = 0;
   score_each(
       scratch.other, [&] { return i < count ? links.at(i++) : no_slot; },
-      [&](Slot other, float distance) { scratch.candidates.push_back({distance, other}); });
+      [&](Slot other, float distance) {
+        scratch.candidates.push_back({distance, other});
+      });
   std::sort(scratch.candidates.begin(), scratch.candidates.end());
   choose(scratch, links.capacity, 0);
   std::vector<Slot>& kept = scratch.batch;
@@ -164,8 +183,7 @@ inline void Graph::choose(Scratch& scratch, std::size_t most, std::size_t fill) 
   for (std::size_t at = 0; at < from.size(); ++at) {
     const Scored& candidate = from[at];
     if (chosen.size() >= most) break;
-    if (at + 1 < from.size())
-      prefetch_read(code(from[at + 1].slot), codec().stride() / block_size);
+    if (at + 1 < from.size()) prefetch_read(code(from[at + 1].slot), codec().stride() / block_size);
     bool good = true;
     if (!chosen.empty()) {
       codec().prepare_code(code(candidate.slot), scratch.other, scratch.numbers.data());
@@ -174,8 +192,7 @@ inline void Graph::choose(Scratch& scratch, std::size_t most, std::size_t fill) 
         const std::size_t count = std::min<std::size_t>(4, chosen.size() - i);
         for (std::size_t k = 0; k < count; ++k) codes[k] = code(chosen[i + k].slot);
         codec().score(scratch.other, codes, count, count, distances);
-        for (std::size_t k = 0; k < count; ++k)
-          good = good && !(distances[k] < candidate.distance);
+        for (std::size_t k = 0; k < count; ++k) good = good && !(distances[k] < candidate.distance);
       }
     }
     if (good) chosen.push_back(candidate);
