@@ -62,9 +62,11 @@ class Graph : public GraphElements {
   /// Connects an appended slot with the graph, on its levels from `lowest` up.
   void link(Slot slot, Scratch& scratch, unsigned lowest = 0);
 
-  /// Whether so few links lead to a slot that a search might not come across it.
+  /// Whether a search might not come across a slot that has outlived many of its neighbours: so few links lead to
+  /// it. It has links from where its neighbours were, and those that came after it need not have seen it.
   [[nodiscard]] bool is_hard_to_find(Slot slot) const noexcept {
-    return !is_copy(slot) && own(slot).in.load(std::memory_order_relaxed) < enough_links;
+    const std::uint32_t enough = std::max(enough_links, m() * 3 / 4);
+    return !is_copy(slot) && own(slot).in.load(std::memory_order_relaxed) < enough;
   }
   /// Looks for a living slot as a search does, and links the nearest that it finds to it if that
   /// was not the slot itself.
