@@ -11,6 +11,7 @@
 #include <concepts>
 #include <cstddef>
 #include <cstring>
+#include <functional>
 #include <iterator>
 #include <memory>
 #include <new>
@@ -20,6 +21,10 @@
 #include <string_view>
 #include <type_traits>
 #include <utility>
+#include <version>
+#if defined(__cpp_lib_format)
+#include <format>
+#endif
 
 namespace snkv {
 
@@ -58,8 +63,13 @@ class BytesView {
   [[nodiscard]] constexpr const std::byte* data() const noexcept { return data_; }
   [[nodiscard]] constexpr std::size_t size() const noexcept { return size_; }
   [[nodiscard]] constexpr bool empty() const noexcept { return size_ == 0; }
+  [[nodiscard]] constexpr const std::byte* begin() const noexcept { return data_; }
+  [[nodiscard]] constexpr const std::byte* end() const noexcept { return data_ + size_; }
+  /// Requires `i < size()`.
+  [[nodiscard]] constexpr std::byte operator[](std::size_t i) const noexcept { return data_[i]; }
 
   /// The same bytes as text. Valid as long as the bytes this views.
+  explicit operator std::string_view() const noexcept { return view(); }
   [[nodiscard]] std::string_view view() const noexcept {
     return {reinterpret_cast<const char*>(data_), size_};
   }
@@ -122,6 +132,9 @@ class Bytes {
     std::swap(capacity_, other.capacity_);
   }
 
+  /// Requires `i < size()`.
+  [[nodiscard]] std::byte& operator[](std::size_t i) noexcept { return data_[i]; }
+  [[nodiscard]] std::byte operator[](std::size_t i) const noexcept { return data_[i]; }
   [[nodiscard]] std::byte* data() noexcept { return data_; }
   [[nodiscard]] const std::byte* data() const noexcept { return data_; }
   [[nodiscard]] std::size_t size() const noexcept { return size_; }
@@ -132,12 +145,33 @@ class Bytes {
   [[nodiscard]] const std::byte* end() const noexcept { return data_ + size_; }
 
   /// The same bytes as text. Valid until this object is changed or destroyed.
+  explicit operator std::string_view() const noexcept { return view(); }
   [[nodiscard]] std::string_view view() const noexcept {
     return {reinterpret_cast<const char*>(data_), size_};
   }
   [[nodiscard]] std::span<const std::byte> span() const noexcept { return {data_, size_}; }
   /// A copy as a string.
   [[nodiscard]] std::string str() const { return std::string(view()); }
+
+  /// Adds bytes at the end, which may be some of its own. Takes room for twice as many when it has none left, so that
+  /// many small ones cost O(1) each. Throws `std::bad_alloc`.
+  void append(BytesView bytes) {
+    if (bytes.empty()) return;
+    if (bytes.size() > capacity_ - size_) {
+      const std::size_t room = size_ + bytes.size() > 2 * capacity_ ? size_ + bytes.size() : 2 * capacity_;
+      Bytes grown;
+      grown.resize_for_overwrite(room);
+      if (size_ > 0) std::memcpy(grown.data_, data_, size_);
+      std::memcpy(grown.data_ + size_, bytes.data(), bytes.size());
+      grown.size_ = size_ + bytes.size();
+      swap(grown);
+      return;
+    }
+    std::memmove(data_ + size_, bytes.data(), bytes.size());
+    size_ += bytes.size();
+  }
+  /// Empties it, and keeps its room.
+  void clear() noexcept { size_ = 0; }
 
   /// Sets the size, keeping what was there; bytes beyond the old size are indeterminate. Never gives
   /// capacity back. Throws `std::bad_alloc`.
@@ -161,6 +195,10 @@ class Bytes {
     return BytesView(a) == BytesView(b);
   }
   friend bool operator==(const Bytes& a, BytesView b) noexcept { return BytesView(a) == b; }
+  friend std::strong_ordering operator<=>(const Bytes& a, const Bytes& b) noexcept {
+    return BytesView(a) <=> BytesView(b);
+  }
+  friend std::strong_ordering operator<=>(const Bytes& a, BytesView b) noexcept { return BytesView(a) <=> b; }
   friend std::ostream& operator<<(std::ostream& out, const Bytes& bytes) {
     return out << bytes.view();
   }
@@ -178,4 +216,42 @@ class Bytes {
   std::size_t capacity_ = 0;
 };
 
+/// An entry that belongs to who has it.
+struct OwnedEntry {
+  Bytes key;
+  Bytes value;
+
+  friend bool operator==(const OwnedEntry&, const OwnedEntry&) noexcept = default;
+};
+
 }  // namespace snkv
+
+template <>
+struct std::hash<snkv::BytesView> {
+  [[nodiscard]] std::size_t operator()(snkv::BytesView bytes) const noexcept {
+    return std::hash<std::string_view>()(bytes.view());
+  }
+};
+/// Equal to that of a `BytesView` of the same bytes.
+template <>
+struct std::hash<snkv::Bytes> {
+  [[nodiscard]] std::size_t operator()(const snkv::Bytes& bytes) const noexcept {
+    return std::hash<std::string_view>()(bytes.view());
+  }
+};
+
+#if defined(__cpp_lib_format)
+/// As `std::string_view`: the bytes as they are.
+template <>
+struct std::formatter<snkv::BytesView> : std::formatter<std::string_view> {
+  auto format(snkv::BytesView bytes, auto& context) const {
+    return std::formatter<std::string_view>::format(bytes.view(), context);
+  }
+};
+template <>
+struct std::formatter<snkv::Bytes> : std::formatter<std::string_view> {
+  auto format(const snkv::Bytes& bytes, auto& context) const {
+    return std::formatter<std::string_view>::format(bytes.view(), context);
+  }
+};
+#endif

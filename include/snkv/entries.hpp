@@ -167,6 +167,23 @@ class EntryReader {
     return Range(target_, {Bytes(low), Bytes(high), true}, {});
   }
 
+  /// The entry with the smallest key that starts with `prefix`; empty if there is none. O(log n).
+  [[nodiscard]] Result<std::optional<OwnedEntry>> first(BytesView prefix = {}) const {
+    return end_of(prefix, [](Iterator& at) { at.seek_first(); });
+  }
+  /// The one with the largest.
+  [[nodiscard]] Result<std::optional<OwnedEntry>> last(BytesView prefix = {}) const {
+    return end_of(prefix, [](Iterator& at) { at.seek_last(); });
+  }
+
+  /// The value of `key` as the integer that `increment` keeps there. Errors as `get`; `invalid_argument` when it is
+  /// no such text.
+  [[nodiscard]] Result<std::int64_t> get_int(BytesView key) const {
+    std::int64_t value = 0;
+    Error error = core::get_int(target_, key, value);
+    return facade::as_result(std::move(error), std::move(value));
+  }
+
   /// A manual iterator over all entries, not yet positioned.
   [[nodiscard]] Iterator iterator(const ScanOptions& options = {}) const {
     return Iterator(core::open_cursor(target_, core::KeyRange(), options));
@@ -183,6 +200,15 @@ class EntryReader {
 
  private:
   friend struct facade::Door;
+
+  template <class Seek>
+  [[nodiscard]] Result<std::optional<OwnedEntry>> end_of(BytesView prefix, Seek&& seek) const {
+    Iterator at = this->prefix(prefix).manual();
+    seek(at);
+    if (auto status = at.status(); !status) return Unexpected(std::move(status).error());
+    if (!at.valid()) return std::optional<OwnedEntry>();
+    return std::optional<OwnedEntry>(OwnedEntry{Bytes(at.key()), Bytes(at.value())});
+  }
 };
 
 /// Writing. Outside a transaction each call is a transaction of its own, committed when it returns,
@@ -251,7 +277,27 @@ class EntryWriter : public EntryReader {
     return facade::as_result(std::move(error), std::move(size));
   }
 
+  /// Takes the entry with the smallest key that starts with `prefix` out, in one transaction; empty if there is none.
+  /// Of several that do this at the same time, also in other processes, each gets another entry: a queue. O(log n),
+  /// plus expired entries in front of it.
+  [[nodiscard]] Result<std::optional<OwnedEntry>> pop_first(BytesView prefix = {}, const WriteOptions& options = {}) {
+    return pop(prefix, core::RangeEnd::first, options);
+  }
+  /// The one with the largest key.
+  [[nodiscard]] Result<std::optional<OwnedEntry>> pop_last(BytesView prefix = {}, const WriteOptions& options = {}) {
+    return pop(prefix, core::RangeEnd::last, options);
+  }
+
   // ---- Expiry ----
+
+  /// The value of `key`, which from now on expires after `ttl`, in one transaction: a session that lives as long as it
+  /// is used. Errors as `get` and `expire`.
+  [[nodiscard]] Result<Bytes> get_and_expire(BytesView key, std::chrono::milliseconds ttl,
+                                             const WriteOptions& options = {}) {
+    Bytes value;
+    Error error = core::get_and_expire(target_, key, {.ttl = ttl, .sync = options.sync}, value);
+    return facade::as_result(std::move(error), std::move(value));
+  }
 
   /// Makes `key` expire after `ttl` from now, whatever it did before; its value is not rewritten when it
   /// is a large one. `not_found` if absent, `invalid_argument` if `ttl` is not positive.
@@ -262,7 +308,7 @@ class EntryWriter : public EntryReader {
   [[nodiscard]] Result<void> expire_at(BytesView key, TimePoint when) {
     return facade::as_result(core::set_expiry("expire_at", target_, key, {.expires_at = when}));
   }
-  /// Makes `key` stay for ever; `not_found` if absent.
+  /// Removes the expiry of `key`; `not_found` if absent.
   [[nodiscard]] Result<void> persist(BytesView key) {
     return facade::as_result(core::set_expiry("persist", target_, key, {}));
   }
@@ -386,6 +432,12 @@ class EntryWriter : public EntryReader {
   using EntryReader::EntryReader;
 
  private:
+  [[nodiscard]] Result<std::optional<OwnedEntry>> pop(BytesView prefix, core::RangeEnd end,
+                                                      const WriteOptions& options) {
+    std::optional<OwnedEntry> popped;
+    Error error = core::pop(target_, core::prefix_range(prefix), end, options, popped);
+    return facade::as_result(std::move(error), std::move(popped));
+  }
   static std::optional<Bytes> copy(const BytesView* value) {
     return value == nullptr ? std::nullopt : std::optional<Bytes>(std::in_place, *value);
   }

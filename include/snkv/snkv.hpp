@@ -14,6 +14,7 @@
 #include <snkv/options.hpp>
 #include <snkv/pinned_value.hpp>
 #include <snkv/range.hpp>
+#include <snkv/result.hpp>
 #include <snkv/snapshot.hpp>
 #include <snkv/sql.hpp>
 #include <snkv/sql_value.hpp>

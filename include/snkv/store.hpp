@@ -176,19 +176,22 @@ class Store : public EntryWriter {
     return facade::as_result(std::move(error), Transaction(std::move(out)));
   }
 
-  /// Runs `body(Transaction&)`, which returns a `Result`, in a transaction: commits if it succeeded,
-  /// rolls back and hands on the error if not. When the store is busy it starts anew, `body` included,
+  /// Runs `body(Transaction&)` in a transaction and commits it. `body` returns a `Result`, whose error rolls back and is
+  /// handed on, or nothing. When the store is busy it starts anew, `body` included,
   /// after a growing pause, at most 8 times. In `body` the store itself gives `locked` for what writes. What
   /// `body` throws is not caught, and the transaction is rolled back.
   template <class Body>
     requires std::invocable<Body&, Transaction&>
-  [[nodiscard]] std::invoke_result_t<Body&, Transaction&> transact(Body&& body) {
-    for (unsigned attempt = 1;; ++attempt) {
-      auto result = attempt_transaction(body);
-      if (result || !(result.error() == Errc::busy) || !core::backoff(attempt)) return result;
+  [[nodiscard]] auto transact(Body&& body) {
+    if constexpr (std::is_void_v<std::invoke_result_t<Body&, Transaction&>>) {
+      return transact([&](Transaction& transaction) -> Result<void> {
+        body(transaction);
+        return {};
+      });
+    } else {
+      return transact_with_result(body);
     }
   }
-
   /// An unchanging view of the store as of its latest commit.
   [[nodiscard]] Result<Snapshot> snapshot() const {
     core::Target out;
@@ -335,10 +338,31 @@ class Store : public EntryWriter {
     Error error = core::changes_since(target_, sequence, out);
     return facade::as_result(std::move(error), std::move(out));
   }
+  /// Returns when something was committed since a former call gave `since`, by this handle, another one, or another
+  /// process; after `timeout` in any case. Gives the number for the next call, which is `since` if nothing happened. 0 as
+  /// `since` returns at once:
+  ///
+  ///     for (auto seen = *store.wait_for_change(0, 0ms);; seen = *store.wait_for_change(seen, 10s)) look(store);
+  ///
+  /// The number counts what this store has noticed; several commits may count once. It looks for commits of others
+  /// every 10 ms. `invalid_argument` for a negative timeout; `closed` if the store is closed meanwhile.
+  [[nodiscard]] Result<std::uint64_t> wait_for_change(std::uint64_t since, std::chrono::milliseconds timeout) const {
+    std::uint64_t seen = 0;
+    Error error = core::wait_for_change(target_, since, timeout, seen);
+    return facade::as_result(std::move(error), std::move(seen));
+  }
   /// Sets the counters, not the gauges, to zero.
   [[nodiscard]] Result<void> reset_stats() { return facade::as_result(core::reset_stats(target_)); }
 
  private:
+  template <class Body>
+  [[nodiscard]] std::invoke_result_t<Body&, Transaction&> transact_with_result(Body& body) {
+    for (unsigned attempt = 1;; ++attempt) {
+      auto result = attempt_transaction(body);
+      if (result || !(result.error() == Errc::busy) || !core::backoff(attempt)) return result;
+    }
+  }
+
   template <class Body>
   [[nodiscard]] std::invoke_result_t<Body&, Transaction&> attempt_transaction(Body& body) {
     auto transaction = begin();

@@ -98,6 +98,10 @@ class Transaction : public EntryWriter {
   [[nodiscard]] Result<ColumnFamily> column_family(const ColumnFamily& family) {
     return family.seen_from(target_);
   }
+  /// The same, for writing `transaction[users].put(...)`; on an error a handle that gives `closed`.
+  [[nodiscard]] ColumnFamily operator[](const ColumnFamily& family) {
+    return column_family(family).value_or(ColumnFamily());
+  }
   [[nodiscard]] Result<ColumnFamily> open_column_family(std::string_view name) {
     return facade::open_family(target_, name, core::FamilyMode::open);
   }

@@ -9,8 +9,8 @@
 ///     auto buffer = snkv::WriteBuffer::open(store, {.flush_bytes = 64 << 20, .journal = true});
 ///     buffer->put("a", "1");                       // in memory, and in the journal
 ///     buffer->get("a");                            // "1"; store.get("a") does not see it yet
-///     buffer->family(*sessions).put("x", "2");     // all families of the store go through one
-///     buffer buffer->flush();                             // now the store has both
+///     buffer->family(*sessions).put("x", "2");     // all families of the store go through one buffer
+///     buffer->flush();                             // now the store has both
 ///
 /// Reading. Through the buffer one sees what is in it, and where it says nothing of a key, the
 /// store: reads of one entry as of now, iterators, ranges, `multi_get` and `count` as of one
@@ -49,12 +49,6 @@
 
 namespace snkv {
 inline namespace SNKV_EXPECTED_NAMESPACE {
-
-/// An entry that belongs to who has it.
-struct OwnedEntry {
-  Bytes key;
-  Bytes value;
-};
 
 /// What `Store` does with the entries of the default family, through the buffer.
 class WriteBuffer : public EntryWriter {
@@ -102,29 +96,10 @@ class WriteBuffer : public EntryWriter {
   /// buffer stays open.
   [[nodiscard]] Result<void> close() { return facade::as_result(core::buffer_close(target_)); }
 
-  /// The entry with the smallest key that starts with `prefix`; empty if there is none.
-  [[nodiscard]] Result<std::optional<OwnedEntry>> first(BytesView prefix = {}) const {
-    return end_of(prefix, [](Iterator& at) { at.seek_first(); });
-  }
-  /// The one with the largest.
-  [[nodiscard]] Result<std::optional<OwnedEntry>> last(BytesView prefix = {}) const {
-    return end_of(prefix, [](Iterator& at) { at.seek_last(); });
-  }
-
   [[nodiscard]] Result<WriteBufferStats> stats() const {
     WriteBufferStats out;
     Error error = core::buffer_stats(target_, out);
     return facade::as_result(std::move(error), std::move(out));
-  }
-
- private:
-  template <class Seek>
-  [[nodiscard]] Result<std::optional<OwnedEntry>> end_of(BytesView prefix, Seek&& seek) const {
-    Iterator at = this->prefix(prefix).manual();
-    seek(at);
-    if (auto status = at.status(); !status) return Unexpected(std::move(status).error());
-    if (!at.valid()) return std::optional<OwnedEntry>();
-    return std::optional<OwnedEntry>(OwnedEntry{Bytes(at.key()), Bytes(at.value())});
   }
 };
 

@@ -176,6 +176,10 @@ int snkv_bt_keep_read(snkv_bt *bt);
 /* Ends a transaction that is kept; harmless if there is none. */
 void snkv_bt_release_read(snkv_bt *bt);
 
+/* A number that is another one when another connection has committed since this one last began to read. In a read
+** transaction. */
+uint32_t snkv_bt_data_version(snkv_bt *bt);
+
 /* What the commits of the transactions begun from now on promise: 0 off, 1 normal, 2 full,
 ** 3 full and the folder too, which a rollback journal needs. Cheap when
 ** it is what it was. */

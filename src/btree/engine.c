@@ -441,6 +441,12 @@ int snkv_bt_begin_read(snkv_bt *bt, uint32_t *cookie) {
   return finish(bt, rc);
 }
 
+uint32_t snkv_bt_data_version(snkv_bt *bt) {
+  uint32_t version = 0;
+  sqlite3BtreeGetMeta(bt->tree, BTREE_DATA_VERSION, &version);
+  return version;
+}
+
 void snkv_bt_end_read(snkv_bt *bt) {
   close_all_cursors(bt); /* [C1] */
   walk_end(&bt->view);

@@ -23,7 +23,12 @@ bool ChangeFeed::Subscriber::concerns(const Change& change) const noexcept {
 }
 
 void ChangeFeed::publish(Changes& changes, Changes& kept) noexcept {
-  const std::uint64_t number = sequence_.fetch_add(1, std::memory_order_acq_rel) + 1;
+  const std::uint64_t number = sequence_.fetch_add(1) + 1;
+  if (waiting_.load() > 0) {
+    // With the mutex, so that nobody is between looking at the number and waiting.
+    const std::lock_guard lock(mutex_);
+    published_.notify_all();
+  }
   if (changes.empty()) return;
   for (Change& change : changes) change.sequence = number;
   for (Change& change : kept) change.sequence = number;
@@ -62,6 +67,13 @@ void ChangeFeed::deliver(const StoreState& store) noexcept {
     }
   }
   delivering_ = false;
+}
+
+void ChangeFeed::wait_beyond(std::uint64_t sequence, std::chrono::milliseconds most) {
+  std::unique_lock lock(mutex_);
+  waiting_.fetch_add(1);
+  published_.wait_for(lock, most, [&] { return sequence_.load() > sequence; });
+  waiting_.fetch_sub(1);
 }
 
 std::shared_ptr<void> ChangeFeed::subscribe(std::string family, BytesView prefix,

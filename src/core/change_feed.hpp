@@ -6,6 +6,8 @@
 #include <snkv/watch.hpp>
 
 #include <atomic>
+#include <chrono>
+#include <condition_variable>
 #include <cstddef>
 #include <cstdint>
 #include <list>
@@ -43,6 +45,9 @@ class ChangeFeed {
   /// too. Called outside the queue, so that a callback may write.
   void deliver(const StoreState& store) noexcept;
 
+  /// Returns when a commit after number `sequence` was published, or `most` has passed.
+  void wait_beyond(std::uint64_t sequence, std::chrono::milliseconds most);
+
   [[nodiscard]] std::shared_ptr<void> subscribe(std::string family, BytesView prefix,
                                                 WatchCallback callback);
   [[nodiscard]] Error since(const char* operation, std::uint64_t sequence,
@@ -63,6 +68,8 @@ class ChangeFeed {
   const std::size_t history_size_;
   std::atomic<std::uint64_t> sequence_{0};
   std::atomic<int> subscribers_wanted_{0};
+  std::atomic<int> waiting_{0};
+  std::condition_variable published_;
 
   mutable std::mutex mutex_;  // guards all below
   std::vector<std::weak_ptr<Subscriber>> subscribers_;

@@ -102,6 +102,7 @@ StoreState::~StoreState() {
   if (fork_guard.forked()) {
     // The parent's locks and log are not ours to touch: only forget them.
     readers.leak();
+    watcher.leak();
     writer.leak();
     housekeeper_.leak();
     checkpointer_.leak();
@@ -113,6 +114,7 @@ StoreState::~StoreState() {
   checkpointer_.stop();
   releaser.stop();
   readers.close();
+  watcher.close();
   // Nobody else can be told.
   if (const Error place = last_look("close"); place.failed()) log(LogLevel::error, place.detail());
   writer.close();
@@ -154,6 +156,7 @@ Error StoreState::close_if_unused(Error& place) {
   checkpointer_.stop();
   releaser.stop();
   readers.close();
+  watcher.close();
   place = last_look("close");
   writer.close();
   queue.leave(turn);

@@ -5,6 +5,7 @@
 #include "btree/connection.hpp"
 #include "core/attachments.hpp"
 #include "core/change_feed.hpp"
+#include "core/change_watcher.hpp"
 #include "core/checkpointer.hpp"
 #include "core/cipher.hpp"
 #include "core/counters.hpp"
@@ -127,6 +128,7 @@ class StoreState {
   Counters counters;
   Latencies latencies;
   ChangeFeed feed;
+  ChangeWatcher watcher;
   PinRegistry pins;
   OpenBuffers buffers;
   Attachments attachments;

@@ -178,6 +178,14 @@ using UpdateFunction = Error (*)(void* context, const BytesView* current, Bytes&
                                  Update& decision);
 SNKV_API Error update(const char* operation, const Target& target, BytesView key,
                       const PutOptions& options, UpdateFunction decide, void* context);
+/// Takes the first or last live entry of a range out; `out` is empty if there is none.
+enum class RangeEnd { first, last };
+SNKV_API Error pop(const Target& target, const KeyRange& range, RangeEnd end, const WriteOptions& options,
+                   std::optional<OwnedEntry>& out);
+/// Like `get`, and sets the expiry that `options` name.
+SNKV_API Error get_and_expire(const Target& target, BytesView key, const PutOptions& options, Bytes& value);
+/// The value as the integer that `increment` keeps; `invalid_argument` if it is none.
+SNKV_API Error get_int(const Target& target, BytesView key, std::int64_t& out);
 SNKV_API Error increment(const Target& target, BytesView key, std::int64_t delta,
                          const PutOptions& options, std::int64_t& result);
 
@@ -357,6 +365,8 @@ SNKV_API Error latency(const Target& target, TimedOperation which, LatencyHistog
 SNKV_API Error watch(const Target& target, BytesView prefix, WatchCallback callback,
                      std::shared_ptr<void>& subscription);
 SNKV_API Error sequence(const Target& target, std::uint64_t& out);
+SNKV_API Error wait_for_change(const Target& target, std::uint64_t since, std::chrono::milliseconds timeout,
+                               std::uint64_t& out);
 SNKV_API Error changes_since(const Target& target, std::uint64_t sequence,
                              std::vector<Change>& out);
 
