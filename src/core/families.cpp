@@ -175,7 +175,10 @@ bool is_utf8(std::string_view text) noexcept {
 }
 
 bool is_internal_family(std::string_view name) noexcept {
-  return name.starts_with("snkv_vector") || name.starts_with("snkv_column") || name.starts_with("snkv_journal");
+  for (const std::string_view prefix : {"snkv_vector", "snkv_column", "snkv_journal", "snkv_codecs"}) {
+    if (name.starts_with(prefix)) return true;
+  }
+  return false;
 }
 
 Error check_family_name(const char* operation, std::string_view name) {
