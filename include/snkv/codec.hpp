@@ -82,6 +82,7 @@ inline namespace SNKV_EXPECTED_NAMESPACE {
 ///     constexpr std::size_t fixed_size = ...;    // if all values have as many bytes; else leave
 ///     it out static void encode(const T&, EncodeBuffer& out);  // appends static Result<T>
 ///     decode(BytesView bytes);         // `corrupt`, with the reason, for what `encode` never made
+///     static Result<void> check(const T&);              // if some values are refused; asked before each writing
 ///     static BytesView view(const T&);                  // instead of `encode`, where the bytes
 ///     lie in the value already
 template <class T>

@@ -106,7 +106,9 @@ class TypedRange {
       return *this;
     }
     void operator++(int) { ++*this; }
-    friend bool operator==(const iterator& it, std::default_sentinel_t) noexcept { return it.at_end(); }
+    friend bool operator==(const iterator& it, std::default_sentinel_t) noexcept {
+      return it.at_end();
+    }
 
    private:
     [[nodiscard]] bool at_end() const noexcept { return !range_->entry_.has_value(); }
@@ -284,12 +286,18 @@ requires(facade::OrderedKey<K>&& facade::Encodable<V>) class TypedFamily {
 
   // ---- Writing ----
 
+  // Besides the errors of `ColumnFamily`, that of the codec for a value that it refuses.
+
   [[nodiscard]] Result<void> put(const K& key, const V& value, const PutOptions& options = {}) {
+    if (Error refused = check("put", key, value); refused.failed())
+      return Unexpected(std::move(refused));
     return family_.put(facade::Encoded<K>(key).view(), facade::Encoded<V>(value).view(), options);
   }
   /// Tells whether it was stored.
   [[nodiscard]] Result<bool> put_if_absent(const K& key, const V& value,
                                            const PutOptions& options = {}) {
+    if (Error refused = check("put_if_absent", key, value); refused.failed())
+      return Unexpected(std::move(refused));
     return family_.put_if_absent(facade::Encoded<K>(key).view(), facade::Encoded<V>(value).view(),
                                  options);
   }
@@ -297,6 +305,9 @@ requires(facade::OrderedKey<K>&& facade::Encodable<V>) class TypedFamily {
   /// stored.
   [[nodiscard]] Result<bool> compare_and_swap(const K& key, const std::optional<V>& expected,
                                               const V& desired, const PutOptions& options = {}) {
+    if (Error refused = check("compare_and_swap", key, desired); refused.failed()) {
+      return Unexpected(std::move(refused));
+    }
     std::optional<facade::Encoded<V>> before;
     if (expected) before.emplace(*expected);
     return family_.compare_and_swap(
@@ -325,6 +336,8 @@ requires(facade::OrderedKey<K>&& facade::Encodable<V>) class TypedFamily {
           Result<std::optional<V>> next = function(std::move(current));
           if (!next) return Unexpected(std::move(next).error());
           if (!next->has_value()) return std::optional<Bytes>();
+          if (Error refused = check("merge", key, **next); refused.failed())
+            return Unexpected(std::move(refused));
           return std::optional<Bytes>(Bytes(facade::Encoded<V>(**next).view()));
         },
         options);
@@ -369,6 +382,15 @@ requires(facade::OrderedKey<K>&& facade::Encodable<V>) class TypedFamily {
     auto family = place.column_family(name);
     if (!family) return Unexpected(std::move(family).error());
     return of(*std::move(family));
+  }
+  [[nodiscard]] Error check(const char* operation, const K& key, const V& value) const {
+    if constexpr (requires { Codec<V>::check(value); }) {
+      if (Result<void> fits = Codec<V>::check(value); !fits) {
+        return facade::error_of_codec(operation, name(), facade::Encoded<K>(key).view(), "value",
+                                      fits.error());
+      }
+    }
+    return {};
   }
   [[nodiscard]] TypedRange<K, V> typed(Range range) const {
     return TypedRange<K, V>(std::move(range), std::string(family_.name()));

@@ -19,6 +19,7 @@ checked=0
 bad=0
 for header in "${headers[@]}"; do
   case ${VECTOR:-no}:$header in
+    no:snkv/json.hpp | no:snkv/packed.hpp) continue ;;  # which need nlohmann/json, as the vectors do
     yes:* | *:snkv/[^v]* | *:snkv/version.hpp) ;;
     public:snkv/vector/detail/*) continue ;;
     public:*) ;;

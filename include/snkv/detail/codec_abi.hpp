@@ -15,6 +15,9 @@ namespace snkv::core {
 SNKV_API Error bind_codecs(const Target& family, std::string_view key_codec,
                            std::string_view value_codec);
 
+/// Whether a text is UTF-8: no overlong forms, no surrogates, nothing beyond U+10FFFF (Unicode 15, table 3-7).
+[[nodiscard]] SNKV_API bool is_utf8(std::string_view text) noexcept;
+
 /// Bytes as they appear in messages.
 [[nodiscard]] SNKV_API std::string printable(BytesView bytes);
 
