@@ -296,6 +296,10 @@ class Column {
       }
       return append_bytes({&element, sizeof(T)}, options);
     } else {
+      if (Error refused = check("column append", std::span<const T>(&element, 1));
+          refused.failed()) {
+        return Unexpected(std::move(refused));
+      }
       Bytes scratch;
       const BytesView encoded = ColumnElementTraits<T>::encode(element, scratch);
       if (tail_ != nullptr && tail_->next != nullptr && encoded.size() < (std::size_t{1} << 31) &&
@@ -342,7 +346,11 @@ class Column {
           if (Error error = write(writes.column()); error.failed())
             return Unexpected(std::move(error));
         }
-        batch.add(static_cast<T>(std::forward<decltype(element)>(element)));
+        const T converted = static_cast<T>(std::forward<decltype(element)>(element));
+        if (Error refused = check(operation, std::span<const T>(&converted, 1)); refused.failed()) {
+          return Unexpected(std::move(refused));
+        }
+        batch.add(converted);
       }
       Error error = write(writes.is_open() ? writes.column() : column_);
       if (!error.failed() && writes.is_open()) error = writes.end();
@@ -353,7 +361,10 @@ class Column {
   /// Changes one element; `invalid_argument` if there is none. O(log n).
   [[nodiscard]] Result<void> set(ColumnIndex index, const T& element,
                                  const WriteOptions& options = {}) {
-    Elements elements(std::span<const T>(&element, 1));
+    const std::span<const T> one(&element, 1);
+    if (Error refused = check("column set", one); refused.failed())
+      return Unexpected(std::move(refused));
+    Elements elements(one);
     return facade::as_result(
         core::column_replace("column set", column_, index, elements.data(), options));
   }
@@ -362,6 +373,8 @@ class Column {
   /// not so many. O(log n + elements).
   [[nodiscard]] Result<void> replace(ColumnIndex first, std::span<const T> elements,
                                      const WriteOptions& options = {}) {
+    if (Error refused = check("column replace", elements); refused.failed())
+      return Unexpected(std::move(refused));
     Elements data(elements);
     return facade::as_result(
         core::column_replace("column replace", column_, first, data.data(), options));
@@ -369,6 +382,8 @@ class Column {
   /// Puts elements in the place of those from `first` to before `last`, which may be fewer or more.
   [[nodiscard]] Result<void> splice(ColumnIndex first, ColumnIndex last,
                                     std::span<const T> elements, const WriteOptions& options = {}) {
+    if (Error refused = check("column splice", elements); refused.failed())
+      return Unexpected(std::move(refused));
     Elements data(elements);
     return facade::as_result(
         core::column_splice("column splice", column_, first, last, data.data(), options));
@@ -398,6 +413,9 @@ class Column {
   /// Makes it shorter, or longer by copies of `fill`. O(difference).
   [[nodiscard]] Result<void> resize(std::uint64_t length, const T& fill = T(),
                                     const WriteOptions& options = {}) {
+    if (Error refused = check("column resize", std::span<const T>(&fill, 1)); refused.failed()) {
+      return Unexpected(std::move(refused));
+    }
     Bytes scratch;
     return facade::as_result(
         core::column_resize(column_, length, bytes_of_element(fill, scratch), options));
@@ -488,9 +506,25 @@ class Column {
     return facade::as_result(std::move(error), std::move(out));
   }
 
+  /// Of types that have elements which are refused.
+  [[nodiscard]] Error check([[maybe_unused]] const char* operation,
+                            [[maybe_unused]] std::span<const T> elements) const {
+    if constexpr (requires { ColumnElementTraits<T>::check(elements[0]); }) {
+      for (const T& element : elements) {
+        if (Result<void> fits = ColumnElementTraits<T>::check(element); !fits) {
+          const Error& why = fits.error();
+          return Error(why.code(), operation, column_.name + ": " + why.detail());
+        }
+      }
+    }
+    return {};
+  }
+
   [[nodiscard]] Result<std::uint64_t> insert_span(const char* operation, ColumnIndex index,
                                                   std::span<const T> elements,
                                                   const WriteOptions& options) {
+    if (Error refused = check(operation, elements); refused.failed())
+      return Unexpected(std::move(refused));
     Elements data(elements);
     Error error = core::column_splice(operation, column_, index, index, data.data(), options);
     return facade::as_result(std::move(error), std::uint64_t{elements.size()});

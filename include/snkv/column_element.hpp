@@ -10,6 +10,7 @@
 /// | `std::string` | `string` | its bytes, of any length and content |
 /// | `Bytes` | `bytes` | the same |
 /// | `std::vector<T>` of numbers | `f32[]` | one element behind the other |
+/// | `Json`, `Packed` | `json`, `packed` | see json.hpp and packed.hpp, which have to be included |
 ///
 /// Other types: specialise `ColumnElementTraits`.
 #pragma once
@@ -46,15 +47,16 @@ inline namespace SNKV_EXPECTED_NAMESPACE {
 
 /// How a type is an element of a column. A specialisation has
 ///
-///     static std::string name();                          // in the file; opening with another one
-///     fails static constexpr std::uint32_t size, granule;       // bytes; of a divisor of it that
-///     may stand alone
+///     static std::string name();                           // in the file; opening with another
+///     one fails static constexpr std::uint32_t size, granule;        // bytes; of a divisor of it
+///     that may stand alone
 ///
 /// for trivially copyable types, which are stored as they lie in memory, or, for others, `size` 0
 /// and
 ///
-///     static BytesView encode(const T&, Bytes& scratch);  // the bytes, in `scratch` or in the
-///     element static Result<T> decode(BytesView);
+///     static BytesView encode(const T&, Bytes& scratch);   // the bytes, in `scratch` or in the
+///     element static Result<T> decode(BytesView); static Result<void> check(const T&); // if some
+///     elements are refused; asked before writing
 ///
 /// which must not use the store that the column is in.
 template <class T>

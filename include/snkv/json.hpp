@@ -1,6 +1,6 @@
 /// \file
-/// `Json` as a value: a codec for `TypedFamily`, and reading of text, MessagePack and CBOR that may
-/// come from anywhere.
+/// `Json` as a value: for `TypedFamily` and `Column`, and reading of text, MessagePack and CBOR
+/// that may come from anywhere.
 ///
 ///     auto documents = TypedFamily<std::string, Json>::open(store, "documents");
 ///     documents->put("a", {{"title", "Trees"}, {"pages", 300}});
@@ -13,6 +13,7 @@
 #pragma once
 
 #include <snkv/codec.hpp>
+#include <snkv/column_element.hpp>
 #include <snkv/detail/codec_abi.hpp>
 
 #include <nlohmann/json.hpp>
@@ -190,6 +191,28 @@ struct Codec<Json> {
     return json;
   }
 };
+
+namespace facade {
+
+/// A column's element by its codec.
+template <class T>
+struct CodecElement {
+  [[nodiscard]] static std::string name() { return Codec<T>::name(); }
+  static constexpr std::uint32_t size = 0;
+  [[nodiscard]] static BytesView encode(const T& element, Bytes& scratch) {
+    const Encoded<T> encoded(element);
+    scratch.clear();
+    scratch.append(encoded.view());
+    return scratch;
+  }
+  [[nodiscard]] static Result<T> decode(BytesView bytes) { return Codec<T>::decode(bytes); }
+  [[nodiscard]] static Result<void> check(const T& element) { return Codec<T>::check(element); }
+};
+
+}  // namespace facade
+
+template <>
+struct ColumnElementTraits<Json> : facade::CodecElement<Json> {};
 
 }  // namespace SNKV_EXPECTED_NAMESPACE
 }  // namespace snkv

@@ -305,8 +305,9 @@ class Packed {
         const std::uint64_t magnitude = from < From{0}
                                             ? std::uint64_t{0} - static_cast<std::uint64_t>(from)
                                             : static_cast<std::uint64_t>(from);
-        if (magnitude != 0 && static_cast<int>(std::bit_width(magnitude)) - std::countr_zero(magnitude) >
-                                  std::numeric_limits<To>::digits) {
+        if (magnitude != 0 &&
+            static_cast<int>(std::bit_width(magnitude)) - std::countr_zero(magnitude) >
+                std::numeric_limits<To>::digits) {
           return false;
         }
         to = static_cast<To>(from);
@@ -453,6 +454,9 @@ struct Codec<Packed> {
     return Packed(std::move(out));
   }
 };
+
+template <>
+struct ColumnElementTraits<Packed> : facade::CodecElement<Packed> {};
 
 }  // namespace SNKV_EXPECTED_NAMESPACE
 }  // namespace snkv

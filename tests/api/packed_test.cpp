@@ -3,6 +3,7 @@
 #include "support/encrypted.hpp"
 #include "support/temp_dir.hpp"
 
+#include <snkv/column.hpp>
 #include <snkv/packed.hpp>
 #include <snkv/snkv.hpp>
 #include <snkv/typed.hpp>
@@ -10,6 +11,7 @@
 #include <cmath>
 #include <limits>
 #include <random>
+#include <ranges>
 #include <string>
 #include <vector>
 
@@ -248,4 +250,37 @@ TEST_CASE("documents of any format") {
   REQUIRE_ERROR(documents.put(1, Json("\xff")), Errc::invalid_argument, "put");
   REQUIRE_OK(documents.family().put(BytesView("\x80\x00\x00\x02", 4), "\xc1"));
   REQUIRE_ERROR(documents.get(2), Errc::corrupt, "get");
+}
+
+TEST_CASE("columns of documents and of packed values") {
+  const TempDir dir;
+  Store store = must(open_store(dir.file("a.db")));
+  auto documents = must(Column<Json>::open(store, "documents"));
+  REQUIRE_OK(documents.append({{"n", 1}}));
+  REQUIRE_OK(documents.extend(std::vector<Json>{2, "three", nullptr}));
+  CHECK(must(documents.at(0))["n"] == 1);
+  CHECK(must(documents.slice(1)) == std::vector<Json>{2, "three", nullptr});
+  auto values = must(Column<Packed>::open(store, "values"));
+  REQUIRE_OK(values.extend(std::vector<Packed>{1, "two", 3.0, Packed(Json{{"four", 4}})}));
+  CHECK((must(values.at(1)) == Packed("two")));
+  CHECK((must(values.at(-1)) == Packed(Json{{"four", 4}})));
+  REQUIRE_ERROR(Column<Packed>::open(store, "documents"), Errc::schema_mismatch, "column");
+
+  const Packed bad("\xff");
+  const Packed some[] = {5, bad};
+  REQUIRE_ERROR(values.append(bad), Errc::invalid_argument, "column append");
+  REQUIRE_ERROR(values.extend(some), Errc::invalid_argument, "column extend");
+  REQUIRE_ERROR(
+      values.extend(some | std::views::transform([](const Packed& value) { return value; })),
+      Errc::invalid_argument, "column extend");
+  REQUIRE_ERROR(values.set(0, bad), Errc::invalid_argument, "column set");
+  REQUIRE_ERROR(values.replace(0, some), Errc::invalid_argument, "column replace");
+  REQUIRE_ERROR(values.splice(0, 1, some), Errc::invalid_argument, "column splice");
+  REQUIRE_ERROR(values.insert(0, some), Errc::invalid_argument, "column insert");
+  REQUIRE_ERROR(values.resize(10, bad), Errc::invalid_argument, "column resize");
+  CHECK(reason(values.append(bad)) == "values: a text is not UTF-8");
+  CHECK(must(values.size()) == 4);
+  REQUIRE_ERROR(documents.append(nested(max_json_depth + 1)), Errc::invalid_argument,
+                "column append");
+  REQUIRE_OK(store.verify());
 }
