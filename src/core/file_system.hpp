@@ -78,13 +78,17 @@ struct FileAccess {
                            given, longest_suffix, needed, most));
 }
 
+/// fsync of an open folder; 0, or -1 and errno. Not every file system can do that.
+[[nodiscard]] inline int sync_folder(int folder) noexcept {
+  if (::fsync(folder) == 0 || errno == EINVAL || errno == ENOTSUP) return 0;
+  return -1;
+}
+
 /// fsync by name; 0, or -1 and errno.
 [[nodiscard]] inline int sync_path(const std::string& path, int flags) {
   const int file = ::open(path.c_str(), flags | O_CLOEXEC);
   if (file < 0) return -1;
-  int rc = ::fsync(file);
-  // Not every file system can sync a folder.
-  if (rc != 0 && (flags & O_DIRECTORY) != 0 && (errno == EINVAL || errno == ENOTSUP)) rc = 0;
+  const int rc = (flags & O_DIRECTORY) != 0 ? sync_folder(file) : ::fsync(file);
   const int reason = errno;
   ::close(file);
   errno = reason;

@@ -43,13 +43,38 @@ int exchange_names(const std::string& one, const std::string& other) {
 #endif
 }
 
+/// The folder of a file that is to change its name. It is opened before: once the name has changed,
+/// nothing must fail that would be told as if it had not.
+class Folder {
+ public:
+  explicit Folder(const std::string& path) : path_(path) {}
+  Folder(const Folder&) = delete;
+  Folder& operator=(const Folder&) = delete;
+  ~Folder() {
+    if (file_ >= 0) ::close(file_);
+  }
+  [[nodiscard]] Error open(const char* operation) {
+    file_ = ::open(path_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return file_ >= 0 ? Error() : system_error(operation, path_);
+  }
+  /// Makes the names in it safe on the disk; `io_error` if that fails, whatever the reason.
+  [[nodiscard]] Error sync(const char* operation) const {
+    return sync_folder(file_) == 0 ? Error() : system_error(Errc::io_error, operation, path_);
+  }
+
+ private:
+  const std::string& path_;
+  int file_ = -1;
+};
+
 /// Cleaning takes long only where much has to be overwritten.
 constexpr std::chrono::seconds longest_wait{3};
 
 int lock_shared(int file) noexcept {
   const auto deadline = std::chrono::steady_clock::now() + longest_wait;
   while (::flock(file, LOCK_SH | LOCK_NB) != 0) {
-    if (errno != EWOULDBLOCK && errno != EINTR) return 0;  // there are no locks; then nobody cleans either
+    if (errno != EWOULDBLOCK && errno != EINTR)
+      return 0;  // there are no locks; then nobody cleans either
     if (std::chrono::steady_clock::now() > deadline) return -1;
     std::this_thread::sleep_for(std::chrono::milliseconds(2));
   }
@@ -91,8 +116,8 @@ int FileAccess::give_to(const std::string& path) const noexcept {
 bool has_name(int file, const std::string& path) noexcept {
   struct stat own {};
   struct stat found {};
-  return ::fstat(file, &own) == 0 && ::lstat(path.c_str(), &found) == 0 && own.st_dev == found.st_dev &&
-         own.st_ino == found.st_ino;
+  return ::fstat(file, &own) == 0 && ::lstat(path.c_str(), &found) == 0 &&
+         own.st_dev == found.st_dev && own.st_ino == found.st_ino;
 }
 
 Error WorkLock::enter(const char* operation, const std::string& target) {
@@ -103,17 +128,18 @@ Error WorkLock::enter(const char* operation, const std::string& target) {
   for (int attempt = 0; attempt < 100; ++attempt) {
     file_ = ::open(path_.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600);
     if (file_ < 0) {
-      return system_error(errno == ENOSPC || errno == EDQUOT ? Errc::full : Errc::cant_open, operation,
-                          path_);
+      return system_error(errno == ENOSPC || errno == EDQUOT ? Errc::full : Errc::cant_open,
+                          operation, path_);
     }
     struct stat found {};
-    const bool known = ::fstat(file_, &found) == 0 && S_ISREG(found.st_mode) && found.st_size == 0 &&
-                       found.st_uid == user;
+    const bool known = ::fstat(file_, &found) == 0 && S_ISREG(found.st_mode) &&
+                       found.st_size == 0 && found.st_uid == user;
     const bool locked = known && lock_shared(file_) == 0;
     if (locked && has_name(file_, path_)) return {};
     ::close(std::exchange(file_, -1));
     if (!known) {
-      return Error(Errc::cant_open, operation, fmt::format("{} is something of somebody else", path_));
+      return Error(Errc::cant_open, operation,
+                   fmt::format("{} is something of somebody else", path_));
     }
     if (!locked) return Error(Errc::busy, operation, fmt::format("{} is being cleared up", path_));
   }
@@ -138,8 +164,8 @@ UnfinishedFile::~UnfinishedFile() {
   for (const std::string& beside : beside_) ::unlink(beside.c_str());
 }
 
-Error UnfinishedFile::create(const char* operation, const std::string& target, const FileAccess& access,
-                             Contents contents, Search search) {
+Error UnfinishedFile::create(const char* operation, const std::string& target,
+                             const FileAccess& access, Contents contents, Search search) {
   return create_beside(operation, target, target, access, contents, search);
 }
 
@@ -155,8 +181,8 @@ Error UnfinishedFile::create_beside(const char* operation, const std::string& be
   maker_ = ::getpid();
   if (Error error = work_.enter(operation, beside); error.failed()) return error;
   for (;;) {
-    path_ = fmt::format("{}.unfinished-{}-{}-{}{}", target, ::geteuid(), maker_, number.fetch_add(1),
-                        contents == Contents::secret ? ".secret" : "");
+    path_ = fmt::format("{}.unfinished-{}-{}-{}{}", target, ::geteuid(), maker_,
+                        number.fetch_add(1), contents == Contents::secret ? ".secret" : "");
     for (std::size_t i = 0; i < sidecars.size(); ++i) beside_[i] = path_ + sidecars[i];
     const int file = ::open(path_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
                             access.by_umask ? access.mode : ::mode_t{0600});
@@ -166,55 +192,59 @@ Error UnfinishedFile::create_beside(const char* operation, const std::string& be
       return {};
     }
     if (errno == EEXIST) continue;  // left behind by a process that had our number and was killed
-    return system_error(errno == ENOSPC || errno == EDQUOT ? Errc::full : Errc::cant_open, operation,
-                        path_);
+    return system_error(errno == ENOSPC || errno == EDQUOT ? Errc::full : Errc::cant_open,
+                        operation, path_);
   }
-}
-
-Error UnfinishedFile::sync_folder(const char* operation) const {
-  return sync_path(folder_, O_RDONLY | O_DIRECTORY) == 0 ? Error() : system_error(operation, folder_);
 }
 
 Error UnfinishedFile::settle(const char* operation) const {
   return sync_path(path_, O_RDWR) == 0 ? Error() : system_error(operation, path_);
 }
 
-// The others are let in at the last moment: whoever is killed before leaves a file for its owner only.
+// The others are let in at the last moment: whoever is killed before leaves a file for its owner
+// only.
 
 Error UnfinishedFile::publish(const char* operation) {
   if (Error error = settle(operation); error.failed()) return error;
   if (access_.give_to(path_) != 0) return system_error(operation, path_);
+  Folder folder(folder_);
+  if (Error error = folder.open(operation); error.failed()) return error;
   if (rename_to_free(path_, target_) != 0) {
     return errno == EEXIST ? system_error(Errc::exists, operation, target_)
                            : system_error(operation, target_);
   }
   std::swap(path_, target_);  // still to be removed if the folder cannot be synced
-  if (Error error = sync_folder(operation); error.failed()) return error;
+  if (Error error = folder.sync(operation); error.failed()) return error;
   exists_ = false;
   return {};
 }
 
 Error UnfinishedFile::replace(const char* operation) {
   if (Error error = settle(operation); error.failed()) return error;
+  Folder folder(folder_);
+  if (Error error = folder.open(operation); error.failed()) return error;
   // Or a power cut could bring back the log, which would then be taken for that of the new file.
-  if (Error error = sync_folder(operation); error.failed()) return error;
+  if (Error error = folder.sync(operation); error.failed()) return error;
   if (access_.give_to(path_) != 0) return system_error(operation, path_);
   if (::rename(path_.c_str(), target_.c_str()) != 0) return system_error(operation, target_);
   exists_ = false;
-  return sync_folder(operation);
+  return folder.sync(operation);
 }
 
 Error UnfinishedFile::exchange(const char* operation, bool& exchanged) {
   exchanged = false;
   if (Error error = settle(operation); error.failed()) return error;
-  if (Error error = sync_folder(operation); error.failed()) return error;
+  Folder folder(folder_);
+  if (Error error = folder.open(operation); error.failed()) return error;
+  if (Error error = folder.sync(operation); error.failed()) return error;
   if (access_.give_to(path_) != 0) return system_error(operation, path_);
   if (exchange_names(path_, target_) != 0) {
-    if (errno != ENOSYS && errno != EINVAL && errno != ENOTSUP) return system_error(operation, target_);
+    if (errno != ENOSYS && errno != EINVAL && errno != ENOTSUP)
+      return system_error(operation, target_);
     return replace(operation);
   }
   exchanged = true;
-  Error error = sync_folder(operation);
+  Error error = folder.sync(operation);
   // A power cut could make it the store again: then it must not have been overwritten.
   if (error.failed()) contents_ = Contents::any;
   return error;
@@ -239,7 +269,8 @@ void overwrite_file(const char* path) noexcept {
   const int file = ::open(path, O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
   if (file < 0) return;
   struct stat info {};
-  if (::fstat(file, &info) == 0 && S_ISREG(info.st_mode) && info.st_nlink == 1) overwrite_contents(file);
+  if (::fstat(file, &info) == 0 && S_ISREG(info.st_mode) && info.st_nlink == 1)
+    overwrite_contents(file);
   ::close(file);
 }
 

@@ -71,7 +71,8 @@ class UnfinishedFile {
 
   /// Makes it safe on the disk, and gives it its name, which must be free.
   [[nodiscard]] Error publish(const char* operation);
-  /// The same in place of the file that has the name, and whose log or journal is gone.
+  /// The same in place of the file that has the name, and whose log or journal is gone. On an error the name has what it
+  /// had before, but for `io_error`: then it may have the new file, and a power cut may bring the old one back.
   [[nodiscard]] Error replace(const char* operation);
   /// Like `replace`, but the file that had the name becomes this one, which goes away like any
   /// other. `exchanged` is false where the file system cannot do that; then it was replaced.
@@ -81,7 +82,6 @@ class UnfinishedFile {
 
  private:
   [[nodiscard]] Error settle(const char* operation) const;
-  [[nodiscard]] Error sync_folder(const char* operation) const;
 
   WorkLock work_;
   std::string path_;
